@@ -1,0 +1,186 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Firewall rules in the project's own terms, and the form in which they travel to a host."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+from typing import Any, Dict, Iterable, List, Optional, Tuple
+
+from .errors import EdgeError, shown
+
+DIRECTIONS: Tuple[str, ...] = ("in", "out")
+ACTIONS: Tuple[str, ...] = ("allow", "block")
+RULE_FAMILIES: Tuple[str, ...] = ("ipv4", "ipv6", "any")
+
+_SOCKET_FAMILIES = {"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
+
+
+@dataclass(frozen=True)
+class Group:
+    """Addresses and networks of one family under one name.
+
+    name: such as partner_networks_ipv4; networks: canonical text, in numeric order.
+    """
+
+    name: str
+    networks: Tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One firewall rule for TCP.
+
+    row: id of the port table's row that it serves; family: ipv4, ipv6 or any (both);
+    source, destination: None stands for any address of the family; port: destination port.
+    A block rule spares loopback and established connections.
+    """
+
+    row: str
+    action: str
+    direction: str
+    family: str
+    source: Optional[Group]
+    destination: Optional[Group]
+    port: int
+
+    @property
+    def id(self) -> str:
+        """Unique among the rules of one host."""
+        return f"{self.row}/{self.action}/{self.family}"
+
+    @property
+    def groups(self) -> Tuple[Group, ...]:
+        """The groups that the rule names, source first."""
+        return tuple(group for group in (self.source, self.destination) if group is not None)
+
+
+def groups_of(rules: Iterable[Rule]) -> Dict[str, Group]:
+    """Every group that the rules name, by name, in order of first use."""
+    return {group.name: group for rule in rules for group in rule.groups}
+
+
+def canonical_network(text: str) -> str:
+    """An address or prefix as the host's C library writes it, so that texts of equal meaning are equal.
+
+    What is no plain address or prefix (a range, say) is returned as it is.
+    """
+    address, slash, length = text.partition("/")
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        return socket.inet_ntop(family, socket.inet_pton(family, address)) + slash + length
+    except (OSError, ValueError):
+        return text
+
+
+def network_order(text: str) -> Tuple[bytes, str]:
+    """Sort key that puts networks of one family in numeric order."""
+    address = text.partition("/")[0].partition("-")[0]
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        return socket.inet_pton(family, address), text
+    except (OSError, ValueError):
+        return b"", text
+
+
+def make_group(name: str, networks: Iterable[str]) -> Group:
+    """A group whose networks are canonical, without duplicates and in order."""
+    return Group(name, tuple(sorted({canonical_network(text) for text in networks}, key=network_order)))
+
+
+def to_payload(rules: Iterable[Rule]) -> Dict[str, Any]:
+    """The rules as plain lists and dictionaries; each group stands there once, however many rules name it."""
+    listed = list(rules)
+    return {
+        "rules": [
+            {
+                "row": rule.row,
+                "action": rule.action,
+                "direction": rule.direction,
+                "family": rule.family,
+                "source": rule.source.name if rule.source else None,
+                "destination": rule.destination.name if rule.destination else None,
+                "port": rule.port,
+            }
+            for rule in listed
+        ],
+        "groups": {name: list(group.networks) for name, group in groups_of(listed).items()},
+    }
+
+
+def from_payload(rules: List[Dict[str, Any]], groups: Dict[str, List[str]]) -> Tuple[Rule, ...]:
+    """The rules again from what to_payload made. Raises EdgeError on anything that it cannot have made."""
+    known = {name: _checked_group(name, networks) for name, networks in groups.items()}
+
+    def group(name: Optional[str]) -> Optional[Group]:
+        if name is None:
+            return None
+        if name not in known:
+            raise EdgeError(f"rules: {shown(name)} is not among the groups; name one of {sorted(known)}")
+        return known[name]
+
+    return tuple(
+        _checked_rule(
+            row=_checked_name("rules.row", entry["row"]),
+            action=entry["action"],
+            direction=entry["direction"],
+            family=entry["family"],
+            source=group(entry.get("source")),
+            destination=group(entry.get("destination")),
+            port=_checked_port(entry["port"]),
+        )
+        for entry in rules
+    )
+
+
+def _checked_rule(**fields: Any) -> Rule:
+    rule = Rule(**fields)
+    if rule.action == "block" and (rule.family != "any" or rule.groups):
+        raise EdgeError(f"rules: {rule.id} blocks only some addresses; a block rule has family any and no groups")
+    if rule.action == "allow" and not rule.groups:
+        raise EdgeError(f"rules: {rule.id} allows any address on both sides; name a group in source or destination")
+    if any(not group.name.endswith(f"_{rule.family}") for group in rule.groups) and rule.action == "allow":
+        raise EdgeError(f"rules: {rule.id} names a group of another family; name groups that end in _{rule.family}")
+    return rule
+
+
+def _checked_name(option: str, name: str) -> str:
+    if not (name.isascii() and name.isidentifier()):
+        raise EdgeError(f"{option}: {shown(name)} is not a name; use letters, digits and underscores")
+    return name
+
+
+def _checked_port(port: int) -> int:
+    if not 1 <= port <= 65535:
+        raise EdgeError(f"rules.port: {port} is not a TCP port; give a number from 1 to 65535")
+    return port
+
+
+def _checked_group(name: str, networks: List[str]) -> Group:
+    _checked_name("groups", name)
+    family = name.rpartition("_")[2]
+    if family not in _SOCKET_FAMILIES:
+        raise EdgeError(f"groups: {shown(name)} does not end in its family; end it in _ipv4 or _ipv6")
+    if not networks:
+        raise EdgeError(f"groups.{name}: is empty; list at least one address or network")
+    for text in networks:
+        _check_network(name, _SOCKET_FAMILIES[family], text)
+    return make_group(name, networks)
+
+
+def _check_network(name: str, family: int, text: str) -> None:
+    """These texts end up in a script for a firewall tool: nothing but a plain address or prefix may pass."""
+    address, slash, length = text.partition("/")
+    longest = 32 if family == socket.AF_INET else 128
+    try:
+        socket.inet_pton(family, address)
+        sound = not slash or (length.isascii() and length.isdigit() and 1 <= int(length) < longest)
+    except (OSError, ValueError):
+        sound = False
+    if not sound:
+        raise EdgeError(
+            f"groups.{name}: {shown(text)} is not an address or network of its family; "
+            "write a host without prefix length and a network with one"
+        )

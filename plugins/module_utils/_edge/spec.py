@@ -1,0 +1,31 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Names, types and defaults of the options that administrators set; every argument spec is composed from here."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Tuple
+
+from .addresses import ANY
+from .port_table import ADDRESS_ENDPOINTS, DEFAULT_PORTS, NETWORK_ENDPOINTS
+
+STATES: Tuple[str, ...] = ("present", "absent")
+MODES: Tuple[str, ...] = ("exclusive", "permit")
+BACKENDS: Tuple[str, ...] = ("auto", "nftables")
+
+HOST_OPTIONS: Dict[str, Dict[str, Any]] = {
+    "state": {"type": "str", "choices": list(STATES), "default": "present"},
+    "backend": {"type": "str", "choices": list(BACKENDS), "default": "auto"},
+    "persist": {"type": "bool", "default": True},
+}
+"""The options that concern the host's half as they are."""
+
+OPTIONS: Dict[str, Dict[str, Any]] = {
+    **HOST_OPTIONS,
+    "mode": {"type": "str", "choices": list(MODES), "default": "exclusive"},
+    **{end.option: {"type": "list", "elements": "str"} for end in ADDRESS_ENDPOINTS},
+    **{end.option: {"type": "list", "elements": "str", "default": [ANY]} for end in NETWORK_ENDPOINTS},
+    **{option: {"type": "int", "default": port} for option, port in DEFAULT_PORTS.items()},
+}
+"""Every option of xmpp.edge.firewall, as an Ansible argument spec."""

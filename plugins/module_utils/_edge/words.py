@@ -1,0 +1,57 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rules in the port table's words, for people to read."""
+
+from __future__ import annotations
+
+from typing import List, Optional, Sequence, Union
+
+from .plan import Plan, Stranger
+from .rules import Group, Rule, groups_of
+
+LONGEST_SPELLED_OUT = 8
+"""Networks that a line spells out; of a longer group it gives the count, and a diff lists what differs."""
+
+
+def line(item: Union[Rule, Stranger]) -> str:
+    """One rule as one line, for example "federation_in  allow in tcp any -> 198.18.0.2 port 5269"."""
+    if isinstance(item, Stranger):
+        return f"{item.place}  {item.text}"
+    source, destination = _side(item.source), _side(item.destination)
+    return f"{item.row}  {item.action} {item.direction} tcp {source} -> {destination} port {item.port}"
+
+
+def before(plan: Plan) -> str:
+    """What the plan found on the host: rules, then whatever else it repairs."""
+    return _text(plan.before, plan.after, plan.deviations)
+
+
+def after(plan: Plan) -> str:
+    """What the host has once the plan is carried out."""
+    return _text(plan.after, plan.before, ())
+
+
+def _side(group: Optional[Group]) -> str:
+    if group is None:
+        return "any"
+    if len(group.networks) > LONGEST_SPELLED_OUT:
+        return f"{len(group.networks)} networks"
+    return ", ".join(group.networks) or "nothing"
+
+
+def _text(items: Sequence[Union[Rule, Stranger]], others: Sequence[Union[Rule, Stranger]], notes: Sequence[str]) -> str:
+    lines = [line(item) for item in items] + _only_here(items, others) + list(notes)
+    return "".join(f"{text}\n" for text in lines)
+
+
+def _only_here(items: Sequence[Union[Rule, Stranger]], others: Sequence[Union[Rule, Stranger]]) -> List[str]:
+    """The networks of long groups that stand on this side only; a wholly new or gone group is its count."""
+    here = groups_of(item for item in items if isinstance(item, Rule))
+    there = groups_of(item for item in others if isinstance(item, Rule))
+    lines = []
+    for name in here:
+        if name in there and max(len(here[name].networks), len(there[name].networks)) > LONGEST_SPELLED_OUT:
+            elsewhere = set(there[name].networks)
+            lines += [f"{name}  {network}" for network in here[name].networks if network not in elsewhere]
+    return lines
