@@ -1,0 +1,39 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Backends: each knows one firewall manager, and nothing of the port table."""
+
+from __future__ import annotations
+
+from typing import Sequence
+
+from ..plan import Observation, Plan
+from ..rules import Rule
+
+
+class Backend:
+    """What every backend can do. All three raise EdgeError, and MissingPackageError where a tool is missing."""
+
+    name: str
+
+    def observe(self, wanted: Sequence[Rule]) -> Observation:
+        """What the host has of ours, live and persisted, beside what is wanted; changes nothing."""
+        raise NotImplementedError
+
+    def apply(self, plan: Plan, wanted: Sequence[Rule]) -> None:
+        """Carry the plan out on the live rules, in one transaction; no wanted rules means: leave nothing."""
+        raise NotImplementedError
+
+    def persist(self, wanted: Sequence[Rule]) -> None:
+        """Make what survives a reboot equal to what is wanted."""
+        raise NotImplementedError
+
+    @property
+    def persisted(self) -> bool:
+        """Whether this backend keeps the rules over a reboot on this host."""
+        raise NotImplementedError
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What the administrator should know although nothing failed."""
+        return ()

@@ -1,0 +1,74 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reading and replacing our own small text files."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import tempfile
+from typing import Optional
+
+from .errors import EdgeError
+
+FILE_MODE = 0o644
+FOLDER_MODE = 0o755
+_LONGEST = 64 * 1024 * 1024
+
+
+def read_text(path: str) -> Optional[str]:
+    """Text of a regular file; None where there is none, "" where something else is there. Raises EdgeError."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except NotADirectoryError:
+        return None
+    except PermissionError:
+        raise EdgeError(f"{path} cannot be read: run as root (become: true)") from None
+    except OSError:
+        return ""  # A symbolic link or the like: present, and not as we would have it.
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        return ""
+    with os.fdopen(descriptor, encoding="utf-8", errors="replace") as file:
+        return file.read(_LONGEST)
+
+
+def write_atomically(path: str, text: str) -> None:
+    """Put a file in place whole: after a crash there is the old one or the new one. Raises EdgeError."""
+    folder = os.path.dirname(path)
+    try:
+        if not os.path.isdir(folder):
+            os.makedirs(folder, FOLDER_MODE)
+        descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=f".{os.path.basename(path)}.")
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fchmod(descriptor, FILE_MODE)
+                os.fsync(descriptor)
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+    except OSError as error:
+        raise EdgeError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def remove_file(path: str) -> None:
+    """Remove a file if it is there. Raises EdgeError."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise EdgeError(f"{path} cannot be removed: {error.strerror}") from None
+
+
+def remove_folder_if_empty(path: str) -> None:
+    """Remove a folder that holds nothing; one that holds anything, or is not there, is left as it is."""
+    with contextlib.suppress(OSError):
+        os.rmdir(path)

@@ -1,0 +1,40 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How backends have other programs run: through a function that is handed to them, so that they start none."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from typing import Callable, List, Optional
+
+# An unprivileged PATH often lacks these, and the firewall tools live there.
+_ADMIN_PATH = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+
+
+@dataclass(frozen=True)
+class Completed:
+    """How a program ended, and what it said."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+    @property
+    def complaint(self) -> str:
+        """What it said of an error, on one line: the first line that says so, or else the last line of all."""
+        lines = [line.strip() for line in self.stderr.splitlines() if line.strip()]
+        return next(
+            (line for line in lines if "rror" in line), lines[-1] if lines else f"exit status {self.returncode}"
+        )
+
+
+Runner = Callable[[List[str], str], Completed]
+"""Runs a program, given as its argument list and its standard input, in the C locale and never through a shell."""
+
+
+def find_program(name: str) -> Optional[str]:
+    """Absolute path of a program, or None."""
+    return shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", os.defpath), *_ADMIN_PATH)))
