@@ -1,0 +1,71 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controller's half of xmpp.edge.firewall: validate, compile, dispatch to the module for the host's system."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.compile import compile_rules
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.errors import OptionError
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.options import Options, parse_options
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.port_table import PORT_TABLE
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.rules import Rule, to_payload
+
+_NOT_PRESENT = {"present": False, "effective": "unknown", "decided_by": None}
+
+
+class ActionModule(ActionBase):
+    """Does all that can fail before a host is contacted, and then contacts it once."""
+
+    TRANSFERS_FILES = False
+    _supports_async = False
+    _supports_check_mode = True
+    _supports_diff = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        """Run the task; every refusal is one sentence in msg."""
+        result = super().run(tmp, task_vars)
+        try:
+            options = parse_options(self._task.args)
+        except OptionError as error:
+            return {**result, "failed": True, "msg": str(error)}
+        if getattr(self._connection._shell, "_IS_WINDOWS", False):
+            return {
+                **result,
+                "failed": True,
+                "msg": "this version has no rules for Windows hosts; run it on Linux edge hosts",
+            }
+        rules = compile_rules(options)
+        result.update(
+            self._execute_module(
+                module_name="xmpp.edge.linux_firewall",
+                module_args=_module_arguments(options, rules),
+                task_vars=task_vars,
+            )
+        )
+        if not result.get("failed"):
+            found = result.get("rows", {})
+            result["rows"] = {row.id: found.get(row.id, _NOT_PRESENT) for row in PORT_TABLE}
+            result["rules"] = [_rule_result(rule) for rule in rules]
+        return result
+
+
+def _module_arguments(options: Options, rules: t.Sequence[Rule]) -> dict[str, t.Any]:
+    host_half = {"state": options.state, "backend": options.backend, "persist": options.persist}
+    return {**host_half, **to_payload(rules)}
+
+
+def _rule_result(rule: Rule) -> dict[str, t.Any]:
+    return {
+        "id": rule.id,
+        "row": rule.row,
+        "action": rule.action,
+        "direction": rule.direction,
+        "family": rule.family,
+        "source": list(rule.source.networks) if rule.source else ["any"],
+        "destination": list(rule.destination.networks) if rule.destination else ["any"],
+        "port": rule.port,
+    }

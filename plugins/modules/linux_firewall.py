@@ -1,0 +1,225 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: linux_firewall
+short_description: Make a Linux host's XMPP edge rules equal to compiled rules
+version_added: 1.0.0
+description:
+  - The half of M(xmpp.edge.firewall) that runs on Linux hosts. Use that one - it knows the port table, checks what you
+    give before any host is touched, and calls this module with the rules that follow.
+  - Reads what the host has, changes it in one transaction where it differs, and reads it again. Whatever differs after
+    that is a failure.
+  - Reads, changes and removes only its own nftables table C(inet xmpp_edge) and its own files.
+author:
+  - xmpp.edge authors (@xmpp-edge)
+extends_documentation_fragment:
+  - xmpp.edge.attributes
+options:
+  rules:
+    description:
+      - The wanted rules, in their order. Empty with O(state=absent).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      row:
+        description: Id of the port table's row that the rule serves. It becomes the rule's comment.
+        type: str
+        required: true
+      action:
+        description: What happens to a matching packet. V(block) spares loopback and established connections.
+        type: str
+        choices:
+          - allow
+          - block
+        required: true
+      direction:
+        description: Seen from the host.
+        type: str
+        choices:
+          - in
+          - out
+        required: true
+      family:
+        description: V(any) stands for both families, and only a block rule may have it.
+        type: str
+        choices:
+          - ipv4
+          - ipv6
+          - any
+        required: true
+      source:
+        description: Name of an entry of O(groups). Left out means any address.
+        type: str
+      destination:
+        description: Name of an entry of O(groups). Left out means any address.
+        type: str
+      port:
+        description: TCP destination port.
+        type: int
+        required: true
+  groups:
+    description:
+      - Lists of IP addresses and CIDR networks by name. A name ends in V(_ipv4) or V(_ipv6), and its list is of that
+        family.
+    type: dict
+    default: {}
+seealso:
+  - module: xmpp.edge.firewall
+"""
+
+EXAMPLES = r"""
+- name: Let one partner network reach one address on the server-to-server port
+  xmpp.edge.linux_firewall:
+    rules:
+      - row: federation_in
+        action: allow
+        direction: in
+        family: ipv4
+        source: partner_networks_ipv4
+        destination: access_addresses_ipv4
+        port: 5269
+    groups:
+      partner_networks_ipv4: [198.51.100.0/24]
+      access_addresses_ipv4: [198.18.0.2]
+
+- name: Remove all that this collection put on the host
+  xmpp.edge.linux_firewall:
+    state: absent
+"""
+
+RETURN = r"""
+backend:
+  description: The firewall manager that carries the rules.
+  returned: success
+  type: str
+  sample: nftables
+persisted:
+  description: Whether the rules survive a reboot of the host.
+  returned: success
+  type: bool
+  sample: true
+rows:
+  description: What is true of each row that has a rule, by row id. In check mode it is what would be true.
+  returned: success
+  type: dict
+  contains:
+    present:
+      description: Whether the row's rules are on the host.
+      type: bool
+    effective:
+      description: Whether the row's packets pass everything else on the host. V(unknown) until something has judged it.
+      type: str
+    decided_by:
+      description: The chain and rule that decide, where they are known.
+      type: str
+  sample:
+    federation_in: {present: true, effective: unknown, decided_by: null}
+missing_package:
+  description: Package to install, where the failure is that a tool is missing.
+  returned: failure
+  type: str
+  sample: nftables
+diff:
+  description:
+    - The rules before and after, one line per rule in the table's words, then one line for whatever else is repaired.
+  returned: always
+  type: dict
+  contains:
+    before:
+      description: What was found.
+      type: str
+    after:
+      description: What is there now.
+      type: str
+  sample:
+    before: ""
+    after: "federation_in  allow in tcp any -> 198.18.0.2 port 5269\n"
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.xmpp.edge.plugins.module_utils._edge import words
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends.nftables import NftablesBackend
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.errors import EdgeError, MissingPackageError
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.local_addresses import addresses_not_carried
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.plan import Observation, make_plan
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.reconcile import reconcile
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.rules import (
+    ACTIONS,
+    DIRECTIONS,
+    RULE_FAMILIES,
+    from_payload,
+)
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.runner import Completed
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.spec import HOST_OPTIONS
+
+
+def argument_spec():
+    return {
+        **HOST_OPTIONS,
+        "rules": {
+            "type": "list",
+            "elements": "dict",
+            "default": [],
+            "options": {
+                "row": {"type": "str", "required": True},
+                "action": {"type": "str", "choices": list(ACTIONS), "required": True},
+                "direction": {"type": "str", "choices": list(DIRECTIONS), "required": True},
+                "family": {"type": "str", "choices": list(RULE_FAMILIES), "required": True},
+                "source": {"type": "str"},
+                "destination": {"type": "str"},
+                "port": {"type": "int", "required": True},
+            },
+        },
+        "groups": {"type": "dict", "default": {}},
+    }
+
+
+def runner_of(module):
+    def run(arguments, stdin):
+        return Completed(*module.run_command(arguments, data=stdin, binary_data=True, environ_update={"LC_ALL": "C"}))
+
+    return run
+
+
+def diff_of(plan):
+    return {"before": words.before(plan), "after": words.after(plan)}
+
+
+def main():
+    module = AnsibleModule(argument_spec(), supports_check_mode=True)
+    options = module.params
+    wanted = ()
+    try:
+        wanted = from_payload(options["rules"], options["groups"])
+        if (options["state"] == "present") != bool(wanted):
+            raise EdgeError(
+                f"rules: {len(wanted)} rules with state {options['state']}; give rules exactly when present"
+            )
+        backend = NftablesBackend.on_this_host(options["persist"], runner_of(module))
+        outcome = reconcile(backend, wanted, module.check_mode)
+    except MissingPackageError as error:
+        nothing_yet = make_plan(Observation(), wanted)
+        module.fail_json(msg=str(error), missing_package=error.package, diff=diff_of(nothing_yet))
+    except EdgeError as error:
+        module.fail_json(msg=str(error))
+    for warning in outcome.warnings:
+        module.warn(warning)
+    for address in addresses_not_carried(wanted):
+        module.warn(f"no interface of this host has the address {address}, so the rules for it match nothing")
+    module.exit_json(
+        changed=outcome.plan.changed,
+        backend=NftablesBackend.name,
+        persisted=outcome.persisted,
+        rows={rule.row: {"present": True, "effective": "unknown", "decided_by": None} for rule in wanted},
+        diff=diff_of(outcome.plan),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One contract, said in several places: spec, documentation, role and rows have to agree."""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+
+import pytest
+import yaml
+from plays import CHECKOUT
+
+_EDGE = "ansible_collections.xmpp.edge.plugins.module_utils._edge"
+spec = import_module(f"{_EDGE}.spec")
+port_table = import_module(f"{_EDGE}.port_table")
+linux_firewall = import_module("ansible_collections.xmpp.edge.plugins.modules.linux_firewall")
+attributes = import_module("ansible_collections.xmpp.edge.plugins.doc_fragments.attributes")
+
+ROLE = CHECKOUT / "roles" / "xmpp_edge"
+FRAGMENT = yaml.safe_load(attributes.ModuleDocFragment.DOCUMENTATION)["options"]
+ROLE_ONLY = {"xmpp_edge_install"}
+
+
+def load(path):
+    """A YAML file."""
+    return yaml.safe_load(path.read_text())
+
+
+def as_spec(documented):
+    """Documented options as an argument spec."""
+    keys = ("type", "elements", "choices", "default", "required")
+    converted = {name: {key: option[key] for key in keys if key in option} for name, option in documented.items()}
+    for name, option in documented.items():
+        if "suboptions" in option:
+            converted[name]["options"] = as_spec(option["suboptions"])
+    return converted
+
+
+def test_module_documentation_says_what_the_spec_says():
+    documented = load(CHECKOUT / "plugins" / "modules" / "firewall.yml")["DOCUMENTATION"]["options"]
+    assert as_spec({**documented, **FRAGMENT}) == spec.OPTIONS
+
+
+def test_host_half_documentation_says_what_its_spec_says():
+    documented = yaml.safe_load(linux_firewall.DOCUMENTATION)["options"]
+    assert as_spec({**documented, **FRAGMENT}) == linux_firewall.argument_spec()
+
+
+def test_role_variables_are_the_module_s_options():
+    variables = load(ROLE / "meta" / "argument_specs.yml")["argument_specs"]["main"]["options"]
+    shared = {name: option for name, option in variables.items() if name not in ROLE_ONLY}
+    assert as_spec(shared) == {f"xmpp_edge_{name}": option for name, option in spec.OPTIONS.items()}
+
+
+def test_role_defaults_are_those_of_its_spec():
+    variables = load(ROLE / "meta" / "argument_specs.yml")["argument_specs"]["main"]["options"]
+    assert load(ROLE / "defaults" / "main.yml") == {
+        name: option["default"] for name, option in variables.items() if "default" in option
+    }
+
+
+def test_role_hands_every_variable_to_the_module():
+    (task,) = (task for task in load(ROLE / "tasks" / "main.yml") if "xmpp.edge.firewall" in task)
+    handed = task["xmpp.edge.firewall"]
+    assert handed.keys() == spec.OPTIONS.keys()
+    for option, value in handed.items():
+        assert re.match(rf"\{{\{{ xmpp_edge_{option}\b", value)
+
+
+@pytest.mark.parametrize(
+    "path", ["plugins/modules/firewall.yml", "plugins/modules/linux_firewall.py", "plugins/lookup/port_table.py"]
+)
+def test_nothing_outside_the_table_repeats_a_port_but_documentation(path):
+    code = re.sub(r'r"""\n.*?\n"""', "", (CHECKOUT / path).read_text(), flags=re.DOTALL) if path.endswith(".py") else ""
+    assert not any(str(port) in code for port in port_table.DEFAULT_PORTS.values())
+
+
+def test_only_the_table_knows_a_port_or_a_row():
+    words = [str(port) for port in port_table.DEFAULT_PORTS.values()] + [row.id for row in port_table.PORT_TABLE]
+    strict = [path for path in (CHECKOUT / "plugins").rglob("*.py") if path.name != "port_table.py"]
+    assert len(strict) > 15
+    for path in strict:
+        # Documentation, docstrings and comments may give examples; code may not.
+        code = re.sub(r'""".*?"""|#.*', "", path.read_text(), flags=re.DOTALL if '"""' in path.read_text() else 0)
+        assert not [word for word in words if word in code], path

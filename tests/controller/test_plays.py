@@ -1,0 +1,179 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Real plays: every example of the documentation, every refusal as an administrator meets it, every result."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+import yaml
+from plays import CHECKOUT, ansible_command, environment, run_play, run_tasks
+from test_contract import linux_firewall
+
+FIREWALL = yaml.safe_load((CHECKOUT / "plugins" / "modules" / "firewall.yml").read_text())
+OPTIONS = {
+    "access_addresses": ["198.18.0.2", "2001:db8::2"],
+    "internal_addresses": ["198.18.1.2"],
+    "front_end_networks": ["198.18.1.0/24"],
+}
+# Keys that Ansible adds to every result.
+STANDARD = {"changed", "failed", "msg", "warnings", "deprecations", "invocation", "ansible_facts", "exception"}
+
+
+def documentation_of(folder, plugin_type, name):
+    """What ansible-doc makes of a plugin."""
+    command = [ansible_command("ansible-doc"), "--json", "-t", plugin_type, f"xmpp.edge.{name}"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment(folder))
+    return json.loads(done.stdout)[f"xmpp.edge.{name}"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("plays")
+
+
+@pytest.mark.parametrize(
+    ("plugin_type", "name"), [("module", "firewall"), ("module", "linux_firewall"), ("lookup", "port_table")]
+)
+def test_every_example_runs(folder, plugin_type, name):
+    tasks = yaml.safe_load(documentation_of(folder, plugin_type, name)["examples"])
+    assert tasks
+    for task, result in zip(tasks, run_tasks(folder, tasks)):
+        assert not result.get("failed"), (task, result)
+
+
+def undocumented(found, documented, where="result"):
+    """Places in a result that RETURN does not have, or has with another type."""
+    types = {"str": str, "bool": bool, "int": int, "list": list, "dict": dict}
+    problems = []
+    for key, value in found.items():
+        if key not in documented:
+            problems.append(f"{where}.{key} is not documented")
+            continue
+        entry = documented[key]
+        if value is not None and not isinstance(value, types[entry["type"]]):
+            problems.append(f"{where}.{key} is {type(value).__name__}, documented as {entry['type']}")
+        contained = entry.get("contains")
+        if contained:
+            # "rows" is a dictionary by row id; every other documented dictionary has the documented keys itself.
+            parts = value if isinstance(value, list) else value.values() if key == "rows" else [value]
+            for part in parts:
+                problems += undocumented(part, contained, f"{where}.{key}")
+                problems += [f"{where}.{key}.{missing} is missing" for missing in contained.keys() - part.keys()]
+    return problems
+
+
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_results_are_as_documented(folder, state):
+    options = {**OPTIONS, "state": state}
+    host_half = {"state": state}
+    if state == "present":
+        host_half = yaml.safe_load(linux_firewall.EXAMPLES)[0]["xmpp.edge.linux_firewall"]
+    result, host_result = run_tasks(folder, [{"xmpp.edge.firewall": options}, {"xmpp.edge.linux_firewall": host_half}])
+    for found, documented in ((result, FIREWALL["RETURN"]), (host_result, yaml.safe_load(linux_firewall.RETURN))):
+        own = {key: value for key, value in found.items() if key not in STANDARD}
+        assert undocumented(own, documented) == []
+        expected = {key for key, entry in documented.items() if entry["returned"] != "failure"}
+        assert own.keys() == expected
+
+
+def test_result_of_a_first_run_in_check_mode(folder):
+    (result,) = run_tasks(folder, [{"xmpp.edge.firewall": OPTIONS}])
+    assert result["changed"] is True
+    assert result["backend"] == "nftables"
+    assert result["diff"]["before"] == ""
+    assert result["diff"]["after"].splitlines()[0] == "federation_in  allow in tcp any -> 198.18.0.2 port 5269"
+    assert list(result["rows"]) == ["federation_in", "federation_out", "gateway_in"]
+    assert all(row == {"present": True, "effective": "unknown", "decided_by": None} for row in result["rows"].values())
+    assert len(result["rules"]) == len(result["diff"]["after"].splitlines())
+    assert any("no interface of this host has the address 198.18.0.2" in warning for warning in result["warnings"])
+
+
+REFUSED = [
+    ({"access_addresses": None}, "access_addresses: is missing"),
+    ({"internal_addresses": None}, "internal_addresses: is missing"),
+    ({"partner_networks": []}, "partner_networks: [] is empty; say any or name networks"),
+    ({"access_addresses": ["198.18.0.2/24"]}, "access_addresses: '198.18.0.2/24' has host bits set"),
+    ({"access_addresses": ["edge.example"]}, "access_addresses: 'edge.example' is a name"),
+    ({"access_addresses": ["fe80::1%eth0"]}, "access_addresses: 'fe80::1%eth0' has a zone id"),
+    ({"access_addresses": ["127.0.0.1"]}, "access_addresses: '127.0.0.1' is a loopback address"),
+    ({"access_addresses": ["0.0.0.0"]}, "access_addresses: '0.0.0.0' is the unspecified address"),
+    ({"access_addresses": ["224.0.0.1"]}, "access_addresses: '224.0.0.1' is a multicast address"),
+    ({"federation_port": 0}, "federation_port: 0 is not a TCP port"),
+    ({"federation_port": 65536}, "federation_port: 65536 is not a TCP port"),
+    ({"federation_port": "abc"}, "federation_port: 'abc' is not a TCP port"),
+    ({"gateway_port": 5269}, "gateway_port: 5269 is the port of federation_port too"),
+    ({"internal_addresses": ["198.18.0.2"], "front_end_networks": ["any"]}, "stands in access_addresses too"),
+    ({"partner_networks": ["198.18.0.1"] * 10001}, "has 10001 entries"),
+    ({"partner_networks": ['\u2603; $(reboot)" } flush ruleset']}, "is not an IP address or CIDR network"),
+    ({"persist": "maybe"}, "persist: 'maybe' is not a boolean"),
+    ({"ports": 1}, "'ports': is not an option"),
+]
+
+
+def test_every_refusal_is_one_sentence_before_any_connection(folder):
+    # The connection cannot work, so a refusal that arrives has needed none.
+    unreachable = {"ansible_connection": "ssh", "ansible_host": "198.18.255.255"}
+    tasks = [{"xmpp.edge.firewall": {**OPTIONS, **change}, "vars": unreachable} for change, _words in REFUSED]
+    for (change, words), result in zip(REFUSED, run_tasks(folder, tasks)):
+        assert result["failed"] is True, change
+        assert result["changed"] is False
+        assert words in result["msg"]
+        assert "\n" not in result["msg"]
+        assert not result.get("unreachable")
+        assert "Traceback" not in json.dumps(result)
+
+
+def test_windows_hosts_are_refused_in_one_sentence(folder):
+    (result,) = run_tasks(folder, [{"xmpp.edge.firewall": OPTIONS, "vars": {"ansible_shell_type": "powershell"}}])
+    assert result["failed"] is True
+    assert "Windows" in result["msg"]
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({}, "access_addresses: is missing"),
+        ({"xmpp_edge_access_addresses": ["edge.example"]}, "access_addresses: 'edge.example' is a name"),
+        ({"xmpp_edge_federation_port": "abc"}, "xmpp_edge_federation_port"),
+        ({"xmpp_edge_mode": "open"}, "xmpp_edge_mode must be one of: exclusive, permit"),
+    ],
+)
+def test_role_refuses_by_name(folder, given, words):
+    play = {
+        "hosts": "localhost",
+        "connection": "local",
+        "gather_facts": False,
+        "roles": ["xmpp.edge.xmpp_edge"],
+        "vars": given,
+    }
+    done = run_play(folder, [play])
+    assert done.returncode != 0
+    assert words in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def test_lookup_takes_queries_and_refuses_nonsense(folder):
+    def show(expression):
+        return {"ansible.builtin.debug": {"msg": "{{ %s }}" % expression}}  # noqa: UP031
+
+    everything, ports, one, nonsense, term = run_tasks(
+        folder,
+        [
+            show("query('xmpp.edge.port_table')"),
+            show("query('xmpp.edge.port_table', query='[].port')"),
+            show("lookup('xmpp.edge.port_table', query='[0]').id"),
+            show("query('xmpp.edge.port_table', query='[?')"),
+            show("query('xmpp.edge.port_table', 'federation_in')"),
+        ],
+    )
+    assert [row["id"] for row in everything["msg"]] == ["federation_in", "federation_out", "gateway_in"]
+    documented = documentation_of(folder, "lookup", "port_table")["return"]["_list"]["sample"]
+    assert everything["msg"][0] == documented[0]
+    assert ports["msg"] == [5269, 5269, 23456]
+    assert one["msg"] == "federation_in"
+    assert nonsense["failed"] and "query: '[?' is not a JMESPath expression" in nonsense["msg"]
+    assert term["failed"] and "takes no terms" in term["msg"]

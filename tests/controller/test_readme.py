@@ -1,0 +1,60 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The README's inventory, playbook and output are what they say: they are run, and so is the inventory to copy."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+from plays import CHECKOUT, IN_EMPTY_NETWORK, ansible_command, environment
+
+README = (CHECKOUT / "README.md").read_text()
+INVENTORY, PLAY = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+
+
+def check(folder, inventory, playbook):
+    """Check and diff of a playbook, with this machine standing in for the host that the inventory names."""
+    local = f'{{"ansible_connection": "local", "ansible_become": false, "ansible_python_interpreter": "{sys.executable}"}}'
+    return subprocess.run(
+        [
+            *IN_EMPTY_NETWORK,
+            *(ansible_command("ansible-playbook"), "-i", str(inventory), "--check", "--diff", "-e", local, str(playbook)),
+        ],
+        env=environment(folder),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+
+
+def test_readme_example_gives_the_readme_s_output(tmp_path):
+    (tmp_path / "inventory.yml").write_text(INVENTORY)
+    (tmp_path / "play.yml").write_text(PLAY)
+    done = check(tmp_path, tmp_path / "inventory.yml", tmp_path / "play.yml")
+    assert done.returncode == 0, done.stdout
+    shown = re.findall(r"^\+\w+  (?:allow|block) .*$", README, re.MULTILINE)
+    assert len(shown) == 8
+    assert re.findall(r"^\+\w+  (?:allow|block) .*$", done.stdout, re.MULTILINE) == shown
+
+
+@pytest.mark.parametrize("playbook", ["site", "remove"])
+def test_inventory_to_copy_works(tmp_path, playbook):
+    done = check(tmp_path, CHECKOUT / "playbooks" / "inventory", CHECKOUT / "playbooks" / f"{playbook}.yml")
+    assert done.returncode == 0, done.stdout
+    assert "edge1.example.net" in done.stdout
+
+
+def test_every_link_of_the_documents_leads_somewhere():
+    for document in [*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/*.md")]:
+        for target in re.findall(r"\]\(([^)#]+)", document.read_text()):
+            assert target.startswith("https://") or (document.parent / target).exists(), (document, target)
+
+
+def test_each_row_of_the_table_stands_in_the_readme():
+    rows = re.findall(r"^\| `(\w+)`", README, re.MULTILINE)
+    assert rows == ["federation_in", "federation_out", "gateway_in"]
