@@ -1,0 +1,82 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Other inputs, and what is left when the rules go. Each test applies its inputs by itself; the last removes all."""
+
+from __future__ import annotations
+
+import edge
+import pytest
+
+ANY = {"xmpp_edge_partner_networks": ["any"], "xmpp_edge_front_end_networks": ["any"]}
+
+
+@pytest.fixture(scope="module")
+def host():
+    return edge.host()
+
+
+def test_any(host):
+    assert edge.changed_tasks(edge.play("site", **ANY)) == 1
+    edge.assert_matrix("any")
+    assert edge.changed_tasks(edge.play("site", **ANY)) == 0
+
+
+def test_permit_blocks_nothing(host):
+    assert edge.changed_tasks(edge.play("site", xmpp_edge_mode="permit")) == 1
+    edge.assert_matrix("untouched")
+    assert "drop" not in host.check_output("nft list table inet xmpp_edge")
+
+
+def test_members_alone_change_without_their_rules(host):
+    assert edge.changed_tasks(edge.play("site")) == 1
+    edge.assert_matrix("narrowed")
+    before = host.check_output("nft -a list table inet xmpp_edge")
+    assert 'packets 0 bytes 0 accept comment "federation_in"' not in before
+    partners = [*edge.TOPOLOGY.addresses("partner", "external"), *edge.TOPOLOGY.addresses("outsider", "external")]
+    done = edge.play("site", "--diff", xmpp_edge_partner_networks=partners)
+    assert edge.changed_tasks(done) == 1
+    after = host.check_output("nft -a list table inet xmpp_edge")
+    for line in before.splitlines():
+        if "comment" in line:
+            assert line in after  # With its counter and its handle.
+    outsider = edge.TOPOLOGY.address("outsider", "external", "ipv4")
+    assert f"{outsider} -> " in done.stdout
+    assert outsider in host.file("/etc/xmpp-edge/nftables.nft").content_string
+
+
+def test_bad_input_changes_nothing(host):
+    assert edge.changed_tasks(edge.play("site")) == 1
+    before = host.check_output("nft -a list ruleset; cat /etc/xmpp-edge/*; systemctl show xmpp-edge.service")
+    for bad in ({"xmpp_edge_partner_networks": []}, {"xmpp_edge_access_addresses": ["$(touch /root/owned)"]}):
+        done = edge.play("site", **bad)
+        assert done.returncode != 0
+        assert "Traceback" not in done.stdout
+    assert host.check_output("nft -a list ruleset; cat /etc/xmpp-edge/*; systemctl show xmpp-edge.service") == before
+    assert not host.file("/root/owned").exists
+
+
+def test_not_persisted(host):
+    assert edge.changed_tasks(edge.play("site", xmpp_edge_persist=False)) == 1
+    assert edge.changed_tasks(edge.play("site", xmpp_edge_persist=False)) == 0
+    assert_no_files(host)
+    edge.assert_matrix("narrowed")
+    assert edge.changed_tasks(edge.play("site")) == 1
+    assert host.service("xmpp-edge.service").is_enabled
+
+
+def test_removed(host):
+    assert edge.changed_tasks(edge.play("remove", "--check")) == 1
+    assert host.service("xmpp-edge.service").is_enabled
+    assert edge.changed_tasks(edge.play("remove")) == 1
+    assert edge.changed_tasks(edge.play("remove")) == 0
+    assert_no_files(host)
+    assert host.check_output("nft list ruleset") == host.check_output("cat /root/ruleset-without-us")
+    edge.assert_matrix("untouched")
+
+
+def assert_no_files(host):
+    """No file, link, folder or unit of ours is there."""
+    assert host.check_output("find /etc -iname '*xmpp*'") == ""
+    assert not host.file("/etc/systemd/system/nftables.service.d").exists
+    assert "xmpp" not in host.check_output("systemctl list-units --all; systemctl list-unit-files")

@@ -1,0 +1,53 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the tests of every scenario use: the edge's own state by testinfra, playbook runs, the reachability matrix."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import matrix
+import testinfra
+from topology import Topology
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+TOPOLOGY = Topology.from_environment()
+
+
+def host(name: str = "edge") -> testinfra.host.Host:
+    """A host of the topology, without any use of Ansible."""
+    return testinfra.get_host(f"podman://{TOPOLOGY.container(name)}")
+
+
+def play(playbook: str, *arguments: str, **variables: Any) -> subprocess.CompletedProcess[str]:
+    """Run a playbook as users do, on the edge with systemd."""
+    command = ["ansible-playbook", "-i", "molecule/shared/inventory.py", f"playbooks/{playbook}.yml", "--limit", "edge"]
+    return subprocess.run(
+        [*command, *arguments, "--extra-vars", json.dumps(variables)],
+        cwd=CHECKOUT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+
+
+def changed_tasks(done: subprocess.CompletedProcess[str]) -> int:
+    """How many tasks changed the edge, by the recap; a failed play is a failed test."""
+    assert done.returncode == 0, done.stdout
+    found = re.search(r"^edge\s+: .*changed=(\d+)", done.stdout, re.MULTILINE)
+    assert found, done.stdout
+    return int(found[1])
+
+
+def assert_matrix(inputs: str) -> None:
+    """Every flow is as expected for these inputs."""
+    observed = matrix.observe(TOPOLOGY)
+    assert len(observed) == len(set(matrix.flows()))
+    wrong = {flow.label: word for flow, word in observed.items() if word != matrix.expected(flow, inputs)}
+    assert not wrong

@@ -1,0 +1,129 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The reachability matrix: every flow that matters in the topology, what should become of it, and what does.
+
+What is expected stands here in the topology's words, on purpose without any use of the code under test.
+Usage: matrix.py [untouched|narrowed|any]; exit status 1 when a flow is not as expected.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Iterator, Optional
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from topology import FAMILIES, PLACES, SIDES, Topology
+
+FEDERATION, GATEWAY, OTHER = 5269, 23456, 5222
+VANTAGE_POINTS = ("partner", "outsider", "front_end", "intruder")
+INPUTS = ("untouched", "narrowed", "any")
+
+
+@dataclass(frozen=True)
+class Flow:
+    """One connection attempt from a host, from the address that it has on source_side, to an address of target."""
+
+    host: str
+    source_side: str
+    target: str
+    target_side: str
+    family: str
+    port: int
+
+    @property
+    def label(self) -> str:
+        """The flow on one line."""
+        return f"{self.host} {self.source_side} -> {self.target} {self.target_side} {self.port} {self.family}"
+
+
+def flows() -> Iterator[Flow]:
+    """Every flow: into the edge, out of it from either address, and within it."""
+    for family in FAMILIES:
+        for host in VANTAGE_POINTS:
+            (source_side,) = PLACES[host]
+            for target_side in SIDES:
+                for port in (FEDERATION, GATEWAY, OTHER):
+                    yield Flow(host, source_side, "edge", target_side, family, port)
+        for source_side in SIDES:
+            for target in VANTAGE_POINTS:
+                (target_side,) = PLACES[target]
+                for port in (FEDERATION, OTHER):
+                    yield Flow("edge", source_side, target, target_side, family, port)
+            for port in (FEDERATION, GATEWAY, OTHER):
+                yield Flow("edge", source_side, "edge", source_side, family, port)
+
+
+def expected(flow: Flow, inputs: str) -> str:
+    """open, filtered or refused; inputs: untouched (no rules), narrowed (one partner, one Front End) or any."""
+    if inputs == "untouched" or flow.port == OTHER or flow.host == flow.target:
+        return "open"
+    if flow.host == "edge":
+        allowed = flow.source_side == "external" and (inputs == "any" or flow.target == "partner")
+        return "open" if allowed else "refused"
+    if flow.port == FEDERATION:
+        allowed = flow.target_side == "external" and (inputs == "any" or flow.host == "partner")
+    else:
+        allowed = flow.target_side == "internal" and (inputs == "any" or flow.host == "front_end")
+    return "open" if allowed else "filtered"
+
+
+def observe(topology: Topology) -> dict[Flow, str]:
+    """What becomes of every flow, tried from all hosts at once."""
+    by_host = {host: list(group) for host, group in groupby(sorted(flows(), key=lambda f: f.host), lambda f: f.host)}
+
+    def attempt(host: str) -> dict[Flow, str]:
+        wanted = [
+            (
+                topology.address(host, flow.source_side, flow.family),
+                topology.address(flow.target, flow.target_side, flow.family),
+                flow.port,
+            )
+            for flow in by_host[host]
+        ]
+        command = ["podman", "exec", "--interactive", topology.container(host), "python3", "/opt/test/connect.py"]
+        done = subprocess.run(command, input=json.dumps(wanted), stdout=subprocess.PIPE, text=True, check=True)
+        return dict(zip(by_host[host], json.loads(done.stdout), strict=True))
+
+    with ThreadPoolExecutor() as pool:
+        return {flow: word for words in pool.map(attempt, by_host) for flow, word in words.items()}
+
+
+def table(observed: dict[Flow, str], inputs: str) -> str:
+    """The matrix for people: a line per host and target, a column per family; what is not expected stands out."""
+    lines = [f"{'from':<20} {'to':<20} {'port':>5}  {'IPv4':<28} {'IPv6':<28}".rstrip()]
+    for flow in flows():
+        if flow.family == "ipv4":
+            cells = [
+                _cell(observed[Flow(**{**vars(flow), "family": family})], expected(flow, inputs)) for family in FAMILIES
+            ]
+            source, target = f"{flow.host} ({flow.source_side})", f"{flow.target} ({flow.target_side})"
+            lines.append(f"{source:<20} {target:<20} {flow.port:>5}  {cells[0]:<28} {cells[1]:<28}".rstrip())
+    wrong = sum(word != expected(flow, inputs) for flow, word in observed.items())
+    lines.append(f"{len(observed)} flows, {len(observed) - wrong} as expected, {wrong} not")
+    return "\n".join(lines)
+
+
+def _cell(word: str, wanted: str) -> str:
+    return word if word == wanted else f"{word.upper()}, expected {wanted}"
+
+
+def main(inputs: Optional[str] = None) -> int:
+    """Try every flow and show the table."""
+    if inputs not in INPUTS:
+        print(f"matrix.py: say what is expected: {', '.join(INPUTS)}", file=sys.stderr)
+        return 2
+    observed = observe(Topology.from_environment())
+    print(table(observed, inputs))
+    return int(any(word != expected(flow, inputs) for flow, word in observed.items()))
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:2]))

@@ -1,0 +1,98 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The standing topology of tests and demo: which hosts there are, where they stand and under which addresses.
+
+    partner, outsider -- external network -- edge, edge_bare -- internal network -- front_end, intruder
+
+Two topologies can stand side by side when they differ in name and number: XMPP_EDGE_TOPOLOGY=NAME:NUMBER.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+FAMILIES = ("ipv4", "ipv6")
+SIDES = ("external", "internal")
+
+# Where each host stands, and the last part of its addresses there.
+PLACES: dict[str, dict[str, int]] = {
+    "edge": {"external": 2, "internal": 2},
+    "edge_bare": {"external": 3, "internal": 3},
+    "partner": {"external": 10},
+    "outsider": {"external": 20},
+    "front_end": {"internal": 10},
+    "intruder": {"internal": 20},
+}
+
+# edge runs systemd and has nftables; edge_bare has neither, until nftables gets installed.
+KINDS = {"edge_bare": "bare"}
+EDGES = ("edge", "edge_bare")
+GROUPS: dict[str, tuple[str, ...]] = {
+    "xmpp_edge": EDGES,
+    "xmpp_partner": ("partner",),
+    "xmpp_outsider": ("outsider",),
+    "xmpp_front_end": ("front_end",),
+    "xmpp_intruder": ("intruder",),
+}
+
+
+@dataclass(frozen=True)
+class Topology:
+    """One standing topology; number is the third part of its external IPv4 addresses, even and below 254."""
+
+    name: str
+    number: int
+
+    @classmethod
+    def from_environment(cls) -> Topology:
+        """The topology that XMPP_EDGE_TOPOLOGY names, else the tests' own."""
+        name, _colon, number = os.environ.get("XMPP_EDGE_TOPOLOGY", "xmpp-edge-test:0").partition(":")
+        return cls(name, int(number))
+
+    def container(self, host: str) -> str:
+        """Name of a host's container."""
+        return f"{self.name}-{host.replace('_', '-')}"
+
+    def network(self, side: str) -> str:
+        """Name of a podman network."""
+        return f"{self.name}-{side}"
+
+    def prefix(self, side: str, family: str) -> str:
+        """What all addresses of a network begin with."""
+        number = self.number + SIDES.index(side)
+        return f"198.18.{number}." if family == "ipv4" else f"2001:db8:0:{number}::"
+
+    def subnet(self, side: str, family: str) -> str:
+        """A network in CIDR form."""
+        return self.prefix(side, family) + ("0/24" if family == "ipv4" else "/64")
+
+    def address(self, host: str, side: str, family: str) -> str:
+        """Address of a host in a network that it stands in."""
+        return f"{self.prefix(side, family)}{PLACES[host][side]}"
+
+    def addresses(self, host: str, side: str) -> list[str]:
+        """Both addresses of a host in a network that it stands in."""
+        return [self.address(host, side, family) for family in FAMILIES]
+
+    def attachments(self, host: str) -> list[str]:
+        """Networks of a host as "podman run --network" takes them.
+
+        MAC addresses are fixed, so that the neighbours of a restarted host need not notice that it was away.
+        """
+        return [
+            f"{self.network(side)}:ip={self.address(host, side, 'ipv4')},ip6={self.address(host, side, 'ipv6')},"
+            f"mac=02:00:00:{self.number:02x}:{SIDES.index(side):02x}:{number:02x}"
+            for side, number in PLACES[host].items()
+        ]
+
+    def routes(self, host: str) -> list[str]:
+        """Routes to the network that the host does not stand in, through the edge, as "ip route add" takes them."""
+        return [
+            f"{self.subnet(far, family)} via {self.address('edge', near, family)}"
+            for near in PLACES[host]
+            for far in SIDES
+            if far not in PLACES[host]
+            for family in FAMILIES
+        ]
