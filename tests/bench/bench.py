@@ -1,0 +1,134 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Times whole playbook runs on one container: ours, the floor under every play, and what other modules take.
+
+All cases of a round run one after the other, and rounds repeat, so that a machine whose speed drifts treats all alike.
+The table has medians, and ratios to the floor of the same rounds.
+Usage: bench.py [ROUNDS]
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BENCH = Path(__file__).resolve().parent
+sys.path.insert(0, str(ROOT / "molecule" / "shared"))
+
+from topology import Topology  # noqa: E402
+
+DEFAULT_ROUNDS = 5
+MANY_NETWORKS = 10_000
+INVENTORY = ["-i", "molecule/shared/inventory.py", "--limit", "edge"]
+TOPOLOGY = Topology("xmpp-edge-bench", 32)
+ENVIRONMENT = {**os.environ, "XMPP_EDGE_TOPOLOGY": f"{TOPOLOGY.name}:{TOPOLOGY.number}"}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One timed playbook. prepare: shell commands on the edge before its first run; changed: what the run must report."""
+
+    name: str
+    playbook: str
+    prepare: str = ""
+    changed: bool = False
+    arguments: tuple[str, ...] = ()
+
+
+FRESH = "nft flush ruleset; rm -rf /etc/xmpp-edge; systemctl disable --quiet xmpp-edge 2> /dev/null; " \
+    "rm -rf /etc/systemd/system/xmpp-edge.service /etc/systemd/system/nftables.service.d; systemctl daemon-reload"
+NO_FIREWALLD = f"systemctl stop firewalld; rm -f /etc/firewalld/zones/public.xml; {FRESH}"
+NO_UFW = f"ufw --force disable > /dev/null; {FRESH}"
+
+
+def cases(many: Path) -> list[Case]:
+    """What is timed, in the order of a round; each re-run follows its first run."""
+    return [
+        Case("floor: one ping task", "tests/bench/ping.yml", NO_FIREWALLD),
+        Case("ours, first run", "playbooks/site.yml", FRESH, changed=True),
+        Case("ours, re-run", "playbooks/site.yml"),
+        Case(f"ours, {MANY_NETWORKS} networks, first run", "playbooks/site.yml", FRESH, True, ("-e", f"@{many}")),
+        Case(f"ours, {MANY_NETWORKS} networks, re-run", "playbooks/site.yml", "", False, ("-e", f"@{many}")),
+        Case("ansible.builtin.iptables, first run", "tests/bench/iptables.yml", FRESH, changed=True),
+        Case("ansible.builtin.iptables, re-run", "tests/bench/iptables.yml"),
+        Case("community.general.ufw, first run", "tests/bench/ufw.yml", f"{FRESH}; ufw --force reset; ufw --force enable", True),
+        Case("community.general.ufw, re-run", "tests/bench/ufw.yml"),
+        Case("ansible.posix.firewalld, first run", "tests/bench/firewalld.yml", f"{NO_UFW}; {NO_FIREWALLD}; systemctl start firewalld", True),
+        Case("ansible.posix.firewalld, re-run", "tests/bench/firewalld.yml"),
+    ]
+
+
+def on_edge(commands: str) -> None:
+    """Run shell commands on the edge."""
+    subprocess.run(["podman", "exec", TOPOLOGY.container("edge"), "sh", "-c", commands], stdout=subprocess.DEVNULL, check=False)
+
+
+def playbook(path: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a playbook against the topology."""
+    return subprocess.run(
+        ["ansible-playbook", *INVENTORY, *arguments, path],
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+
+
+def timed(case: Case) -> float:
+    """Seconds of one run, after its preparation; a run that does not do what it should ends the bench."""
+    if case.prepare:
+        on_edge(case.prepare)
+    begun = time.perf_counter()
+    done = playbook(case.playbook, *case.arguments)
+    seconds = time.perf_counter() - begun
+    if done.returncode != 0 or ("changed=0 " in done.stdout) == case.changed:
+        sys.exit(f"{case.name}: not the run that was to be timed\n{done.stdout[-3000:]}")
+    return seconds
+
+
+def raise_topology() -> None:
+    """One edge with every firewall manager installed."""
+    image = subprocess.run(
+        ["molecule/shared/build-image", "trixie", "managers"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
+    ).stdout.strip()
+    ENVIRONMENT["XMPP_EDGE_IMAGE"] = image
+    for step in ("destroy", "create"):
+        done = playbook(f"molecule/shared/{step}.yml", "--limit", "localhost,edge")
+        if done.returncode != 0:
+            sys.exit(done.stdout)
+
+
+def main(rounds: int = DEFAULT_ROUNDS) -> None:
+    """Time every case in every round and show the table."""
+    raise_topology()
+    many = ROOT / ".cache" / "many-networks.json"
+    networks = [f"100.{64 + number // 2500}.{number // 10 % 250}.{number % 10 * 20}/31" for number in range(MANY_NETWORKS)]
+    many.write_text(json.dumps({"xmpp_edge_partner_networks": networks}))
+    listed = cases(many)
+    seconds: dict[str, list[float]] = {case.name: [] for case in listed}
+    for number in range(rounds + 1):
+        for case in listed:
+            taken = timed(case)
+            if number:  # The first round warms caches up.
+                seconds[case.name].append(taken)
+        print(f"round {number} of {rounds}{'' if number else ' (warm-up, not counted)'}", file=sys.stderr, flush=True)
+    on_edge(NO_FIREWALLD)
+    floor = seconds[listed[0].name]
+    print(f"{'case':<44} {'median':>8} {'min':>7} {'max':>7} {'ratio':>7}   ({rounds} rounds; ratio to the floor, median)")
+    for name, taken in seconds.items():
+        ratio = statistics.median(mine / base for mine, base in zip(taken, floor))
+        print(f"{name:<44} {statistics.median(taken):>6.2f} s {min(taken):>5.2f} s {max(taken):>5.2f} s {ratio:>7.2f}")
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:2]))
