@@ -34,7 +34,10 @@ ENVIRONMENT = {**os.environ, "XMPP_EDGE_TOPOLOGY": f"{TOPOLOGY.name}:{TOPOLOGY.n
 
 @dataclass(frozen=True)
 class Case:
-    """One timed playbook. prepare: shell commands on the edge before its first run; changed: what the run must report."""
+    """One timed playbook.
+
+    prepare: shell commands on the edge before the run, not timed; changed: what the run must report.
+    """
 
     name: str
     playbook: str
@@ -43,8 +46,10 @@ class Case:
     arguments: tuple[str, ...] = ()
 
 
-FRESH = "nft flush ruleset; rm -rf /etc/xmpp-edge; systemctl disable --quiet xmpp-edge 2> /dev/null; " \
+FRESH = (
+    "nft flush ruleset; rm -rf /etc/xmpp-edge; systemctl disable --quiet xmpp-edge 2> /dev/null; "
     "rm -rf /etc/systemd/system/xmpp-edge.service /etc/systemd/system/nftables.service.d; systemctl daemon-reload"
+)
 NO_FIREWALLD = f"systemctl stop firewalld; rm -f /etc/firewalld/zones/public.xml; {FRESH}"
 NO_UFW = f"ufw --force disable > /dev/null; {FRESH}"
 
@@ -59,16 +64,28 @@ def cases(many: Path) -> list[Case]:
         Case(f"ours, {MANY_NETWORKS} networks, re-run", "playbooks/site.yml", "", False, ("-e", f"@{many}")),
         Case("ansible.builtin.iptables, first run", "tests/bench/iptables.yml", FRESH, changed=True),
         Case("ansible.builtin.iptables, re-run", "tests/bench/iptables.yml"),
-        Case("community.general.ufw, first run", "tests/bench/ufw.yml", f"{FRESH}; ufw --force reset; ufw --force enable", True),
+        Case(
+            "community.general.ufw, first run",
+            "tests/bench/ufw.yml",
+            f"{FRESH}; ufw --force reset; ufw --force enable",
+            True,
+        ),
         Case("community.general.ufw, re-run", "tests/bench/ufw.yml"),
-        Case("ansible.posix.firewalld, first run", "tests/bench/firewalld.yml", f"{NO_UFW}; {NO_FIREWALLD}; systemctl start firewalld", True),
+        Case(
+            "ansible.posix.firewalld, first run",
+            "tests/bench/firewalld.yml",
+            f"{NO_UFW}; {NO_FIREWALLD}; systemctl start firewalld",
+            True,
+        ),
         Case("ansible.posix.firewalld, re-run", "tests/bench/firewalld.yml"),
     ]
 
 
 def on_edge(commands: str) -> None:
     """Run shell commands on the edge."""
-    subprocess.run(["podman", "exec", TOPOLOGY.container("edge"), "sh", "-c", commands], stdout=subprocess.DEVNULL, check=False)
+    subprocess.run(
+        ["podman", "exec", TOPOLOGY.container("edge"), "sh", "-c", commands], stdout=subprocess.DEVNULL, check=False
+    )
 
 
 def playbook(path: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -112,7 +129,9 @@ def main(rounds: int = DEFAULT_ROUNDS) -> None:
     """Time every case in every round and show the table."""
     raise_topology()
     many = ROOT / ".cache" / "many-networks.json"
-    networks = [f"100.{64 + number // 2500}.{number // 10 % 250}.{number % 10 * 20}/31" for number in range(MANY_NETWORKS)]
+    networks = [
+        f"100.{64 + number // 2500}.{number // 10 % 250}.{number % 10 * 20}/31" for number in range(MANY_NETWORKS)
+    ]
     many.write_text(json.dumps({"xmpp_edge_partner_networks": networks}))
     listed = cases(many)
     seconds: dict[str, list[float]] = {case.name: [] for case in listed}
@@ -124,7 +143,9 @@ def main(rounds: int = DEFAULT_ROUNDS) -> None:
         print(f"round {number} of {rounds}{'' if number else ' (warm-up, not counted)'}", file=sys.stderr, flush=True)
     on_edge(NO_FIREWALLD)
     floor = seconds[listed[0].name]
-    print(f"{'case':<44} {'median':>8} {'min':>7} {'max':>7} {'ratio':>7}   ({rounds} rounds; ratio to the floor, median)")
+    print(
+        f"{'case':<44} {'median':>8} {'min':>7} {'max':>7} {'ratio':>7}   ({rounds} rounds; ratio to the floor, median)"
+    )
     for name, taken in seconds.items():
         ratio = statistics.median(mine / base for mine, base in zip(taken, floor))
         print(f"{name:<44} {statistics.median(taken):>6.2f} s {min(taken):>5.2f} s {max(taken):>5.2f} s {ratio:>7.2f}")

@@ -18,11 +18,22 @@ INVENTORY, PLAY = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
 
 def check(folder, inventory, playbook):
     """Check and diff of a playbook, with this machine standing in for the host that the inventory names."""
-    local = f'{{"ansible_connection": "local", "ansible_become": false, "ansible_python_interpreter": "{sys.executable}"}}'
+    local = (
+        f'{{"ansible_connection": "local", "ansible_become": false, "ansible_python_interpreter": "{sys.executable}"}}'
+    )
     return subprocess.run(
         [
             *IN_EMPTY_NETWORK,
-            *(ansible_command("ansible-playbook"), "-i", str(inventory), "--check", "--diff", "-e", local, str(playbook)),
+            *(
+                ansible_command("ansible-playbook"),
+                "-i",
+                str(inventory),
+                "--check",
+                "--diff",
+                "-e",
+                local,
+                str(playbook),
+            ),
         ],
         env=environment(folder),
         stdout=subprocess.PIPE,

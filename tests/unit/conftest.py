@@ -9,6 +9,8 @@ import sys
 import types
 from pathlib import Path
 
+from hypothesis import settings
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
@@ -21,3 +23,7 @@ def _register(name: str, path: list) -> None:
 _register("ansible_collections", [])
 _register("ansible_collections.xmpp", [])
 _register("ansible_collections.xmpp.edge", [str(CHECKOUT)])
+
+# How long an example takes depends on the machine; speed is measured elsewhere.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")

@@ -60,15 +60,20 @@ def parse_network(option: str, text: str) -> Network:
 
 
 def by_family(networks: Iterable[Network]) -> ByFamily:
-    """The networks without duplicates, by family, in numeric order; a family without any is left out."""
+    """The networks by family, in their order; a family without any is left out."""
     sorted_out: Dict[str, List[Network]] = {family: [] for family in FAMILIES}
-    for network in sorted(set(networks), key=ipaddress.get_mixed_type_key):
+    for network in networks:
         sorted_out[f"ipv{network.version}"].append(network)
     return {family: tuple(members) for family, members in sorted_out.items() if members}
 
 
+def distinct(networks: ByFamily) -> ByFamily:
+    """The same without duplicates, in numeric order."""
+    return {family: tuple(sorted(set(members))) for family, members in networks.items()}
+
+
 def merge(networks: ByFamily) -> ByFamily:
-    """The same addresses with no overlap and no needless split."""
+    """The same addresses with no duplicate, no overlap and no needless split, in numeric order."""
     return {
         family: tuple(ipaddress.collapse_addresses(members))  # type: ignore[type-var]
         for family, members in networks.items()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping
 
-from .addresses import ANY, WHOLE_FAMILY, ByFamily, by_family, merge, parse_address, parse_network, text_of
+from .addresses import ANY, WHOLE_FAMILY, ByFamily, by_family, distinct, merge, parse_address, parse_network, text_of
 from .errors import OptionError, shown
 from .port_table import ACCESS, ADDRESS_ENDPOINTS, FRONT_ENDS, INTERNAL, NETWORK_ENDPOINTS, PORT_TABLE, Endpoint, Row
 from .spec import OPTIONS
@@ -122,7 +122,7 @@ def _networks(endpoint: Endpoint, value: Any) -> ByFamily:
         )
     texts = [_text(option, entry) for entry in value]
     if endpoint.local:
-        return by_family(parse_address(option, text) for text in texts)
+        return distinct(by_family(parse_address(option, text) for text in texts))
     if ANY in texts:
         if len(texts) > 1:
             raise OptionError(

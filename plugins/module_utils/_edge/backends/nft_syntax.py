@@ -110,7 +110,11 @@ def read_table(text: str) -> NftTable:
 
 def read_rules(table: NftTable, wanted: NftTable) -> Observation:
     """What is in our table: its rules, and in which other points it differs from the wanted one."""
-    groups = {name: make_group(name, elements) for name, elements in table.elements.items()}
+    groups = {
+        # The wanted texts are canonical already, and with thousands of networks that is worth knowing.
+        name: Group(name, elements) if elements == wanted.elements.get(name) else make_group(name, elements)
+        for name, elements in table.elements.items()
+    }
     items = [item for direction in DIRECTIONS for item in _read_chain(direction, table, groups)]
     deviations: List[str] = []
     for name, chain in table.chains.items():
