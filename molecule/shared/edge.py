@@ -8,6 +8,9 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -51,3 +54,17 @@ def assert_matrix(inputs: str) -> None:
     assert len(observed) == len(set(matrix.flows()))
     wrong = {flow.label: word for flow, word in observed.items() if word != matrix.expected(flow, inputs)}
     assert not wrong
+
+
+@contextmanager
+def session(vantage: str, target: str, port: int) -> Iterator[None]:
+    """A TCP session that talks all the time and must lose no byte while the body runs."""
+    command = ["podman", "exec", "--interactive", TOPOLOGY.container(vantage), "python3", "/opt/test/talk.py"]
+    talk = subprocess.Popen([*command, target, str(port)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        time.sleep(1)
+        yield
+    finally:
+        output, _errors = talk.communicate("")
+    assert talk.returncode == 0
+    assert int(output) > 50

@@ -80,6 +80,9 @@ class LookupModule(LookupBase):
         self.set_options(var_options=variables, direct=kwargs)
         if terms:
             raise AnsibleError(f"xmpp.edge.port_table takes no terms, but was given {terms!r}; select rows with query=")
+        unknown = sorted(kwargs.keys() - {"query"})
+        if unknown:
+            raise AnsibleError(f"xmpp.edge.port_table has no option {unknown[0]!r}; the only one is query")
         rows = [_row_result(row) for row in PORT_TABLE]
         query = self.get_option("query")
         if query is None:

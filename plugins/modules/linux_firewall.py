@@ -128,7 +128,7 @@ missing_package:
 diff:
   description:
     - The rules before and after, one line per rule in the table's words, then one line for whatever else is repaired.
-  returned: always
+  returned: success, or when a package is missing
   type: dict
   contains:
     before:

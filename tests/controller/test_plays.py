@@ -160,7 +160,7 @@ def test_lookup_takes_queries_and_refuses_nonsense(folder):
     def show(expression):
         return {"ansible.builtin.debug": {"msg": "{{ %s }}" % expression}}  # noqa: UP031
 
-    everything, ports, one, nonsense, term = run_tasks(
+    everything, ports, one, nonsense, term, option = run_tasks(
         folder,
         [
             show("query('xmpp.edge.port_table')"),
@@ -168,6 +168,7 @@ def test_lookup_takes_queries_and_refuses_nonsense(folder):
             show("lookup('xmpp.edge.port_table', query='[0]').id"),
             show("query('xmpp.edge.port_table', query='[?')"),
             show("query('xmpp.edge.port_table', 'federation_in')"),
+            show("query('xmpp.edge.port_table', qurey='[].port')"),
         ],
     )
     assert [row["id"] for row in everything["msg"]] == ["federation_in", "federation_out", "gateway_in"]
@@ -177,3 +178,5 @@ def test_lookup_takes_queries_and_refuses_nonsense(folder):
     assert one["msg"] == "federation_in"
     assert nonsense["failed"] and "query: '[?' is not a JMESPath expression" in nonsense["msg"]
     assert term["failed"] and "takes no terms" in term["msg"]
+    assert option["failed"]
+    assert "has no option 'qurey'" in option["msg"]

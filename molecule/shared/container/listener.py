@@ -11,8 +11,11 @@ import socket
 PORTS = (5269, 23456, 5222)
 
 
-async def greet(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Close at once: to be reached is all that counts."""
+async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Send back what comes, until the other side closes."""
+    while data := await reader.read(65536):
+        writer.write(data)
+        await writer.drain()
     writer.close()
 
 
@@ -21,7 +24,7 @@ async def main() -> None:
     servers = []
     for port in PORTS:
         listener = socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)
-        servers.append(await asyncio.start_server(greet, sock=listener))
+        servers.append(await asyncio.start_server(echo, sock=listener))
     await asyncio.gather(*(server.serve_forever() for server in servers))
 
 

@@ -18,7 +18,23 @@ FOLDER_MODE = 0o755
 _LONGEST = 64 * 1024 * 1024
 
 
-def read_text(path: str) -> Optional[str]:
+def difference(path: str, text: str) -> Optional[str]:
+    """In what a file is not as write_atomically would leave it, in words; None where it is. Raises EdgeError."""
+    found = _read_text(path)
+    if found is None:
+        return "is missing"
+    if found != text:
+        return "was edited"
+    status = os.lstat(path)
+    mode = stat.S_IMODE(status.st_mode)
+    if mode != FILE_MODE:
+        return f"has mode {mode:04o}"
+    if status.st_uid != os.geteuid():
+        return f"has owner {status.st_uid}"
+    return None
+
+
+def _read_text(path: str) -> Optional[str]:
     """Text of a regular file; None where there is none, "" where something else is there. Raises EdgeError."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -33,7 +49,7 @@ def read_text(path: str) -> Optional[str]:
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         return ""
-    with os.fdopen(descriptor, encoding="utf-8", errors="replace") as file:
+    with os.fdopen(descriptor, encoding="utf-8", errors="replace", newline="") as file:
         return file.read(_LONGEST)
 
 
@@ -42,7 +58,8 @@ def write_atomically(path: str, text: str) -> None:
     folder = os.path.dirname(path)
     try:
         if not os.path.isdir(folder):
-            os.makedirs(folder, FOLDER_MODE)
+            os.makedirs(folder)
+            os.chmod(folder, FOLDER_MODE)  # Whatever the caller's umask is.
         descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=f".{os.path.basename(path)}.")
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:

@@ -25,7 +25,7 @@ class Options:
     """Options that have passed every check.
 
     endpoints: the networks of each endpoint option by family; "any" is the whole of both families.
-    ports: the port of each port option.
+    ports: the port of each port option. Both are empty when the state is absent.
     """
 
     state: str
@@ -39,19 +39,16 @@ class Options:
 def parse_options(given: Mapping[str, Any]) -> Options:
     """Check what an administrator gave. Raises OptionError on the first thing that is wrong."""
     _check_names(given)
-    values = {name: given.get(name) for name in OPTIONS}
-    for name, spec in OPTIONS.items():
-        if values[name] is None:
-            values[name] = spec.get("default")
+    # A default is for an option that is left out: one that is given without a value is a mistake.
+    values = {name: given[name] if name in given else spec.get("default") for name, spec in OPTIONS.items()}
     state = _choice("state", values["state"])
-    ports = {row.port_option: _port(row.port_option, values[row.port_option]) for row in PORT_TABLE}
-    _check_ports_differ(ports)
     endpoints: Dict[str, ByFamily] = {}
-    for endpoint in (*ADDRESS_ENDPOINTS, *NETWORK_ENDPOINTS):
-        if state == "absent" and endpoint.local and values[endpoint.option] is None:
-            continue
-        endpoints[endpoint.option] = _networks(endpoint, values[endpoint.option])
-    if state == "present":
+    ports: Dict[str, int] = {}
+    if state == "present":  # Removal needs neither, and a mistake in them must not stand in its way.
+        ports = {row.port_option: _port(row.port_option, values[row.port_option]) for row in PORT_TABLE}
+        _check_ports_differ(ports)
+        for endpoint in (*ADDRESS_ENDPOINTS, *NETWORK_ENDPOINTS):
+            endpoints[endpoint.option] = _networks(endpoint, values[endpoint.option])
         _check_sides(endpoints)
         for row in PORT_TABLE:
             _check_families_meet(row, endpoints)
@@ -107,14 +104,14 @@ def _check_ports_differ(ports: Mapping[str, int]) -> None:
 
 def _networks(endpoint: Endpoint, value: Any) -> ByFamily:
     option = endpoint.option
+    remedy = f"list the IP addresses of the {endpoint.title}" if endpoint.local else f"say {ANY} or name networks"
     if value is None:
-        raise OptionError(option, value, "is missing", f"list the IP addresses of the {endpoint.title}")
+        raise OptionError(option, value, "is missing", remedy)
     if isinstance(value, str):
         value = [entry.strip() for entry in value.split(",")]
     if not isinstance(value, (list, tuple)):
         raise OptionError(option, value, "is not a list", "give a list of IP addresses")
     if not value:
-        remedy = f"list the IP addresses of the {endpoint.title}" if endpoint.local else f"say {ANY} or name networks"
         raise OptionError(option, value, "is empty", remedy)
     if len(value) > MAX_LIST_LENGTH:
         raise OptionError(

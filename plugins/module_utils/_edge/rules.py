@@ -15,8 +15,6 @@ DIRECTIONS: Tuple[str, ...] = ("in", "out")
 ACTIONS: Tuple[str, ...] = ("allow", "block")
 RULE_FAMILIES: Tuple[str, ...] = ("ipv4", "ipv6", "any")
 
-_SOCKET_FAMILIES = {"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
-
 
 @dataclass(frozen=True)
 class Group:
@@ -65,12 +63,20 @@ def groups_of(rules: Iterable[Rule]) -> Dict[str, Group]:
 def canonical_network(text: str) -> str:
     """An address or prefix as the host's C library writes it, so that texts of equal meaning are equal.
 
-    What is no plain address or prefix (a range, say) is returned as it is.
+    A range that is a prefix becomes one. What is none of these (any other range, say) is returned as it is.
     """
-    address, slash, length = text.partition("/")
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    first, dash, last = text.partition("-")
+    address, slash, length = first.partition("/")
     try:
-        return socket.inet_ntop(family, socket.inet_pton(family, address)) + slash + length
+        family, bits = _family_of(address)
+        packed = socket.inet_pton(family, address)
+        if dash:
+            start, end = int.from_bytes(packed, "big"), int.from_bytes(socket.inet_pton(family, last), "big")
+            size = end - start + 1
+            if slash or size < 1 or size & (size - 1) or start % size:
+                return text
+            slash, length = "/", str(bits - (size.bit_length() - 1))
+        return socket.inet_ntop(family, packed) + slash + length
     except (OSError, ValueError):
         return text
 
@@ -78,11 +84,15 @@ def canonical_network(text: str) -> str:
 def network_order(text: str) -> Tuple[bytes, str]:
     """Sort key that puts networks of one family in numeric order."""
     address = text.partition("/")[0].partition("-")[0]
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
-        return socket.inet_pton(family, address), text
+        return socket.inet_pton(_family_of(address)[0], address), text
     except (OSError, ValueError):
         return b"", text
+
+
+def _family_of(address: str) -> Tuple[socket.AddressFamily, int]:
+    """Socket family of an address, and the number of bits in its addresses."""
+    return (socket.AF_INET6, 128) if ":" in address else (socket.AF_INET, 32)
 
 
 def make_group(name: str, networks: Iterable[str]) -> Group:
@@ -111,7 +121,10 @@ def to_payload(rules: Iterable[Rule]) -> Dict[str, Any]:
 
 
 def from_payload(rules: List[Dict[str, Any]], groups: Dict[str, List[str]]) -> Tuple[Rule, ...]:
-    """The rules again from what to_payload made. Raises EdgeError on anything that it cannot have made."""
+    """The rules again from what to_payload made. Raises EdgeError on anything that it cannot have made.
+
+    Inbound rules come first, in whatever order of directions they are given.
+    """
     known = {name: _checked_group(name, networks) for name, networks in groups.items()}
 
     def group(name: Optional[str]) -> Optional[Group]:
@@ -131,7 +144,7 @@ def from_payload(rules: List[Dict[str, Any]], groups: Dict[str, List[str]]) -> T
             destination=group(entry.get("destination")),
             port=_checked_port(entry["port"]),
         )
-        for entry in rules
+        for entry in sorted(rules, key=lambda entry: DIRECTIONS.index(entry["direction"]))
     )
 
 
@@ -158,29 +171,36 @@ def _checked_port(port: int) -> int:
     return port
 
 
-def _checked_group(name: str, networks: List[str]) -> Group:
+def _checked_group(name: str, networks: Any) -> Group:
     _checked_name("groups", name)
     family = name.rpartition("_")[2]
-    if family not in _SOCKET_FAMILIES:
+    if family not in ("ipv4", "ipv6"):
         raise EdgeError(f"groups: {shown(name)} does not end in its family; end it in _ipv4 or _ipv6")
-    if not networks:
-        raise EdgeError(f"groups.{name}: is empty; list at least one address or network")
+    if not isinstance(networks, list) or not networks:
+        raise EdgeError(f"groups.{name}: {shown(networks)} is no list with an entry; list addresses and networks")
     for text in networks:
-        _check_network(name, _SOCKET_FAMILIES[family], text)
+        if not _is_network(family, text):
+            raise EdgeError(
+                f"groups.{name}: {shown(text)} is not an address or network of its family; "
+                "write a host without prefix length, and a network with one and without host bits"
+            )
     return make_group(name, networks)
 
 
-def _check_network(name: str, family: int, text: str) -> None:
-    """These texts end up in a script for a firewall tool: nothing but a plain address or prefix may pass."""
+def _is_network(family: str, text: Any) -> bool:
+    """Whether a text is a plain address or prefix: it ends up in a script for a firewall tool."""
+    if not isinstance(text, str):
+        return False
     address, slash, length = text.partition("/")
-    longest = 32 if family == socket.AF_INET else 128
+    socket_family, bits = _family_of(address)
     try:
-        socket.inet_pton(family, address)
-        sound = not slash or (length.isascii() and length.isdigit() and 1 <= int(length) < longest)
+        packed = socket.inet_pton(socket_family, address)
     except (OSError, ValueError):
-        sound = False
-    if not sound:
-        raise EdgeError(
-            f"groups.{name}: {shown(text)} is not an address or network of its family; "
-            "write a host without prefix length and a network with one"
-        )
+        return False
+    if (bits == 128) != (family == "ipv6"):
+        return False
+    if not slash:
+        return True
+    if not (length.isascii() and length.isdigit() and 1 <= int(length) < bits):
+        return False
+    return int.from_bytes(packed, "big") % (1 << (bits - int(length))) == 0

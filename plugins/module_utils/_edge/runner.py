@@ -24,11 +24,9 @@ class Completed:
 
     @property
     def complaint(self) -> str:
-        """What it said of an error, on one line: the first line that says so, or else the last line of all."""
+        """What it said of an error, on one line: the first line that says so, or else the first of all."""
         lines = [line.strip() for line in self.stderr.splitlines() if line.strip()]
-        return next(
-            (line for line in lines if "rror" in line), lines[-1] if lines else f"exit status {self.returncode}"
-        )
+        return next((line for line in lines if "rror" in line), lines[0] if lines else f"exit status {self.returncode}")
 
 
 Runner = Callable[[List[str], str], Completed]

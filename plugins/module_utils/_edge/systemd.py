@@ -15,15 +15,16 @@ from dataclasses import dataclass
 from typing import Dict, List, Sequence
 
 from .errors import EdgeError
-from .files import read_text, remove_file, remove_folder_if_empty, write_atomically
+from .files import difference, remove_file, remove_folder_if_empty, write_atomically
 from .runner import Runner, find_program
 
 UNIT = "xmpp-edge.service"
+HOST_UNIT = "nftables.service"
 RULES_FOLDER = "/etc/xmpp-edge"
 RULES_FILE = f"{RULES_FOLDER}/nftables.nft"
 UNIT_FILE = f"/etc/systemd/system/{UNIT}"
 WANTS_LINK = f"/etc/systemd/system/sysinit.target.wants/{UNIT}"
-DROP_IN_FOLDER = "/etc/systemd/system/nftables.service.d"
+DROP_IN_FOLDER = f"/etc/systemd/system/{HOST_UNIT}.d"
 DROP_IN_FILE = f"{DROP_IN_FOLDER}/xmpp-edge.conf"
 
 _BANNER = "# Managed by the Ansible collection xmpp.edge: the next run overwrites local changes.\n"
@@ -62,9 +63,14 @@ ExecStopPost=-{nft} -f {rules}
 
 @dataclass(frozen=True)
 class _UnitState:
+    """What systemd and the disk say of our unit; activity is systemd's word, such as active, inactive or failed."""
+
     enabled: bool
-    active: bool
+    activity: str
     stale: bool
+
+
+_WANTED_STATE = _UnitState(enabled=True, activity="active", stale=False)
 
 
 class Persistence:
@@ -102,20 +108,18 @@ class Persistence:
 
     def deviations(self, script: str) -> List[str]:
         """One line for each point in which files and units are not as they should be for this script."""
-        if not (script and self.possible):
-            return [f"file {path}  is present" for path in self._present()]
-        lines = []
-        for path, text in self._texts(script).items():
-            found = read_text(path)
-            if found != text:
-                lines.append(f"file {path}  {'is missing' if found is None else 'was edited'}")
         state = self._unit_state()
+        if not (script and self.possible):
+            lines = [f"file {path}  is present" for path in self._present()]
+            return lines if state.activity == "inactive" else [*lines, f"unit {UNIT}  is {state.activity}"]
+        differences = {path: difference(path, text) for path, text in self._texts(script).items()}
+        lines = [f"file {path}  {words}" for path, words in differences.items() if words]
         if not state.enabled:
             lines.append(f"unit {UNIT}  is not enabled")
-        if not state.active:
-            lines.append(f"unit {UNIT}  is not active")
+        if state.activity != "active":
+            lines.append(f"unit {UNIT}  is {state.activity}")
         if state.stale:
-            lines.append(f"unit {UNIT}  is not loaded as it stands on disk")
+            lines.append(f"unit {UNIT} or {HOST_UNIT}  is not loaded as it stands on disk")
         return lines
 
     def write(self, script: str) -> None:
@@ -123,28 +127,32 @@ class Persistence:
         if not (script and self.possible):
             self._remove()
             return
-        texts = self._texts(script)
         units_differ = False
-        for path, text in texts.items():
-            if read_text(path) != text:
+        for path, text in self._texts(script).items():
+            if difference(path, text):
                 write_atomically(path, text)
                 units_differ = units_differ or path != RULES_FILE
         state = self._unit_state()
-        if units_differ or state != _UnitState(enabled=True, active=True, stale=False):
+        if state.activity == "failed":
+            self._systemctl("reset-failed", UNIT)  # Or systemd may refuse to start it so soon again.
+        if units_differ or state != _WANTED_STATE:
             # "enable" also makes systemd read the changed files.
             self._systemctl("enable", "--now", UNIT)
 
     def _remove(self) -> None:
-        present = self._present()
-        for path in present:
+        for path in self._present():
             remove_file(path)
         for folder in (RULES_FOLDER, DROP_IN_FOLDER):
             remove_folder_if_empty(folder)
-        if self._has_systemd and set(present) - {RULES_FILE}:
-            self._systemctl("daemon-reload")
-            # Only now, when its stop command is forgotten: the live table may have to stay (persist: false).
-            if self._unit_state().active:
-                self._systemctl("stop", UNIT)
+        if not self._has_systemd:
+            return
+        self._systemctl("daemon-reload")
+        # Only now, when its stop command is forgotten: the live table may have to stay (persist: false).
+        activity = self._unit_state().activity
+        if activity == "failed":
+            self._systemctl("reset-failed", UNIT)
+        elif activity != "inactive":
+            self._systemctl("stop", UNIT)
 
     def _present(self) -> List[str]:
         return [path for path in (*self._texts(""), WANTS_LINK) if os.path.lexists(path)]
@@ -158,12 +166,16 @@ class Persistence:
         }
 
     def _unit_state(self) -> _UnitState:
-        shown = self._systemctl("show", "--property=UnitFileState,ActiveState,NeedDaemonReload", UNIT)
-        values = dict(line.partition("=")[::2] for line in shown.splitlines())
+        if not self._has_systemd:
+            return _UnitState(enabled=False, activity="inactive", stale=False)
+        shown = self._systemctl("show", "--property=UnitFileState,ActiveState,NeedDaemonReload", UNIT, HOST_UNIT)
+        ours, theirs = (dict(line.partition("=")[::2] for line in unit.splitlines()) for unit in shown.split("\n\n"))
         return _UnitState(
-            enabled=values.get("UnitFileState") == "enabled",
-            active=values.get("ActiveState") == "active",
-            stale=values.get("NeedDaemonReload") == "yes",
+            # systemd remembers what it saw of the link; the next boot goes by the disk.
+            enabled=ours["UnitFileState"] == "enabled" and os.path.islink(WANTS_LINK),
+            activity=ours["ActiveState"],
+            # Of the host's unit because of our drop-in, which works only as far as systemd has read it.
+            stale="yes" in (ours["NeedDaemonReload"], theirs["NeedDaemonReload"]),
         )
 
     def _systemctl(self, *arguments: str) -> str:

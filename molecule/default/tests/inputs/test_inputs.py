@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import edge
 import pytest
 
@@ -43,6 +45,25 @@ def test_members_alone_change_without_their_rules(host):
     outsider = edge.TOPOLOGY.address("outsider", "external", "ipv4")
     assert f"{outsider} -> " in done.stdout
     assert outsider in host.file("/etc/xmpp-edge/nftables.nft").content_string
+
+
+def test_sessions_lose_no_byte_while_rules_change(host):
+    assert edge.changed_tasks(edge.play("site")) == 1
+    access = edge.TOPOLOGY.address("edge", "external", "ipv4")
+    internal = edge.TOPOLOGY.address("edge", "internal", "ipv6")
+    outsider = {"xmpp_edge_partner_networks": edge.TOPOLOGY.addresses("outsider", "external")}
+    # A port that is not in the table, a federation that stays allowed, and one whose partner is struck off.
+    with ExitStack() as sessions:
+        for vantage, target, port in (
+            ("outsider", access, 5222),
+            ("front_end", internal, 23456),
+            ("partner", access, 5269),
+        ):
+            sessions.enter_context(edge.session(vantage, target, port))
+        assert edge.changed_tasks(edge.play("site", xmpp_edge_mode="permit")) == 1
+        assert edge.changed_tasks(edge.play("site", **outsider)) == 1
+        host.check_output("systemctl reload nftables.service")
+    assert edge.changed_tasks(edge.play("site", **ANY)) == 1
 
 
 def test_bad_input_changes_nothing(host):

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ..plan import Item, Observation, Stranger
-from ..rules import DIRECTIONS, Group, Rule, groups_of, make_group
+from ..rules import DIRECTIONS, Group, Rule, canonical_network, groups_of, make_group
 
 TABLE = "inet xmpp_edge"
 
@@ -24,8 +24,8 @@ _HOOK = "type filter hook {chain} priority filter - 10; policy accept;"
 _INTERFACE = {"in": "iifname", "out": "oifname"}
 # Inbound a scanner gets no answer; outbound a local daemon must not hang until its timeout.
 _BLOCK = {"in": "drop", "out": "reject with tcp reset"}
-# Everything but established and related: a packet that connection tracking was told to skip has no session to spare.
-_NOT_ESTABLISHED = "ct state invalid,new,untracked"
+# Not "new": what connection tracking was told to skip, or takes for related, is no session that is to be spared.
+_NOT_ESTABLISHED = "ct state != established"
 _PROTOCOLS = {"ipv4": "ip", "ipv6": "ip6"}
 
 _ALLOW_LINE = re.compile(
@@ -118,7 +118,7 @@ def read_rules(table: NftTable, wanted: NftTable) -> Observation:
     items = [item for direction in DIRECTIONS for item in _read_chain(direction, table, groups)]
     deviations: List[str] = []
     for name, chain in table.chains.items():
-        if name not in wanted.chains:
+        if name not in wanted.chains and name not in _CHAINS.values():
             items += [Stranger(f"chain {name}", line) for line in chain.rules]
             deviations.append(f"chain {name}  is not ours")
     for name, chain in wanted.chains.items():
@@ -202,8 +202,10 @@ def _read_set(body: Iterable[str]) -> Tuple[str, Tuple[str, ...]]:
     match = _ELEMENTS.search(text)
     if match is None:
         return text, ()
-    elements = tuple(element.strip() for element in match[1].split(","))
-    return (text[: match.start()] + text[match.end() :]).strip(), elements
+    elements = (element.strip() for element in match[1].split(","))
+    # Releases before 1.0.3 list a prefix that ends where the address space ends as a range.
+    canonical = tuple(canonical_network(element) if "-" in element else element for element in elements)
+    return (text[: match.start()] + text[match.end() :]).strip(), canonical
 
 
 def _write_set(name: str, definition: str, elements: Sequence[str]) -> str:

@@ -19,7 +19,9 @@ from .nft_syntax import TABLE, NftTable, read_rules, read_table, to_table, write
 OLDEST_NFT: Tuple[int, int, int] = (0, 9, 3)
 """The first release with everything that we write and read (symbolic chain priorities in the listing)."""
 
-_NO_SUCH_TABLE = "No such file or directory"
+# Not any "No such file or directory": a loader that misses a library says that too.
+_NO_SUCH_TABLE = re.compile(r"Error: (Could not process rule: )?No such file or directory")
+_KERNEL_LACKS_PART = "Could not process rule: No such file or directory"
 _NO_PRIVILEGE = "Operation not permitted"
 _NO_KERNEL_SUPPORT = ("Protocol not supported", "Operation not supported")
 
@@ -50,6 +52,8 @@ class NftablesBackend(Backend):
             raise MissingPackageError("nft is not installed on this host; install the package nftables", "nftables")
         self._live = self._list_table() if self._nft else None
         target = to_table(wanted) if wanted else NftTable()
+        if wanted and self._live != target:
+            self._require_version()
         live = Observation() if self._live is None else read_rules(self._live, target)
         deviations = list(live.deviations)
         if self._live is not None and not wanted and not live.items and not deviations:
@@ -94,7 +98,7 @@ class NftablesBackend(Backend):
         done = self._run("list", "table", *TABLE.split())
         if done.returncode == 0:
             return read_table(done.stdout)
-        if _NO_SUCH_TABLE in done.stderr:
+        if _NO_SUCH_TABLE.search(done.stderr):
             return None
         raise self._explain(done)
 
@@ -116,17 +120,20 @@ class NftablesBackend(Backend):
             )
         if any(words in done.stderr for words in _NO_KERNEL_SUPPORT):
             return EdgeError("the kernel of this host has no nftables support: load or build its module nf_tables")
-        version = self._version()
-        if version and version < OLDEST_NFT:
+        if _KERNEL_LACKS_PART in done.stderr:
             return EdgeError(
-                f"nft {'.'.join(map(str, version))} is too old; "
-                f"upgrade the package nftables to {'.'.join(map(str, OLDEST_NFT))} or newer"
+                "the kernel of this host lacks a part of nftables: load or build nft_ct and nft_reject_inet"
             )
         return EdgeError(f"nft refused: {done.complaint}")
 
-    def _version(self) -> Tuple[int, ...]:
+    def _require_version(self) -> None:
         found = re.search(r"v(\d+)\.(\d+)\.(\d+)", self._run("--version").stdout)
-        return tuple(map(int, found.groups())) if found else ()
+        version = tuple(map(int, found.groups())) if found else OLDEST_NFT
+        if version < OLDEST_NFT:
+            raise EdgeError(
+                f"nft {'.'.join(map(str, version))} is too old; "
+                f"upgrade the package nftables to {'.'.join(map(str, OLDEST_NFT))} or newer"
+            )
 
 
 def _script(wanted: Sequence[Rule]) -> str:

@@ -22,6 +22,10 @@ REFUSED = [
     ("access_addresses", [], "is empty"),
     ("internal_addresses", [], "is empty"),
     ("partner_networks", [], "say any or name networks"),
+    ("partner_networks", None, "is missing; say any or name networks"),
+    ("front_end_networks", None, "is missing; say any or name networks"),
+    ("gateway_port", None, "is not a TCP port"),
+    ("mode", None, "is not a choice"),
     ("front_end_networks", [], "say any or name networks"),
     ("access_addresses", ["any"], "is not an address of this host"),
     ("access_addresses", ["198.18.0.2/24"], "has host bits set; give the address alone, for example 198.18.0.2"),
@@ -128,8 +132,9 @@ def test_longest_list_passes():
     assert parse_options({**SOUND, "partner_networks": networks})
 
 
-def test_absent_needs_no_addresses():
-    assert parse_options({"state": "absent"}).endpoints.keys() == {"partner_networks", "front_end_networks"}
+def test_absent_needs_no_addresses_and_minds_no_wrong_ones():
+    parsed = parse_options({"state": "absent", "partner_networks": [], "federation_port": "abc"})
+    assert (parsed.endpoints, parsed.ports) == ({}, {})
 
 
 def test_what_inventories_turn_into_text_is_taken():

@@ -48,7 +48,11 @@ def test_payload_has_each_group_once():
         ({"destination": None}, GROUPS, "allows any address on both sides"),
         ({"action": "block"}, GROUPS, "blocks only some addresses"),
         ({"family": "ipv6"}, GROUPS, "names a group of another family"),
-        ({}, {"access_addresses_ipv4": []}, "is empty"),
+        ({}, {"access_addresses_ipv4": []}, "is no list with an entry"),
+        ({}, {"access_addresses_ipv4": 7}, "is no list with an entry"),
+        ({}, {"access_addresses_ipv4": [7]}, "is not an address or network"),
+        ({}, {"access_addresses_ipv4": ["198.18.0.2/24"]}, "without host bits"),
+        ({}, {"access_addresses_ipv6": ["198.18.0.2"]}, "is not an address or network"),
         ({}, {"access_addresses_ipv4": ["198.18.0.2 }"]}, "is not an address or network"),
         ({}, {"access_addresses_ipv4": ["198.18.0.2/32"]}, "is not an address or network"),
         ({}, {"access_addresses_ipv4": ["198.18.0.2/0"]}, "is not an address or network"),
@@ -65,6 +69,11 @@ def test_payload_that_we_did_not_write_is_refused(change, groups, words):
         from_payload([{**RULE, **change}], groups)
 
 
+def test_inbound_rules_come_first():
+    rules = from_payload([{**RULE, "direction": "out"}, RULE], GROUPS)
+    assert [rule.direction for rule in rules] == ["in", "out"]
+
+
 @pytest.mark.parametrize(
     ("text", "canonical"),
     [
@@ -72,6 +81,10 @@ def test_payload_that_we_did_not_write_is_refused(change, groups, words):
         ("2001:db8:0:0::/64", "2001:db8::/64"),
         ("198.18.0.2", "198.18.0.2"),
         ("198.18.0.2-198.18.0.9", "198.18.0.2-198.18.0.9"),
+        ("128.0.0.0-255.255.255.255", "128.0.0.0/1"),
+        ("8000::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "8000::/1"),
+        ("198.18.0.1-198.18.0.2", "198.18.0.1-198.18.0.2"),
+        ("198.18.0.9-198.18.0.2", "198.18.0.9-198.18.0.2"),
         ("no address", "no address"),
     ],
 )

@@ -61,7 +61,7 @@ def test_every_rule_has_a_counter_and_its_row_as_comment():
         ("counter drop", "counter accept", "chain input"),
         ("reject with tcp reset", "drop", "chain output"),
         ('iifname != "lo" ', "", "chain input"),
-        ("ct state invalid,new,untracked", "ct state new", "chain input"),
+        ("ct state != established", "ct state new", "chain input"),
         ('comment "federation_in"', 'comment "mine"', None),
         ("ip saddr @partner_networks_ipv4 ip daddr", "ip daddr", None),
         ("198.18.7.0/24", "198.18.6.0/24", None),
@@ -126,6 +126,18 @@ def test_elements_on_several_lines_are_read():
         "elements = { 198.18.7.0/24 }", "elements = { 198.18.7.0/24, 198.18.8.1,\n\t\t\t     198.18.9.1 }"
     )
     assert read_table(wrapped).elements["partner_networks_ipv4"] == ("198.18.7.0/24", "198.18.8.1", "198.18.9.1")
+
+
+def test_a_range_that_is_a_prefix_is_read_as_one():
+    listed = TEXT.replace("198.18.7.0/24", "128.0.0.0-255.255.255.255, 198.18.7.0-198.18.7.2")
+    assert read_table(listed).elements["partner_networks_ipv4"] == ("128.0.0.0/1", "198.18.7.0-198.18.7.2")
+
+
+def test_removal_of_our_own_table_has_a_line_for_each_rule_and_no_other():
+    plan = make_plan(read_rules(read_table(TEXT), NftTable()), ())
+    assert plan.before == RULES
+    assert plan.deviations == ()
+    assert plan.changed
 
 
 @given(st.text())

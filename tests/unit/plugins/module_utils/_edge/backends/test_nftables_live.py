@@ -142,8 +142,11 @@ def test_check_mode_changes_nothing():
 
 
 def test_absent_leaves_no_table_and_does_so_once():
-    reconcile(backend(), rules_for(), check_mode=False)
-    assert reconcile(backend(), (), check_mode=False).plan.changed
+    rules = rules_for()
+    reconcile(backend(), rules, check_mode=False)
+    removal = reconcile(backend(), (), check_mode=False).plan
+    assert removal.remove == rules
+    assert removal.deviations == ()
     assert "xmpp_edge" not in listed("tables")
     assert not reconcile(backend(), (), check_mode=False).plan.changed
 
@@ -176,10 +179,16 @@ def fake_nft(tmp_path, script):
     ("script", "words"),
     [
         (
-            'case "$*" in --version) echo "nftables v0.8.2";; *) echo "Error: syntax error" >&2; exit 1;; esac',
+            'case "$*" in --version) echo "nftables v0.8.2";; '
+            '*) echo "Error: No such file or directory" >&2; exit 1;; esac',
             "nft 0.8.2 is too old; upgrade the package nftables to 0.9.3",
         ),
-        # The next two sentences are what nft 1.1.3 says without CAP_NET_ADMIN and without the kernel's nf_tables.
+        # The next two are what nft 1.1.3 says without CAP_NET_ADMIN and without the kernel's nf_tables.
+        (
+            'echo "nft: error while loading shared libraries: libmnl.so.0: cannot open shared object file: '
+            'No such file or directory" >&2; exit 127',
+            "nft refused: nft: error while loading shared libraries",
+        ),
         (
             'echo "netlink: Error: cache initialization failed: Operation not permitted" >&2; exit 1',
             r"run as root \(become: true\), or give the right CAP_NET_ADMIN",
