@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 
 import namespace
@@ -50,7 +51,9 @@ def nft(script):
 
 def listed(*what):
     """What the real nft lists."""
-    return subprocess.run(["nft", "list", *what], stdout=subprocess.PIPE, text=True, check=True).stdout
+    options = [word for word in what if word.startswith("-")]
+    what = [word for word in what if word not in options]
+    return subprocess.run(["nft", *options, "list", *what], stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
 def backend():
@@ -79,18 +82,34 @@ def test_members_change_without_touching_anything_else(first, second):
     # One fixed member of each family keeps both sets in both tables, so that only members differ.
     old, new = (rules_for(partner_networks=[*some, "198.20.0.1", "2001:dba::1"]) for some in (first, second))
     reconcile(backend(), old, check_mode=False)
-    handles = rule_handles()
+    handle = table_handle()
     reconcile(backend(), new, check_mode=False)
-    assert rule_handles() == handles
+    assert table_handle() == handle
     assert backend().observe(new).items == new
 
 
-def rule_handles():
-    """Handles of our rules: a rule that was deleted and added again has another one."""
-    listing = subprocess.run(
-        ["nft", "-a", "list", "table", *TABLE.split()], stdout=subprocess.PIPE, text=True, check=True
+def table_handle():
+    """Handle of our table: one that was deleted and added again has another."""
+    return re.search(r"table inet xmpp_edge \{ # handle (\d+)", listed("-a", "table", *TABLE.split()))[1]
+
+
+def test_rules_change_by_a_new_table():
+    reconcile(backend(), rules_for(), check_mode=False)
+    handle = table_handle()
+    reconcile(backend(), rules_for(mode="permit"), check_mode=False)
+    assert table_handle() != handle
+
+
+def test_members_that_nft_refuses_to_change_come_with_a_new_table(tmp_path):
+    refusing = fake_nft(
+        tmp_path,
+        'case "$1" in list|--version) exec nft "$@";; esac; script=$(cat); case "$script" in '
+        '"delete element"*|"add element"*) echo "Error: refused" >&2; exit 1;; esac; echo "$script" | nft "$@"',
     )
-    return [line.rsplit(" ", 1)[1] for line in listing.stdout.splitlines() if "comment" in line]
+    reconcile(backend(), rules_for(partner_networks=["198.18.7.0/24"]), check_mode=False)
+    wanted = rules_for(partner_networks=["198.18.8.0/24"])
+    reconcile(refusing, wanted, check_mode=False)
+    assert backend().observe(wanted).items == wanted
 
 
 def test_neighbouring_members_stay_apart():
