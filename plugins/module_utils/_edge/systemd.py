@@ -27,6 +27,8 @@ WANTS_LINK = f"/etc/systemd/system/sysinit.target.wants/{UNIT}"
 DROP_IN_FOLDER = f"/etc/systemd/system/{HOST_UNIT}.d"
 DROP_IN_FILE = f"{DROP_IN_FOLDER}/xmpp-edge.conf"
 
+_PROPERTIES = "LoadState,UnitFileState,ActiveState,NeedDaemonReload,DropInPaths"
+
 _BANNER = "# Managed by the Ansible collection xmpp.edge: the next run overwrites local changes.\n"
 
 _UNIT_TEXT = """\
@@ -168,14 +170,16 @@ class Persistence:
     def _unit_state(self) -> _UnitState:
         if not self._has_systemd:
             return _UnitState(enabled=False, activity="inactive", stale=False)
-        shown = self._systemctl("show", "--property=UnitFileState,ActiveState,NeedDaemonReload", UNIT, HOST_UNIT)
+        shown = self._systemctl("show", f"--property={_PROPERTIES}", UNIT, HOST_UNIT)
         ours, theirs = (dict(line.partition("=")[::2] for line in unit.splitlines()) for unit in shown.split("\n\n"))
+        # A drop-in works only as far as systemd has read it. Releases such as 252 do not say by NeedDaemonReload that
+        # there is one more on disk than they have read.
+        unread = theirs["LoadState"] == "loaded" and DROP_IN_FILE not in theirs["DropInPaths"].split()
         return _UnitState(
             # systemd remembers what it saw of the link; the next boot goes by the disk.
             enabled=ours["UnitFileState"] == "enabled" and os.path.islink(WANTS_LINK),
             activity=ours["ActiveState"],
-            # Of the host's unit because of our drop-in, which works only as far as systemd has read it.
-            stale="yes" in (ours["NeedDaemonReload"], theirs["NeedDaemonReload"]),
+            stale=unread or "yes" in (ours["NeedDaemonReload"], theirs["NeedDaemonReload"]),
         )
 
     def _systemctl(self, *arguments: str) -> str:
