@@ -71,14 +71,14 @@ class NftablesBackend(Backend):
                 self._load(f"delete table {TABLE}\n")
             return
         target = to_table(wanted)
+        scripts = [write_table(target)]
         if self._live is not None and self._live.frame == target.frame:
             changes = write_element_changes(self._live, target)
-            # Elements that somebody else wrote in a way that we cannot take back one by one need the whole table.
-            if not changes or self._check(changes).returncode == 0:
-                if changes:
-                    self._load(changes)
+            if not changes:
                 return
-        self._load(write_table(target))
+            # Elements that somebody else wrote in a way that we cannot take back one by one need the whole table.
+            scripts.insert(0, changes)
+        self._load(*scripts)
 
     def persist(self, wanted: Sequence[Rule]) -> None:
         """See Backend.persist."""
@@ -102,13 +102,15 @@ class NftablesBackend(Backend):
             return None
         raise self._explain(done)
 
-    def _load(self, script: str) -> None:
-        for done in (self._check(script), self._run("-f", "-", stdin=script)):
-            if done.returncode != 0:
-                raise self._explain(done)
-
-    def _check(self, script: str) -> Completed:
-        return self._run("-c", "-f", "-", stdin=script)
+    def _load(self, *scripts: str) -> None:
+        """Load the first script that passes nft's own check; what fails the check is not loaded."""
+        for script in scripts:
+            done = self._run("-c", "-f", "-", stdin=script)
+            if done.returncode == 0:
+                done = self._run("-f", "-", stdin=script)
+                break
+        if done.returncode != 0:
+            raise self._explain(done)
 
     def _run(self, *arguments: str, stdin: str = "") -> Completed:
         return self._runner([self._nft or "nft", *arguments], stdin)

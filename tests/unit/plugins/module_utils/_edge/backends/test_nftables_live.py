@@ -228,6 +228,18 @@ def test_each_failure_of_nft_is_one_sentence(tmp_path, script, words):
     assert "\n" not in str(failure.value)
 
 
+def test_what_fails_the_check_is_not_loaded(tmp_path):
+    loaded = tmp_path / "loaded"
+    refusing = fake_nft(
+        tmp_path,
+        'case "$1" in list) echo "Error: No such file or directory" >&2; exit 1;; --version) echo "nftables v1.0.6";; '
+        f'-c) echo "Error: refused" >&2; exit 1;; -f) touch {loaded};; esac',
+    )
+    with pytest.raises(EdgeError, match="nft refused: Error: refused"):
+        reconcile(refusing, rules_for(), check_mode=False)
+    assert not loaded.exists()
+
+
 def test_a_host_that_ignores_the_change_is_a_failure(tmp_path):
     lazy = fake_nft(tmp_path, 'case "$1" in list) echo "Error: No such file or directory" >&2; exit 1;; esac')
     with pytest.raises(EdgeError, match="still differs after the change, in: federation_in  allow in tcp any"):
