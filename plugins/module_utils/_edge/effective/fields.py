@@ -1,0 +1,184 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The fields of packets under the names of nft's expressions, and how its JSON writes constants for each.
+
+Source: libnftables-json(5), and the kernel's own numbers for states, types and protocols.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Any, Callable, Dict, List, Mapping
+
+from .values import ABSENT, UNKNOWN, Answer, Fields, Matcher, Span, Value, name_matcher, number_matcher, point
+
+
+class UnknownExpressionError(Exception):
+    """Something in a listing that this model does not follow: whatever hangs on it is unknown."""
+
+
+CT_STATES: Mapping[str, int] = {"invalid": 1, "established": 2, "related": 4, "new": 8, "untracked": 64}
+_NO_CONNECTION = (point(CT_STATES["invalid"]), point(CT_STATES["untracked"]))
+TCP_FLAGS: Mapping[str, int] = {
+    name: 1 << bit for bit, name in enumerate(("fin", "syn", "rst", "psh", "ack", "urg", "ecn", "cwr"))
+}
+PROTOCOLS: Mapping[str, int] = {"icmp": 1, "tcp": 6, "udp": 17, "ipv6-icmp": 58, "icmpv6": 58, "sctp": 132}
+FIB_TYPES: Mapping[str, int] = {
+    name: number
+    for number, name in enumerate(
+        ("unspec", "unicast", "local", "broadcast", "anycast", "multicast", "blackhole", "unreachable", "prohibit")
+    )
+}
+
+_NO_SUCH_NUMBER = -1
+# What a TCP packet is not.
+OTHER_PROTOCOLS = frozenset(
+    ("udp", "udplite", "sctp", "dccp", "icmp", "icmpv6", "igmp", "ah", "esp", "comp", "gre", "arp")
+)
+_NAMES = frozenset(("meta iifname", "meta oifname", "meta iif", "meta oif"))
+
+
+def _port(constant: Any) -> int:
+    return int(constant)
+
+
+def _address(constant: Any) -> int:
+    family = socket.AF_INET6 if ":" in constant else socket.AF_INET
+    return int.from_bytes(socket.inet_pton(family, constant), "big")
+
+
+def _named(numbers: Mapping[str, int], otherwise: int = _NO_SUCH_NUMBER) -> Callable[[Any], int]:
+    """Reads a name or a number; a name that is not in the list is of something that our packets are not."""
+
+    def read(constant: Any) -> int:
+        if isinstance(constant, str) and not constant.isdigit():
+            return numbers.get(constant, otherwise)
+        return int(constant)
+
+    return read
+
+
+_READERS: Dict[str, Callable[[Any], int]] = {
+    **{f"{protocol} {side}addr": _address for protocol in ("ip", "ip6") for side in "sd"},
+    **{f"{protocol} {side}port": _port for protocol in ("tcp", "th") for side in "sd"},
+    **dict.fromkeys(("ip protocol", "ip6 nexthdr", "meta l4proto"), _named(PROTOCOLS)),
+    **dict.fromkeys(("fib daddr type", "fib saddr type", "fib daddr.iif type"), _named(FIB_TYPES)),
+    **dict.fromkeys(("meta mark", "ct mark", "ct status dnat"), int),
+    "tcp flags": _named(TCP_FLAGS),
+    "ct state": _named(CT_STATES),
+    "ct direction": _named({"original": 0, "reply": 1}),
+    "meta nfproto": _named({"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}),
+    "meta protocol": _named({"ip": 0x0800, "ip6": 0x86DD}),
+    "meta pkttype": _named({"host": 0, "unicast": 0, "broadcast": 1, "multicast": 2, "other": 3}),
+    **dict.fromkeys(("fib saddr.iif oif", "fib saddr.mark.iif oif"), int),
+    **dict.fromkeys(("fib saddr.iif oif exists", "fib saddr.mark.iif oif exists", "exthdr exists"), int),
+}
+_FLAG_FIELDS = frozenset(("tcp flags", "ct state"))
+
+
+def field_name(expression: Any) -> str:
+    """Name of the field that an expression reads. Raises UnknownExpressionError for anything else."""
+    if not isinstance(expression, dict) or len(expression) != 1:
+        raise UnknownExpressionError
+    ((kind, content),) = expression.items()
+    if kind == "payload" and "protocol" in content:
+        return f"{content['protocol']} {content['field']}"
+    if kind == "meta":
+        return f"meta {content['key']}"
+    if kind == "ct" and "dir" not in content:
+        return f"ct {content['key']}"
+    if kind == "fib":
+        flags = content["flags"]
+        return f"fib {'.'.join([flags] if isinstance(flags, str) else flags)} {content['result']}"
+    if kind == "exthdr" and "offset" not in content:
+        # Our packets have no extension header, of whatever name.
+        return "exthdr field" if "field" in content else "exthdr exists"
+    raise UnknownExpressionError
+
+
+def value_of(name: str, fields: Fields) -> Value:
+    """Value of a field in a packet, where ABSENT and UNKNOWN have their reasons."""
+    if name.startswith("ct ") and name != "ct state":
+        # Only a packet that belongs to a connection has anything of it.
+        state = fields.get("ct state", UNKNOWN)
+        if state is UNKNOWN or state in _NO_CONNECTION:
+            return UNKNOWN if state is UNKNOWN else ABSENT
+    value = fields.get(name)
+    if value is not None:
+        return value
+    protocol = name.partition(" ")[0]
+    if protocol in OTHER_PROTOCOLS or protocol == "exthdr":
+        return ABSENT
+    if protocol in ("ip", "ip6") and f"{protocol} saddr" not in fields:
+        return ABSENT
+    return UNKNOWN
+
+
+def state_after_notrack(fields: Fields) -> Value:
+    """The connection state once a rule told connection tracking to skip the packet: too late if it has seen it."""
+    state = fields.get("ct state", UNKNOWN)
+    return point(CT_STATES["untracked"]) if state in _NO_CONNECTION else state
+
+
+def compare(name: str, matcher: Matcher) -> Callable[[Fields], Answer]:
+    """Tests one field of a packet; a field that the packet does not have never matches."""
+
+    def test(fields: Fields) -> Answer:
+        value = value_of(name, fields)
+        if value is ABSENT:
+            return False
+        return None if value is UNKNOWN else matcher(value)
+
+    return test
+
+
+def span_of(name: str, constant: Any) -> Span:
+    """The numbers that a constant for a field stands for. Raises UnknownExpressionError."""
+    read = _READERS.get(name)
+    if read is None:
+        raise UnknownExpressionError
+    if isinstance(constant, bool):
+        return point(int(constant))
+    if isinstance(constant, dict) and "prefix" in constant:
+        prefix = constant["prefix"]
+        first = read(prefix["addr"])
+        bits = 128 if name.startswith("ip6 ") else 32
+        return first, first + (1 << (bits - prefix["len"])) - 1
+    if isinstance(constant, dict) and "range" in constant:
+        first, last = constant["range"]
+        return read(first), read(last)
+    flags = constant.get("|") if isinstance(constant, dict) else constant
+    if isinstance(flags, list) and name in _FLAG_FIELDS:
+        return point(_bits(name, flags))
+    if not isinstance(constant, (str, int)):
+        raise UnknownExpressionError
+    return point(read(constant))
+
+
+def bits_of(name: str, constant: Any) -> int:
+    """A mask as a number. Raises UnknownExpressionError."""
+    if isinstance(constant, dict) and "|" in constant:
+        constant = constant["|"]
+    if isinstance(constant, list):
+        return _bits(name, constant)
+    first, last = span_of(name, constant)
+    if first != last:
+        raise UnknownExpressionError
+    return first
+
+
+def matcher_of(name: str, constants: List[Any]) -> Matcher:
+    """What matches any of the constants that stand for values of a field. Raises UnknownExpressionError."""
+    if name in _NAMES:
+        if not all(isinstance(constant, str) for constant in constants):
+            raise UnknownExpressionError
+        return name_matcher(constants)
+    return number_matcher(span_of(name, constant) for constant in constants)
+
+
+def _bits(name: str, constants: List[Any]) -> int:
+    result = 0
+    for constant in constants:
+        result |= bits_of(name, constant)
+    return result

@@ -1,0 +1,212 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Random nftables rulesets about a few addresses and ports, in nft's own language."""
+
+from __future__ import annotations
+
+from network import EDGE, INTERFACE, PEER
+
+PORTS = (22, 80, 5269, 23456)
+_STATES = ("new", "established", "related", "invalid", "untracked")
+_PRIORITIES = {
+    "prerouting": (-300, -250, -150, -10, 0, 10),
+    "input": (-150, -10, 0, 5, 50),
+    "output": (-300, -150, -10, 0, 5, 50),
+    "postrouting": (-150, 0, 50, 100),
+}
+
+
+class Generator:
+    """Makes one ruleset after the other from a random number generator."""
+
+    def __init__(self, random):
+        self._random = random
+
+    def ruleset(self):
+        """A script that loads a whole ruleset in place of the one before."""
+        return "flush ruleset\n" + "".join(self._table(number) for number in range(self._random.choice((1, 1, 2, 3))))
+
+    def _table(self, number):
+        family = self._random.choice(("inet", "inet", "ip", "ip6"))
+        self._family = family
+        self._sets = {}
+        lines = [f"table {family} t{number} {{"]
+        for key in self._random.sample(("dport", "saddr", "ifname", "pair", "dynamic"), self._random.randint(0, 3)):
+            lines += self._set(key)
+        regular = [f"c{n}" for n in range(self._random.randint(0, 3))]
+        base = [f"b{n}" for n in range(self._random.randint(1, 3))]
+        # A chain may jump to later ones only, so that there is no loop.
+        bodies = []
+        for index, name in enumerate(regular):
+            bodies.append((name, [], regular[index + 1 :]))
+        for name in base:
+            hook = self._random.choice(tuple(_PRIORITIES))
+            kind = "filter"
+            policy = self._random.choice(("accept", "accept", "drop"))
+            priority = self._random.choice(_PRIORITIES[hook])
+            bodies.append((name, [f"type {kind} hook {hook} priority {priority}; policy {policy};"], regular))
+        lines += [f"  chain {name} {{\n  }}" for name in regular]
+        if regular and self._random.random() < 0.5:
+            self._sets["vmap"] = "vm"
+            elements = ", ".join(
+                f"{port} : {self._verdict(regular)}" for port in self._random.sample(PORTS, self._random.randint(1, 3))
+            )
+            lines.append(f"  map vm {{\n    type inet_service : verdict\n    elements = {{ {elements} }}\n  }}")
+        for name, head, targets in bodies:
+            lines.append(f"  chain {name} {{")
+            lines += [f"    {line}" for line in head]
+            if head and self._random.random() < 0.7:
+                lines.append("    ct state established,related accept")
+            self._hook = head[0].split()[3] if head else ""
+            lines += [f"    {self._rule(targets)}" for _ in range(self._random.randint(0, 6))]
+            lines.append("  }")
+        return "\n".join([*lines, "}\n"])
+
+    def _set(self, key):
+        name = f"set_{key}"
+        random = self._random
+        if key == "dport":
+            elements = [str(port) for port in random.sample(PORTS, 2)] + ["6000-7000"]
+            definition = "type inet_service; flags interval"
+        elif key == "saddr":
+            family = self._address_family()
+            elements = [self._network(family) for _ in range(2)]
+            definition = f"type {family}_addr; flags interval; auto-merge"
+            name += f"_{family}"
+            key += f"_{family}"
+        elif key == "ifname":
+            elements = random.choice((['"lo"'], [f'"{INTERFACE}"'], ['"lo"', '"eth0"']))
+            definition = "type ifname"
+        elif key == "pair":
+            family = self._address_family()
+            elements = [f"{self._network(family)} . {random.choice((22, 80, 5269, '5000-6000'))}"]
+            definition = f"type {family}_addr . inet_service; flags interval"
+            name += f"_{family}"
+            key += f"_{family}"
+        else:
+            family = self._address_family()
+            elements = [random.choice(PEER[family])]
+            definition = f"type {family}_addr; flags dynamic,timeout; timeout 10m"
+            name += f"_{family}"
+            key += f"_{family}"
+        self._sets[key] = name
+        return [
+            f"  set {name} {{",
+            *(f"    {part.strip()}" for part in definition.split(";")),
+            f"    elements = {{ {', '.join(elements)} }}",
+            "  }",
+        ]
+
+    def _address_family(self):
+        return {"ip": "ipv4", "ip6": "ipv6"}.get(self._family) or self._random.choice(("ipv4", "ipv6"))
+
+    def _network(self, family):
+        random = self._random
+        if family == "ipv4":
+            return random.choice((*PEER["ipv4"], "198.18.50.0/25", "198.18.50.64/26", "198.18.0.0/16", "10.0.0.0/8"))
+        return random.choice((*PEER["ipv6"], "2001:db8:50::/120", "2001:db8:50::/64", "fe80::/10"))
+
+    def _address(self, family):
+        return self._random.choice((*EDGE[family], *PEER[family]))
+
+    def _rule(self, targets):
+        matches = [self._match() for _ in range(self._random.choice((0, 1, 1, 1, 2, 2, 3)))]
+        extra = self._random.choice(
+            ("", "", "", "counter ", "meta mark set 0x7 ", "meta mark set mark | 0x10 ", "ct mark set 0x3 ")
+        )
+        # nft refuses a rule that asks for two protocols at once.
+        for clashing in (("ip ", "icmp ", "ip6 ", "icmpv6 ", "exthdr"), ("tcp ", "udp ", "icmp ", "icmpv6 ")):
+            if sum(word in " ".join(matches) for word in clashing) > 1:
+                matches = matches[:1]
+        choice = self._random.random()
+        if choice < 0.07 and "vmap" in self._sets:
+            matches = [match for match in matches if match.startswith(("tcp", "ct", "meta mark", "ii", "oi"))]
+            return f"{' '.join(matches)} tcp dport vmap @vm"
+        if choice < 0.14:
+            pairs = ", ".join(f"{state} : {self._verdict(targets)}" for state in self._random.sample(_STATES, 2))
+            return f"{' '.join(matches)} ct state vmap {{ {pairs} }}"
+        if choice < 0.2:
+            family = self._address_family()
+            protocol = "ip" if family == "ipv4" else "ip6"
+            key = f"{self._random.choice(PEER[family])} . {self._random.choice(PORTS)}"
+            return f"{protocol} saddr . tcp dport vmap {{ {key} : {self._verdict(targets)} }}"
+        verdict = self._verdict(targets)
+        if verdict == "drop" and self._hook in ("input", "output"):
+            verdict = self._random.choice(("drop", "reject"))
+        return f"{' '.join(matches)} {extra}{verdict}".strip()
+
+    def _verdict(self, targets):
+        plain = ("accept", "accept", "drop", "return", "continue")
+        jumps = [f"{word} {target}" for target in targets for word in ("jump", "goto")]
+        return self._random.choice((*plain, *jumps))
+
+    def _match(self):
+        random = self._random
+        family = self._address_family()
+        protocol = "ip" if family == "ipv4" else "ip6"
+        port = random.choice(PORTS)
+        not_ = random.choice(("", "", "!= "))
+        choices = [
+            f"tcp dport {not_}{port}",
+            f"tcp dport {not_}{{ {port}, 6000-7000 }}",
+            f"tcp dport {not_}{port - 5}-{port + 100}",
+            f"tcp sport {not_}{port}",
+            "tcp sport 1024-65535",
+            f"tcp dport {random.choice(('<', '>', '<=', '>='))} {port}",
+            f"th dport {port}",
+            f"udp dport {not_}{port}",
+            f"{protocol} saddr {not_}{self._network(family)}",
+            f"{protocol} daddr {not_}{self._address(family)}",
+            f"{protocol} daddr {not_}{{ {self._address(family)}, {self._address(family)} }}".replace(", ", ", "),
+            f"{protocol} saddr . tcp dport {{ {self._address(family)} . {port} }}",
+            f"ct state {not_}{random.choice(_STATES)}",
+            f"ct state {{ {', '.join(random.sample(_STATES, 2))} }}",
+            f"ct state {', '.join(random.sample(_STATES, 2))}".replace(", ", ","),
+            f"ct direction {random.choice(('original', 'reply'))}",
+            f'iifname {not_}"{random.choice(("lo", INTERFACE, "edge*", "eth0"))}"',
+            f'oifname {not_}"{random.choice(("lo", INTERFACE, "edge*", "eth0"))}"',
+            f'iifname {{ "lo", "{random.choice((INTERFACE, "eth0"))}" }}',
+            'iif "lo"',
+            f"meta l4proto {not_}{random.choice(('tcp', 'udp'))}",
+            "meta l4proto { tcp, udp }",
+            f"meta mark {not_}{random.choice(('0x0', '0x7', '0x17'))}",
+            f"meta mark and 0x10 == {random.choice(('0x10', '0x0'))}",
+            f"ct mark {not_}{random.choice(('0x0', '0x3'))}",
+            "tcp flags syn",
+            "tcp flags & (fin|syn|rst|ack) == syn",
+            "tcp flags & (fin|syn|rst|ack) != syn",
+            "tcp flags ! syn",
+            "tcp flags { syn, syn | ack }",
+            f"fib daddr type {not_}local",
+            "icmp type echo-request" if family == "ipv4" else "icmpv6 type echo-request",
+        ]
+        choices += self._choices_here(family, not_)
+        for key, name in self._sets.items():
+            choices += self._choices_of_set(key, name, not_)
+        return random.choice(choices)
+
+    def _choices_here(self, family, not_):
+        """What only some tables and hooks take."""
+        choices = []
+        if self._hook in ("prerouting", "input"):
+            choices.append("fib saddr . iif oif missing")
+        if self._hook in ("prerouting", "output"):
+            choices.append("notrack")
+        if self._family == "inet":
+            choices.append(f"meta nfproto {self._random.choice(('ipv4', 'ipv6'))}")
+        if family == "ipv6":
+            return [*choices, "exthdr frag exists", "exthdr frag missing", f"ip6 nexthdr {not_}tcp"]
+        return [*choices, f"ip protocol {not_}tcp"]
+
+    @staticmethod
+    def _choices_of_set(key, name, not_):
+        source = f"{'ip' if key.endswith('4') else 'ip6'} saddr"
+        return {
+            "dport": [f"tcp dport {not_}@{name}"] * 3,
+            "ifname": [f"iifname {not_}@{name}"] * 3,
+            "saddr": [f"{source} {not_}@{name}"] * 3,
+            "pair": [f"{source} . tcp dport @{name}"] * 3,
+            "dynamic": [f"{source} {not_}@{name}", f"{source} {not_}@{name}", f"add @{name} {{ {source} }}"],
+            "vmap": [],
+        }[key.partition("_")[0]]

@@ -1,0 +1,121 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The evaluator against the kernel: random rulesets, real connections, and the two answers side by side."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+
+import pytest
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.effective import iptables_save, nft_json
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.effective.conversation import Connection, judge_connection
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.effective.ruleset import Ruleset
+from network import EDGE, INTERFACE, PEER, Network
+from random_iptables import Generator as IptablesGenerator
+from random_nft import PORTS
+from random_nft import Generator as NftGenerator
+
+CASES = {"nft": 3600, "iptables-nft": 1000, "iptables-legacy": 1000}
+PER_RULESET = 30
+SEED = int(os.environ.get("XMPP_EDGE_SEED", "20261122"))
+
+
+@pytest.fixture
+def network():
+    network = Network()
+    yield network
+    network.close()
+
+
+def draw_cases(dice):
+    """Connections to try: both directions and families, all addresses and ports."""
+    cases = []
+    for _ in range(PER_RULESET):
+        family = dice.choice(("ipv4", "ipv6"))
+        direction = dice.choice(("in", "in", "out"))
+        cases.append((direction, dice.choice(EDGE[family]), dice.choice(PEER[family]), dice.choice(PORTS)))
+    return cases
+
+
+def connection(case):
+    """A case as the evaluator takes it."""
+    direction, local, remote, port = case
+    return Connection(direction, "ipv6" if ":" in local else "ipv4", local, remote, port, INTERFACE)
+
+
+class Nft:
+    """Random rulesets of nft."""
+
+    def __init__(self, dice):
+        self._generator = NftGenerator(dice)
+
+    def load(self, edge):
+        """Load the next one; what was loaded, or None where the tool refuses it."""
+        script = self._generator.ruleset()
+        return script if edge.run("nft", "-f", "-", stdin=script, check=False).returncode == 0 else None
+
+    def read(self, edge):
+        """What is loaded, as the evaluator sees it."""
+        return nft_json.read_ruleset(json.loads(edge.run("nft", "-j", "list", "ruleset").stdout))
+
+
+class Iptables:
+    """Random rulesets of one variant of iptables, both families."""
+
+    def __init__(self, dice, variant):
+        self._programs = {
+            f"{name}-{variant}": IptablesGenerator(dice, name == "ip6tables") for name in ("iptables", "ip6tables")
+        }
+
+    def load(self, edge):
+        """Load the next one; what was loaded, or None where the tool refuses it."""
+        texts = {program: generator.ruleset() for program, generator in self._programs.items()}
+        done = [edge.run(f"{program}-restore", stdin=text, check=False) for program, text in texts.items()]
+        return "".join(texts.values()) if all(one.returncode == 0 for one in done) else None
+
+    def read(self, edge):
+        """What is loaded, as the evaluator sees it."""
+        ruleset = Ruleset()
+        for program in self._programs:
+            ruleset.chains.update(iptables_save.read_ruleset(edge.run(f"{program}-save").stdout, program).chains)
+        return ruleset
+
+
+def test_every_connection_passes_without_rules(network):
+    assert all(network.passes(draw_cases(random.Random(SEED)), 5))
+
+
+@pytest.mark.parametrize("tool", CASES)
+def test_verdicts_are_the_kernels(network, tool):
+    if tool != "nft" and shutil.which(f"{tool}-restore") is None:
+        pytest.fail(f"{tool}-restore is not installed; install the package iptables")
+    dice = random.Random(SEED)
+    source = Nft(dice) if tool == "nft" else Iptables(dice, tool.partition("-")[2])
+    counts = {"accept": 0, "drop": 0, "unknown": 0, "refused rulesets": 0}
+    while counts["accept"] + counts["drop"] < CASES[tool]:
+        loaded = source.load(network.edge)
+        if loaded is None:
+            counts["refused rulesets"] += 1
+            continue
+        ruleset = source.read(network.edge)
+        cases = draw_cases(dice)
+        judgements = [judge_connection(ruleset, connection(case)) for case in cases]
+        passed = network.passes(cases, 0.3)
+        # A busy machine may be late, but it does not make up a connection.
+        for number, judgement in enumerate(judgements):
+            counts[judgement.verdict] += 1
+            if judgement.verdict == "accept" and not passed[number]:
+                passed[number] = network.passes([cases[number]], 3)[0]
+        for case, judgement, came_to_pass in zip(cases, judgements, passed):
+            label = judgement.decision.label if judgement.decision else "nothing"
+            assert judgement.verdict in ("unknown", "accept" if came_to_pass else "drop"), (
+                f"{case}: {label}\n{network.edge.run('nft', '-a', 'list', 'ruleset').stdout}"
+            )
+    print(tool, counts)
+    assert min(counts["accept"], counts["drop"]) > CASES[tool] / 10
+    assert counts["unknown"] < CASES[tool] / 4
+    assert counts["refused rulesets"] < CASES[tool] / PER_RULESET / 4
