@@ -13,6 +13,7 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.errors import Opti
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.options import Options, parse_options
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.port_table import PORT_TABLE
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.rules import Rule, to_payload
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.spec import HOST_OPTIONS
 
 _NOT_PRESENT = {"present": False, "effective": "unknown", "decided_by": None}
 
@@ -46,15 +47,14 @@ class ActionModule(ActionBase):
                 task_vars=task_vars,
             )
         )
-        if not result.get("failed"):
-            found = result.get("rows", {})
-            result["rows"] = {row.id: found.get(row.id, _NOT_PRESENT) for row in PORT_TABLE}
+        if "rows" in result:
+            result["rows"] = {row.id: result["rows"].get(row.id, _NOT_PRESENT) for row in PORT_TABLE}
             result["rules"] = [_rule_result(rule) for rule in rules]
         return result
 
 
 def _module_arguments(options: Options, rules: t.Sequence[Rule]) -> dict[str, t.Any]:
-    host_half = {"state": options.state, "backend": options.backend, "persist": options.persist}
+    host_half = {name: getattr(options, name) for name in HOST_OPTIONS}
     return {**host_half, **to_payload(rules)}
 
 

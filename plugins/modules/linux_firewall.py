@@ -14,7 +14,8 @@ description:
     give before any host is touched, and calls this module with the rules that follow.
   - Reads what the host has, changes it in one transaction where it differs, and reads it again. Whatever differs after
     that is a failure.
-  - Reads, changes and removes only its own nftables table C(inet xmpp_edge) and its own files.
+  - Reads the host's whole firewall to judge whether the rules are effective. Changes and removes only what is marked as
+    this collection's own.
 author:
   - xmpp.edge authors (@xmpp-edge)
 extends_documentation_fragment:
@@ -96,30 +97,38 @@ EXAMPLES = r"""
 RETURN = r"""
 backend:
   description: The firewall manager that carries the rules.
-  returned: success
+  returned: success, or when a row is not effective
   type: str
   sample: nftables
+backend_reason:
+  description: Why it is that one.
+  returned: success, or when a row is not effective
+  type: str
+  sample: no other firewall manager is live on this host
 persisted:
   description: Whether the rules survive a reboot of the host.
-  returned: success
+  returned: success, or when a row is not effective
   type: bool
   sample: true
 rows:
   description: What is true of each row that has a rule, by row id. In check mode it is what would be true.
-  returned: success
+  returned: success, or when a row is not effective
   type: dict
   contains:
     present:
       description: Whether the row's rules are on the host.
       type: bool
     effective:
-      description: Whether the row's packets pass everything else on the host. V(unknown) until something has judged it.
+      description: Whether the row's packets pass everything else on the host - V(yes), V(no) or V(unknown).
       type: str
     decided_by:
-      description: The chain and rule that decide, where they are known.
+      description: The chain and rule that decide, and where the row is not effective the connection that shows it.
       type: str
   sample:
-    federation_in: {present: true, effective: unknown, decided_by: null}
+    federation_in:
+      present: true
+      effective: "yes"
+      decided_by: 'chain inet xmpp_edge input: ip daddr @access_addresses_ipv4 tcp dport 5269 accept'
 missing_package:
   description: Package to install, where the failure is that a tool is missing.
   returned: failure
@@ -128,7 +137,7 @@ missing_package:
 diff:
   description:
     - The rules before and after, one line per rule in the table's words, then one line for whatever else is repaired.
-  returned: success, or when a package is missing
+  returned: success, or when a package is missing or a row is not effective
   type: dict
   contains:
     before:
@@ -144,8 +153,10 @@ diff:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.xmpp.edge.plugins.module_utils._edge import words
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends.nftables import NftablesBackend
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.choose import choose_backend
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.effective.rows import NO
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.errors import EdgeError, MissingPackageError
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.host_firewall import Host, explain
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.local_addresses import addresses_not_carried
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.plan import Observation, make_plan
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.reconcile import reconcile
@@ -191,6 +202,17 @@ def diff_of(plan):
     return {"before": words.before(plan), "after": words.after(plan)}
 
 
+def rows_of(outcome, host):
+    return {
+        row: {
+            "present": True,
+            "effective": verdict.effective,
+            "decided_by": explain(host.firewall, verdict, host.run),
+        }
+        for row, verdict in outcome.rows.items()
+    }
+
+
 def main():
     module = AnsibleModule(argument_spec(), supports_check_mode=True)
     options = module.params
@@ -201,8 +223,10 @@ def main():
             raise EdgeError(
                 f"rules: {len(wanted)} rules with state {options['state']}; give rules exactly when present"
             )
-        backend = NftablesBackend.on_this_host(options["persist"], runner_of(module))
-        outcome = reconcile(backend, wanted, module.check_mode)
+        host = Host(runner_of(module))
+        choice = choose_backend(host, options["backend"], options["persist"], options["integrate"], wanted)
+        outcome = reconcile(host, choice.backend, wanted, module.check_mode, choice.others)
+        rows = rows_of(outcome, host)
     except MissingPackageError as error:
         nothing_yet = make_plan(Observation(), wanted)
         module.fail_json(msg=str(error), missing_package=error.package, diff=diff_of(nothing_yet))
@@ -212,13 +236,19 @@ def main():
         module.warn(warning)
     for address in addresses_not_carried(wanted):
         module.warn(f"no interface of this host has the address {address}, so the rules for it match nothing")
-    module.exit_json(
-        changed=outcome.plan.changed,
-        backend=NftablesBackend.name,
-        persisted=outcome.persisted,
-        rows={rule.row: {"present": True, "effective": "unknown", "decided_by": None} for rule in wanted},
-        diff=diff_of(outcome.plan),
-    )
+    result = {
+        "changed": outcome.plan.changed,
+        "backend": choice.backend.name,
+        "backend_reason": choice.reason,
+        "persisted": outcome.persisted,
+        "rows": rows,
+        "diff": diff_of(outcome.plan),
+    }
+    dropped = [f"{row}: {entry['decided_by']}" for row, entry in rows.items() if entry["effective"] == NO]
+    if dropped:
+        verb = "would still drop" if module.check_mode else "still drops"
+        module.fail_json(msg=f"another rule of this host {verb} what the table allows, {'; '.join(dropped)}", **result)
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

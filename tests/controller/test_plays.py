@@ -87,7 +87,11 @@ def test_result_of_a_first_run_in_check_mode(folder):
     assert result["diff"]["before"] == ""
     assert result["diff"]["after"].splitlines()[0] == "federation_in  allow in tcp any -> 198.18.0.2 port 5269"
     assert list(result["rows"]) == ["federation_in", "federation_out", "gateway_in"]
-    assert all(row == {"present": True, "effective": "unknown", "decided_by": None} for row in result["rows"].values())
+    assert result["rows"]["gateway_in"] == {
+        "present": True,
+        "effective": "yes",
+        "decided_by": 'chain inet xmpp_edge input: comment "gateway_in"',
+    }
     assert len(result["rules"]) == len(result["diff"]["after"].splitlines())
     assert any("no interface of this host has the address 198.18.0.2" in warning for warning in result["warnings"])
 

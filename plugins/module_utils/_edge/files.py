@@ -20,7 +20,7 @@ _LONGEST = 64 * 1024 * 1024
 
 def difference(path: str, text: str) -> Optional[str]:
     """In what a file is not as write_atomically would leave it, in words; None where it is. Raises EdgeError."""
-    found = _read_text(path)
+    found = read_text(path)
     if found is None:
         return "is missing"
     if found != text:
@@ -34,7 +34,7 @@ def difference(path: str, text: str) -> Optional[str]:
     return None
 
 
-def _read_text(path: str) -> Optional[str]:
+def read_text(path: str) -> Optional[str]:
     """Text of a regular file; None where there is none, "" where something else is there. Raises EdgeError."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -53,7 +53,7 @@ def _read_text(path: str) -> Optional[str]:
         return file.read(_LONGEST)
 
 
-def write_atomically(path: str, text: str) -> None:
+def write_atomically(path: str, text: str, mode: int = FILE_MODE) -> None:
     """Put a file in place whole: after a crash there is the old one or the new one. Raises EdgeError."""
     folder = os.path.dirname(path)
     try:
@@ -65,7 +65,7 @@ def write_atomically(path: str, text: str) -> None:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 file.write(text)
                 file.flush()
-                os.fchmod(descriptor, FILE_MODE)
+                os.fchmod(descriptor, mode)
                 os.fsync(descriptor)
             os.replace(temporary, path)
         except BaseException:

@@ -31,6 +31,7 @@ class Options:
     state: str
     mode: str
     backend: str
+    integrate: str
     persist: bool
     endpoints: Mapping[str, ByFamily]
     ports: Mapping[str, int]
@@ -56,6 +57,7 @@ def parse_options(given: Mapping[str, Any]) -> Options:
         state=state,
         mode=_choice("mode", values["mode"]),
         backend=_choice("backend", values["backend"]),
+        integrate=_choice("integrate", values["integrate"]),
         persist=_flag("persist", values["persist"]),
         endpoints=endpoints,
         ports=ports,

@@ -23,7 +23,15 @@ class Stranger:
     text: str
 
 
-Item = Union[Rule, Stranger]
+@dataclass(frozen=True)
+class Placed:
+    """A rule of ours in a place that is somebody else's. place: the chain, as people name it."""
+
+    place: str
+    rule: Rule
+
+
+Item = Union[Rule, Stranger, Placed]
 
 
 @dataclass(frozen=True)
@@ -82,8 +90,8 @@ class Plan:
         return tuple(item for step, item in self.steps if step == wanted_step)
 
 
-def make_plan(observed: Observation, wanted: Sequence[Rule]) -> Plan:
-    """The fewest removals and additions that lead to the wanted rules in the wanted order."""
+def make_plan(observed: Observation, wanted: Sequence[Item]) -> Plan:
+    """The fewest removals and additions that lead to the wanted items in the wanted order."""
     have: Sequence[Item] = observed.items
     matcher: SequenceMatcher[Item] = SequenceMatcher(None, have, wanted, autojunk=False)
     steps: List[Tuple[str, Item]] = []

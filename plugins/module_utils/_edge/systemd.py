@@ -1,66 +1,103 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What keeps nftables rules over a reboot: a file of ours, a unit of ours, and a drop-in of ours.
+"""What keeps rules over a reboot: files of ours, a unit of ours, and drop-ins of ours for the host's own services.
 
-The drop-in hangs on nftables.service, because starting, reloading and stopping that service flushes every
-table of the host (Debian's /etc/nftables.conf begins with "flush ruleset", and so does its stop command).
-Sources: systemd.unit(5), systemd.service(5), Debian's nftables.service.
+A drop-in hangs on a service of the host that replaces whole rulesets, ours included, whenever it does anything.
+Sources: systemd.unit(5), systemd.service(5).
 """
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Dict, List, Sequence
+from typing import Dict, List, Mapping, Optional, Sequence
 
 from .errors import EdgeError
 from .files import difference, remove_file, remove_folder_if_empty, write_atomically
 from .runner import Runner, find_program
 
 UNIT = "xmpp-edge.service"
-HOST_UNIT = "nftables.service"
 RULES_FOLDER = "/etc/xmpp-edge"
-RULES_FILE = f"{RULES_FOLDER}/nftables.nft"
 UNIT_FILE = f"/etc/systemd/system/{UNIT}"
 WANTS_LINK = f"/etc/systemd/system/sysinit.target.wants/{UNIT}"
-DROP_IN_FOLDER = f"/etc/systemd/system/{HOST_UNIT}.d"
-DROP_IN_FILE = f"{DROP_IN_FOLDER}/xmpp-edge.conf"
+
+NFTABLES_FILE = f"{RULES_FOLDER}/nftables.nft"
+ACCEPTS_FILE = f"{RULES_FOLDER}/accepts.sh"
+IPTABLES_FILES = {"ipv4": f"{RULES_FOLDER}/iptables.rules", "ipv6": f"{RULES_FOLDER}/ip6tables.rules"}
+IPSETS_FILE = f"{RULES_FOLDER}/ipsets"
+IPTABLES_LOADER = f"{RULES_FOLDER}/iptables.sh"
+_RULES_FILES = (NFTABLES_FILE, ACCEPTS_FILE, *IPTABLES_FILES.values(), IPSETS_FILE, IPTABLES_LOADER)
+
+NFTABLES_SERVICE = "nftables.service"
+NETFILTER_PERSISTENT_SERVICE = "netfilter-persistent.service"
+_HOST_SERVICES = (NFTABLES_SERVICE, NETFILTER_PERSISTENT_SERVICE)
 
 _PROPERTIES = "LoadState,UnitFileState,ActiveState,NeedDaemonReload,DropInPaths"
 
-_BANNER = "# Managed by the Ansible collection xmpp.edge: the next run overwrites local changes.\n"
+BANNER = "# Managed by the Ansible collection xmpp.edge: the next run overwrites local changes.\n"
 
 _UNIT_TEXT = """\
 [Unit]
-Description=Firewall rules of the XMPP edge (nftables)
-Documentation=man:nft(8)
+Description=Firewall rules of the XMPP edge ({manager})
+Documentation=man:{manual}
 DefaultDependencies=no
 Wants=network-pre.target
 Before=network-pre.target shutdown.target
-After=nftables.service
+After={host_service}
 Conflicts=shutdown.target
 
 [Service]
 Type=oneshot
 RemainAfterExit=yes
-ExecStart={nft} -f {rules}
-ExecReload={nft} -f {rules}
-ExecStop=-{nft} delete table inet xmpp_edge
-ProtectSystem=full
+{commands}ProtectSystem=full
 ProtectHome=yes
 
 [Install]
 WantedBy=sysinit.target
 """
 
-# The leading "-" keeps a fault of ours from failing the host's own service.
-_DROP_IN_TEXT = """\
-[Service]
-ExecStartPost=-{nft} -f {rules}
-ExecReload=-{nft} -f {rules}
-ExecStopPost=-{nft} -f {rules}
-"""
+
+@dataclass(frozen=True)
+class Service:
+    """What a backend keeps on a host that runs systemd.
+
+    manager: its name; manual: page of its tool, such as nft(8); files: text of each rules file by path, one of those
+    that are named above; host_service: the service that replaces whole rulesets of this manager;
+    load: commands that put the rules in place, the first of which has to succeed; unload: those that take them away.
+    """
+
+    manager: str
+    manual: str
+    files: Mapping[str, str]
+    host_service: str
+    load: Sequence[str]
+    unload: Sequence[str]
+
+    @property
+    def texts(self) -> Dict[str, str]:
+        """Text of every file by path."""
+        start = [self.load[0], *(f"-{command}" for command in self.load[1:])]
+        lines = [f"{key}={command}" for key in ("ExecStart", "ExecReload") for command in start]
+        lines += [f"ExecStop=-{command}" for command in self.unload]
+        unit = _UNIT_TEXT.format(
+            manager=self.manager,
+            manual=self.manual,
+            host_service=self.host_service,
+            commands="".join(f"{line}\n" for line in lines),
+        )
+        # The leading "-" keeps a fault of ours from failing the host's own service.
+        hooks = ("ExecStartPost", "ExecReload", "ExecStopPost")
+        drop_in = "[Service]\n" + "".join(f"{key}=-{command}\n" for key in hooks for command in self.load)
+        return {
+            **self.files,
+            UNIT_FILE: BANNER + unit,
+            _drop_in_file(self.host_service): BANNER + drop_in,
+        }
+
+
+def _drop_in_file(host_service: str) -> str:
+    return f"/etc/systemd/system/{host_service}.d/xmpp-edge.conf"
 
 
 @dataclass(frozen=True)
@@ -78,13 +115,11 @@ _WANTED_STATE = _UnitState(enabled=True, activity="active", stale=False)
 class Persistence:
     """Our files under /etc and their systemd units.
 
-    wanted: whether the administrator wants rules to survive a reboot; nft: path of the nft program;
-    run: runs systemctl.
+    wanted: whether the administrator wants rules to survive a reboot; run: runs systemctl.
     """
 
-    def __init__(self, wanted: bool, nft: str, run: Runner) -> None:
+    def __init__(self, wanted: bool, run: Runner) -> None:
         self._wanted = wanted
-        self._nft = nft
         self._run = run
         self._has_systemd = os.path.isdir("/run/systemd/system")
 
@@ -108,73 +143,76 @@ class Persistence:
         """Whether none of our files is there."""
         return not self._present()
 
-    def deviations(self, script: str) -> List[str]:
-        """One line for each point in which files and units are not as they should be for this script."""
-        state = self._unit_state()
-        if not (script and self.possible):
+    def deviations(self, service: Optional[Service]) -> List[str]:
+        """One line for each point in which files and units are not as they should be; None: there should be none."""
+        if service is None or not self.possible:
             lines = [f"file {path}  is present" for path in self._present()]
-            return lines if state.activity == "inactive" else [*lines, f"unit {UNIT}  is {state.activity}"]
-        differences = {path: difference(path, text) for path, text in self._texts(script).items()}
+            activity = self._unit_state(None).activity
+            return lines if activity == "inactive" else [*lines, f"unit {UNIT}  is {activity}"]
+        texts = service.texts
+        differences = {path: difference(path, text) for path, text in texts.items()}
         lines = [f"file {path}  {words}" for path, words in differences.items() if words]
+        lines += [f"file {path}  is present" for path in self._present() if path not in (*texts, WANTS_LINK)]
+        state = self._unit_state(service)
         if not state.enabled:
             lines.append(f"unit {UNIT}  is not enabled")
         if state.activity != "active":
             lines.append(f"unit {UNIT}  is {state.activity}")
         if state.stale:
-            lines.append(f"unit {UNIT} or {HOST_UNIT}  is not loaded as it stands on disk")
+            lines.append(f"unit {UNIT} or {service.host_service}  is not loaded as it stands on disk")
         return lines
 
-    def write(self, script: str) -> None:
-        """Write what is missing or differs; with an empty script, or where rules are not kept, remove all of ours."""
-        if not (script and self.possible):
-            self._remove()
+    def write(self, service: Optional[Service]) -> None:
+        """Write what is missing or differs; with None, or where rules are not kept, remove all of ours."""
+        if service is None or not self.possible:
+            self._remove(self._present())
+            self._stop()
             return
-        units_differ = False
-        for path, text in self._texts(script).items():
+        texts = service.texts
+        superfluous = [path for path in self._present() if path not in (*texts, WANTS_LINK)]
+        units_differ = any(path not in _RULES_FILES for path in superfluous)
+        for path, text in texts.items():
             if difference(path, text):
                 write_atomically(path, text)
-                units_differ = units_differ or path != RULES_FILE
-        state = self._unit_state()
+                units_differ = units_differ or path not in service.files
+        self._remove(superfluous)
+        state = self._unit_state(service)
         if state.activity == "failed":
             self._systemctl("reset-failed", UNIT)  # Or systemd may refuse to start it so soon again.
         if units_differ or state != _WANTED_STATE:
             # "enable" also makes systemd read the changed files.
             self._systemctl("enable", "--now", UNIT)
 
-    def _remove(self) -> None:
-        for path in self._present():
+    def _remove(self, paths: Sequence[str]) -> None:
+        for path in paths:
             remove_file(path)
-        for folder in (RULES_FOLDER, DROP_IN_FOLDER):
+        for folder in (RULES_FOLDER, *(os.path.dirname(_drop_in_file(service)) for service in _HOST_SERVICES)):
             remove_folder_if_empty(folder)
+
+    def _stop(self) -> None:
         if not self._has_systemd:
             return
         self._systemctl("daemon-reload")
-        # Only now, when its stop command is forgotten: the live table may have to stay (persist: false).
-        activity = self._unit_state().activity
+        # Only now, when its stop command is forgotten: the live rules may have to stay (persist: false).
+        activity = self._unit_state(None).activity
         if activity == "failed":
             self._systemctl("reset-failed", UNIT)
         elif activity != "inactive":
             self._systemctl("stop", UNIT)
 
     def _present(self) -> List[str]:
-        return [path for path in (*self._texts(""), WANTS_LINK) if os.path.lexists(path)]
+        drop_ins = (_drop_in_file(service) for service in _HOST_SERVICES)
+        return [path for path in (*_RULES_FILES, UNIT_FILE, *drop_ins, WANTS_LINK) if os.path.lexists(path)]
 
-    def _texts(self, script: str) -> Dict[str, str]:
-        values = {"nft": self._nft, "rules": RULES_FILE}
-        return {
-            RULES_FILE: f"#!{self._nft} -f\n{_BANNER}{script}",
-            UNIT_FILE: _BANNER + _UNIT_TEXT.format(**values),
-            DROP_IN_FILE: _BANNER + _DROP_IN_TEXT.format(**values),
-        }
-
-    def _unit_state(self) -> _UnitState:
+    def _unit_state(self, service: Optional[Service]) -> _UnitState:
         if not self._has_systemd:
             return _UnitState(enabled=False, activity="inactive", stale=False)
-        shown = self._systemctl("show", f"--property={_PROPERTIES}", UNIT, HOST_UNIT)
+        host_service = service.host_service if service else NFTABLES_SERVICE
+        shown = self._systemctl("show", f"--property={_PROPERTIES}", UNIT, host_service)
         ours, theirs = (dict(line.partition("=")[::2] for line in unit.splitlines()) for unit in shown.split("\n\n"))
         # A drop-in works only as far as systemd has read it. Releases such as 252 do not say by NeedDaemonReload that
         # there is one more on disk than they have read.
-        unread = theirs["LoadState"] == "loaded" and DROP_IN_FILE not in theirs["DropInPaths"].split()
+        unread = theirs["LoadState"] == "loaded" and _drop_in_file(host_service) not in theirs["DropInPaths"].split()
         return _UnitState(
             # systemd remembers what it saw of the link; the next boot goes by the disk.
             enabled=ours["UnitFileState"] == "enabled" and os.path.islink(WANTS_LINK),

@@ -5,19 +5,21 @@
 
 from __future__ import annotations
 
-from typing import List, Optional, Sequence, Union
+from typing import List, Optional, Sequence
 
-from .plan import Plan, Stranger
+from .plan import Item, Placed, Plan, Stranger
 from .rules import Group, Rule, groups_of
 
 LONGEST_SPELLED_OUT = 8
 """Networks that a line spells out; of a longer group it gives the count, and a diff lists what differs."""
 
 
-def line(item: Union[Rule, Stranger]) -> str:
+def line(item: Item) -> str:
     """One rule as one line, for example "federation_in  allow in tcp any -> 198.18.0.2 port 5269"."""
     if isinstance(item, Stranger):
         return f"{item.place}  {item.text}"
+    if isinstance(item, Placed):
+        return f"{line(item.rule)} at the head of {item.place}"
     source, destination = _side(item.source), _side(item.destination)
     return f"{item.row}  {item.action} {item.direction} tcp {source} -> {destination} port {item.port}"
 
@@ -40,12 +42,12 @@ def _side(group: Optional[Group]) -> str:
     return ", ".join(group.networks) or "nothing"
 
 
-def _text(items: Sequence[Union[Rule, Stranger]], others: Sequence[Union[Rule, Stranger]], notes: Sequence[str]) -> str:
+def _text(items: Sequence[Item], others: Sequence[Item], notes: Sequence[str]) -> str:
     lines = [line(item) for item in items] + _only_here(items, others) + list(notes)
     return "".join(f"{text}\n" for text in lines)
 
 
-def _only_here(items: Sequence[Union[Rule, Stranger]], others: Sequence[Union[Rule, Stranger]]) -> List[str]:
+def _only_here(items: Sequence[Item], others: Sequence[Item]) -> List[str]:
     """The networks of long groups that stand on this side only; a wholly new or gone group is its count."""
     here = groups_of(item for item in items if isinstance(item, Rule))
     there = groups_of(item for item in others if isinstance(item, Rule))

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import Sequence
 
-from ..plan import Observation, Plan
+from ..effective.ruleset import Ruleset
+from ..plan import Item, Observation, Plan
 from ..rules import Rule
 
 
 class Backend:
-    """What every backend can do. All three raise EdgeError, and MissingPackageError where a tool is missing."""
+    """What every backend can do. All raise EdgeError, and MissingPackageError where a tool is missing."""
 
     name: str
 
@@ -20,12 +21,25 @@ class Backend:
         """What the host has of ours, live and persisted, beside what is wanted; changes nothing."""
         raise NotImplementedError
 
+    def target(self, wanted: Sequence[Rule]) -> Sequence[Item]:
+        """What this host should have for the wanted rules; to be asked after observe."""
+        return wanted
+
     def apply(self, plan: Plan, wanted: Sequence[Rule]) -> None:
         """Carry the plan out on the live rules, in one transaction; no wanted rules means: leave nothing."""
         raise NotImplementedError
 
     def persist(self, wanted: Sequence[Rule]) -> None:
         """Make what survives a reboot equal to what is wanted."""
+        raise NotImplementedError
+
+    def placed(self, ruleset: Ruleset, wanted: Sequence[Rule]) -> Ruleset:
+        """The host's ruleset as it would be with the wanted rules in their place."""
+        raise NotImplementedError
+
+    @property
+    def has_traces(self) -> bool:
+        """Whether the host has anything of this backend's, as far as can be told at no cost."""
         raise NotImplementedError
 
     @property

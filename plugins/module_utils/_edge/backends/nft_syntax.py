@@ -18,9 +18,10 @@ from ..rules import DIRECTIONS, Group, Rule, canonical_network, groups_of, make_
 
 TABLE = "inet xmpp_edge"
 
-_CHAINS = {"in": "input", "out": "output"}
+HOOKS = {"in": "input", "out": "output"}
 # Before the usual filter chains, so that our counters see the packets that those drop. A drop is final in any chain.
-_HOOK = "type filter hook {chain} priority filter - 10; policy accept;"
+PRIORITY = -10
+_HOOK = f"type filter hook {{chain}} priority filter - {-PRIORITY}; policy accept;"
 _INTERFACE = {"in": "iifname", "out": "oifname"}
 # Inbound a scanner gets no answer; outbound a local daemon must not hang until its timeout.
 _BLOCK = {"in": "drop", "out": "reject with tcp reset"}
@@ -68,7 +69,7 @@ def to_table(rules: Sequence[Rule]) -> NftTable:
         table.sets[name] = f"type {name.rpartition('_')[2]}_addr flags interval"
         table.elements[name] = group.networks
     for direction in DIRECTIONS:
-        chain = _CHAINS[direction]
+        chain = HOOKS[direction]
         lines = tuple(_rule_line(rule) for rule in rules if rule.direction == direction)
         table.chains[chain] = NftChain(_HOOK.format(chain=chain), lines)
     return table
@@ -118,7 +119,7 @@ def read_rules(table: NftTable, wanted: NftTable) -> Observation:
     items = [item for direction in DIRECTIONS for item in _read_chain(direction, table, groups)]
     deviations: List[str] = []
     for name, chain in table.chains.items():
-        if name not in wanted.chains and name not in _CHAINS.values():
+        if name not in wanted.chains and name not in HOOKS.values():
             items += [Stranger(f"chain {name}", line) for line in chain.rules]
             deviations.append(f"chain {name}  is not ours")
     for name, chain in wanted.chains.items():
@@ -150,14 +151,14 @@ def _rule_line(rule: Rule) -> str:
 
 
 def _read_chain(direction: str, table: NftTable, groups: Mapping[str, Group]) -> Iterator[Item]:
-    chain = table.chains.get(_CHAINS[direction])
+    chain = table.chains.get(HOOKS[direction])
     for line in chain.rules if chain else ():
         rule = _read_rule(direction, line, groups)
         # Whatever the patterns let through, a rule is ours only if we would write it in just this way.
         if rule is not None and _rule_line(rule) == line:
             yield rule
         else:
-            yield Stranger(f"chain {_CHAINS[direction]}", line)
+            yield Stranger(f"chain {HOOKS[direction]}", line)
 
 
 def _read_rule(direction: str, line: str, groups: Mapping[str, Group]) -> Optional[Rule]:

@@ -6,16 +6,41 @@
 from __future__ import annotations
 
 import re
-from typing import Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from ..effective.conversation import first_packet
+from ..effective.ours import allow_rules
+from ..effective.rows import connections_of, routes_to_ask
+from ..effective.ruleset import Chain, Ruleset
 from ..errors import EdgeError, MissingPackageError
-from ..plan import Observation, Plan
+from ..host_firewall import Host
+from ..plan import Item, Observation, Placed, Plan, Stranger
 from ..rules import Rule
-from ..runner import Completed, Runner, find_program
-from ..systemd import Persistence
+from ..runner import Completed, find_program
+from ..systemd import ACCEPTS_FILE, BANNER, NFTABLES_FILE, NFTABLES_SERVICE, Persistence, Service
 from . import Backend
-from .nft_syntax import TABLE, NftTable, read_rules, read_table, to_table, write_element_changes, write_table
+from .nft_accepts import (
+    handles_of,
+    may_have_ours,
+    observed_accepts,
+    wanted_accepts,
+    write_accepts,
+    write_loader,
+    write_removals,
+)
+from .nft_syntax import (
+    HOOKS,
+    PRIORITY,
+    TABLE,
+    NftTable,
+    read_rules,
+    read_table,
+    to_table,
+    write_element_changes,
+    write_table,
+)
 
+FAMILIES = ("ipv4", "ipv6")
 OLDEST_NFT: Tuple[int, int, int] = (0, 9, 3)
 """The first release with everything that we write and read (symbolic chain priorities in the listing)."""
 
@@ -27,62 +52,83 @@ _NO_KERNEL_SUPPORT = ("Protocol not supported", "Operation not supported")
 
 
 class NftablesBackend(Backend):
-    """Our nftables table, live and on disk.
+    """Our nftables table, live and on disk, and our accept rules in chains of others that would drop.
 
-    nft: path of the program, None where it is missing; run: runs it.
+    host: the host's firewall; nft: path of the program, None where it is missing; integrate: whether others' chains
+    may get our accept rules.
     """
 
     name = "nftables"
 
-    def __init__(self, persistence: Persistence, nft: Optional[str], run: Runner) -> None:
+    def __init__(self, host: Host, persistence: Persistence, nft: Optional[str], integrate: bool = True) -> None:
+        self._host = host
         self._persistence = persistence
         self._nft = nft
-        self._runner = run
+        self._integrate = integrate
         self._live: Optional[NftTable] = None
+        self._accepts: List[Placed] = []
 
     @classmethod
-    def on_this_host(cls, persist: bool, run: Runner) -> NftablesBackend:
+    def on_this_host(cls, host: Host, persist: bool, integrate: bool) -> NftablesBackend:
         """The backend for the host that this code runs on."""
-        nft = find_program("nft")
-        return cls(Persistence(wanted=persist, nft=nft or "", run=run), nft, run)
+        return cls(host, Persistence(persist, host.run), find_program("nft"), integrate)
 
     def observe(self, wanted: Sequence[Rule]) -> Observation:
         """See Backend.observe."""
         if self._nft is None and wanted:
             raise MissingPackageError("nft is not installed on this host; install the package nftables", "nftables")
         self._live = self._list_table() if self._nft else None
+        self._accepts = self._wanted_accepts(wanted)
         target = to_table(wanted) if wanted else NftTable()
         if wanted and self._live != target:
             self._require_version()
         live = Observation() if self._live is None else read_rules(self._live, target)
+        items = [*live.items, *self._observed_accepts(wanted)]
         deviations = list(live.deviations)
         if self._live is not None and not wanted and not live.items and not deviations:
             deviations.append(f"table {TABLE}  is empty")
-        on_disk = self._persistence.deviations(_script(wanted))
+        on_disk = self._persistence.deviations(self._service(wanted))
         # On a host that has nothing of ours yet, missing files are no finding of their own.
         if self._live is not None or not wanted or not self._persistence.absent:
             deviations += on_disk
-        return Observation(live.items, tuple(deviations))
+        return Observation(tuple(items), tuple(deviations))
+
+    def target(self, wanted: Sequence[Rule]) -> Sequence[Item]:
+        """See Backend.target."""
+        return (*wanted, *self._accepts)
 
     def apply(self, plan: Plan, wanted: Sequence[Rule]) -> None:
         """See Backend.apply. Where only elements of sets differ, nothing else is touched, counters included."""
+        accepts = self._accept_changes(plan)
         if not wanted:
-            if self._live is not None:
-                self._load(f"delete table {TABLE}\n")
+            self._load((f"delete table {TABLE}\n" if self._live is not None else "") + accepts)
             return
         target = to_table(wanted)
-        scripts = [write_table(target)]
+        scripts = [write_table(target) + accepts]
         if self._live is not None and self._live.frame == target.frame:
-            changes = write_element_changes(self._live, target)
-            if not changes:
-                return
             # Elements that somebody else wrote in a way that we cannot take back one by one need the whole table.
-            scripts.insert(0, changes)
+            scripts.insert(0, write_element_changes(self._live, target) + accepts)
         self._load(*scripts)
 
     def persist(self, wanted: Sequence[Rule]) -> None:
         """See Backend.persist."""
-        self._persistence.write(_script(wanted))
+        self._persistence.write(self._service(wanted))
+
+    def placed(self, ruleset: Ruleset, wanted: Sequence[Rule]) -> Ruleset:
+        """See Backend.placed."""
+        ruleset = self._with_accepts(self._without_ours(ruleset), self._accepts)
+        for direction, hook in HOOKS.items():
+            rules = allow_rules(wanted, direction, FAMILIES)
+            chain = Chain(TABLE, hook, FAMILIES, rules, hook, priority=PRIORITY)
+            ruleset = Ruleset({**ruleset.chains, chain.key: chain}, ruleset.owners)
+        return ruleset
+
+    @property
+    def has_traces(self) -> bool:
+        """See Backend.has_traces."""
+        firewall = self._host.firewall
+        listing = firewall.listing or {}
+        return TABLE in firewall.ruleset.tables() or any(True for _ in handles_of(listing)) or _has_table(listing)
 
     @property
     def persisted(self) -> bool:
@@ -94,6 +140,60 @@ class NftablesBackend(Backend):
         """See Backend.warnings."""
         return self._persistence.warnings
 
+    def _wanted_accepts(self, wanted: Sequence[Rule]) -> List[Placed]:
+        """The accept rules without which chains of others would drop what the wanted rules allow."""
+        if not (wanted and self._integrate):
+            return []
+        ruleset = self._without_ours(self._host.firewall.ruleset)
+        chains: Dict[Tuple[str, str], None] = {}
+        for connection in connections_of(wanted, self._host.routes(routes_to_ask(wanted))):
+            for decision in first_packet(ruleset, connection).droppers:
+                if may_have_ours(ruleset, decision):
+                    chains[decision.base.key] = None
+        return wanted_accepts(ruleset, sorted(chains), wanted)
+
+    def _observed_accepts(self, wanted: Sequence[Rule]) -> List[Item]:
+        found = observed_accepts(self._host.firewall.listing or {}, wanted)
+        return [item for key in sorted(found) for item in found[key]]
+
+    def _accept_changes(self, plan: Plan) -> str:
+        """Script lines for the accept rules, none where they are as they should be."""
+        strangers = [item for item in plan.remove if isinstance(item, Stranger) and item.text.startswith("comment ")]
+        if not strangers and not any(isinstance(item, Placed) for item in (*plan.add, *plan.remove)):
+            return ""
+        return write_removals(self._host.firewall.listing or {}) + write_accepts(self._accepts)
+
+    def _without_ours(self, ruleset: Ruleset) -> Ruleset:
+        """The ruleset as if nothing of ours were there."""
+        ours = {(key, handle) for key, handle in handles_of(self._host.firewall.listing or {})}
+        result = ruleset.without_tables([TABLE])
+        for key in {key for key, _handle in ours}:
+            if key in result.chains:
+                rules = [rule for rule in result.chains[key].rules if (key, rule.handle) not in ours]
+                result = result.with_rules(key, rules)
+        return result
+
+    @staticmethod
+    def _with_accepts(ruleset: Ruleset, accepts: Sequence[Placed]) -> Ruleset:
+        """The ruleset with our accept rules at the heads of chains."""
+        for key, chain in list(ruleset.chains.items()):
+            rules = [accept.rule for accept in accepts if accept.place == chain.label]
+            if rules:
+                ours = [*allow_rules(rules, "in", chain.families), *allow_rules(rules, "out", chain.families)]
+                ruleset = ruleset.with_rules(key, [*ours, *chain.rules])
+        return ruleset
+
+    def _service(self, wanted: Sequence[Rule]) -> Optional[Service]:
+        if not wanted or self._nft is None:
+            return None
+        files = {NFTABLES_FILE: f"#!{self._nft} -f\n{BANNER}{write_table(to_table(wanted))}"}
+        load = [f"{self._nft} -f {NFTABLES_FILE}"]
+        if self._accepts:
+            files[ACCEPTS_FILE] = f"#!/bin/sh\n{BANNER}{write_loader(self._accepts, self._nft)}"
+            load.append(f"/bin/sh {ACCEPTS_FILE}")
+        unload = [f"{self._nft} delete table {TABLE}"]
+        return Service("nftables", "nft(8)", files, NFTABLES_SERVICE, load, unload)
+
     def _list_table(self) -> Optional[NftTable]:
         done = self._run("list", "table", *TABLE.split())
         if done.returncode == 0:
@@ -104,6 +204,8 @@ class NftablesBackend(Backend):
 
     def _load(self, *scripts: str) -> None:
         """Load the first script that passes nft's own check; what fails the check is not loaded."""
+        if not scripts[0]:
+            return
         for script in scripts:
             done = self._run("-c", "-f", "-", stdin=script)
             if done.returncode == 0:
@@ -113,7 +215,7 @@ class NftablesBackend(Backend):
             raise self._explain(done)
 
     def _run(self, *arguments: str, stdin: str = "") -> Completed:
-        return self._runner([self._nft or "nft", *arguments], stdin)
+        return self._host.run([self._nft or "nft", *arguments], stdin)
 
     def _explain(self, done: Completed) -> EdgeError:
         if _NO_PRIVILEGE in done.stderr:
@@ -138,5 +240,7 @@ class NftablesBackend(Backend):
             )
 
 
-def _script(wanted: Sequence[Rule]) -> str:
-    return write_table(to_table(wanted)) if wanted else ""
+def _has_table(listing: Mapping[str, Any]) -> bool:
+    """Whether our table is there, be it without any chain."""
+    tables = (entry["table"] for entry in listing.get("nftables", ()) if "table" in entry)
+    return any(f"{table['family']} {table['name']}" == TABLE for table in tables)

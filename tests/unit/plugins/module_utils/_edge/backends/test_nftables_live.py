@@ -16,6 +16,7 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends.nft_synta
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends.nftables import NftablesBackend
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.compile import compile_rules
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.errors import EdgeError
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.host_firewall import Host
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.options import parse_options
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.plan import make_plan
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.reconcile import reconcile
@@ -58,7 +59,13 @@ def listed(*what):
 
 def backend():
     """The backend as on a host, but with nothing kept on disk."""
-    return NftablesBackend.on_this_host(persist=False, run=namespace.run)
+    return NftablesBackend.on_this_host(Host(namespace.run), persist=False, integrate=True)
+
+
+def apply(backend, rules, check_mode):
+    """Reconcile with a backend that knows the host as it is now."""
+    backend._host.forget()
+    return reconcile(backend._host, backend, rules, check_mode)
 
 
 def rules_for(**options):
@@ -70,10 +77,10 @@ def rules_for(**options):
 def test_any_rules_after_any_others(first, second):
     for options in (first, second):
         rules = compile_rules(parse_options(options))
-        reconcile(backend(), rules, check_mode=False)
+        apply(backend(), rules, check_mode=False)
         observed = backend().observe(rules)
         assert observed.items == rules
-        assert not reconcile(backend(), rules, check_mode=False).plan.changed
+        assert not apply(backend(), rules, check_mode=False).plan.changed
 
 
 @settings(max_examples=100)
@@ -81,9 +88,9 @@ def test_any_rules_after_any_others(first, second):
 def test_members_change_without_touching_anything_else(first, second):
     # One fixed member of each family keeps both sets in both tables, so that only members differ.
     old, new = (rules_for(partner_networks=[*some, "198.20.0.1", "2001:dba::1"]) for some in (first, second))
-    reconcile(backend(), old, check_mode=False)
+    apply(backend(), old, check_mode=False)
     handle = table_handle()
-    reconcile(backend(), new, check_mode=False)
+    apply(backend(), new, check_mode=False)
     assert table_handle() == handle
     assert backend().observe(new).items == new
 
@@ -94,9 +101,9 @@ def table_handle():
 
 
 def test_rules_change_by_a_new_table():
-    reconcile(backend(), rules_for(), check_mode=False)
+    apply(backend(), rules_for(), check_mode=False)
     handle = table_handle()
-    reconcile(backend(), rules_for(mode="permit"), check_mode=False)
+    apply(backend(), rules_for(mode="permit"), check_mode=False)
     assert table_handle() != handle
 
 
@@ -106,15 +113,15 @@ def test_members_that_nft_refuses_to_change_come_with_a_new_table(tmp_path):
         'case "$1" in list|--version) exec nft "$@";; esac; script=$(cat); case "$script" in '
         '"delete element"*|"add element"*) echo "Error: refused" >&2; exit 1;; esac; echo "$script" | nft "$@"',
     )
-    reconcile(backend(), rules_for(partner_networks=["198.18.7.0/24"]), check_mode=False)
+    apply(backend(), rules_for(partner_networks=["198.18.7.0/24"]), check_mode=False)
     wanted = rules_for(partner_networks=["198.18.8.0/24"])
-    reconcile(refusing, wanted, check_mode=False)
+    apply(refusing, wanted, check_mode=False)
     assert backend().observe(wanted).items == wanted
 
 
 def test_neighbouring_members_stay_apart():
     rules = rules_for(access_addresses=["198.18.0.2", "198.18.0.3", "198.18.0.4"])
-    reconcile(backend(), rules, check_mode=False)
+    apply(backend(), rules, check_mode=False)
     assert backend().observe(rules).items == rules
 
 
@@ -143,36 +150,36 @@ TAMPERINGS = {
 @pytest.mark.parametrize("tampering", TAMPERINGS.values(), ids=list(TAMPERINGS))
 def test_drift_is_seen_and_repaired(tampering):
     rules = rules_for(partner_networks=["198.18.7.0/24"])
-    reconcile(backend(), rules, check_mode=False)
+    apply(backend(), rules, check_mode=False)
     sound = listed("table", *TABLE.split())
     nft(tampering)
-    seen = reconcile(backend(), rules, check_mode=True).plan
+    seen = apply(backend(), rules, check_mode=True).plan
     assert seen.changed
-    assert reconcile(backend(), rules, check_mode=False).plan == seen
+    assert apply(backend(), rules, check_mode=False).plan == seen
     assert listed("table", *TABLE.split()) == sound
     assert not make_plan(backend().observe(rules), rules).changed
 
 
 def test_check_mode_changes_nothing():
-    reconcile(backend(), (), check_mode=False)
+    apply(backend(), (), check_mode=False)
     before = listed("ruleset")
-    assert reconcile(backend(), rules_for(), check_mode=True).plan.changed
+    assert apply(backend(), rules_for(), check_mode=True).plan.changed
     assert listed("ruleset") == before
 
 
 def test_absent_leaves_no_table_and_does_so_once():
     rules = rules_for()
-    reconcile(backend(), rules, check_mode=False)
-    removal = reconcile(backend(), (), check_mode=False).plan
+    apply(backend(), rules, check_mode=False)
+    removal = apply(backend(), (), check_mode=False).plan
     assert removal.remove == rules
     assert removal.deviations == ()
     assert "xmpp_edge" not in listed("tables")
-    assert not reconcile(backend(), (), check_mode=False).plan.changed
+    assert not apply(backend(), (), check_mode=False).plan.changed
 
 
 def test_absent_removes_an_empty_table_too():
     nft("add table inet xmpp_edge")
-    assert reconcile(backend(), (), check_mode=False).plan.changed
+    assert apply(backend(), (), check_mode=False).plan.changed
     assert "xmpp_edge" not in listed("tables")
 
 
@@ -182,7 +189,7 @@ def test_foreign_tables_are_byte_equal_through_it_all():
 
     before = foreign()
     for rules in (rules_for(), rules_for(partner_networks=["198.18.7.0/24"]), ()):
-        reconcile(backend(), rules, check_mode=False)
+        apply(backend(), rules, check_mode=False)
     assert foreign() == before
 
 
@@ -191,7 +198,7 @@ def fake_nft(tmp_path, script):
     path = tmp_path / "nft"
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o755)
-    return NftablesBackend(Persistence(False, str(path), namespace.run), str(path), namespace.run)
+    return NftablesBackend(Host(namespace.run), Persistence(False, namespace.run), str(path))
 
 
 @pytest.mark.parametrize(
@@ -236,18 +243,18 @@ def test_what_fails_the_check_is_not_loaded(tmp_path):
         f'-c) echo "Error: refused" >&2; exit 1;; -f) touch {loaded};; esac',
     )
     with pytest.raises(EdgeError, match="nft refused: Error: refused"):
-        reconcile(refusing, rules_for(), check_mode=False)
+        apply(refusing, rules_for(), check_mode=False)
     assert not loaded.exists()
 
 
 def test_a_host_that_ignores_the_change_is_a_failure(tmp_path):
     lazy = fake_nft(tmp_path, 'case "$1" in list) echo "Error: No such file or directory" >&2; exit 1;; esac')
     with pytest.raises(EdgeError, match="still differs after the change, in: federation_in  allow in tcp any"):
-        reconcile(lazy, rules_for(), check_mode=False)
+        apply(lazy, rules_for(), check_mode=False)
 
 
 def test_missing_nft_names_the_package(monkeypatch):
     monkeypatch.setattr(nftables, "find_program", lambda name: None)
     with pytest.raises(EdgeError, match="install the package nftables") as failure:
-        NftablesBackend.on_this_host(persist=True, run=namespace.run).observe(rules_for())
+        NftablesBackend.on_this_host(Host(namespace.run), persist=True, integrate=True).observe(rules_for())
     assert failure.value.package == "nftables"

@@ -1,0 +1,260 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The iptables backend: chains of our own in the table filter of both families, with a jump to each at the top."""
+
+from __future__ import annotations
+
+from typing import Dict, List, Optional, Sequence
+
+from ..effective.iptables_save import members_of
+from ..effective.ours import allow_rules
+from ..effective.ruleset import Chain, Ruleset
+from ..errors import EdgeError, MissingPackageError
+from ..host_firewall import Host
+from ..plan import Item, Observation, Plan
+from ..rules import DIRECTIONS, Group, Rule
+from ..runner import find_program
+from ..systemd import (
+    BANNER,
+    IPSETS_FILE,
+    IPTABLES_FILES,
+    IPTABLES_LOADER,
+    NETFILTER_PERSISTENT_SERVICE,
+    Persistence,
+    Service,
+)
+from . import Backend
+from .iptables_lines import BASES, CHAINS, PROGRAMS, has_chain, jump, lines_in, read_line, write_line
+from .lines import FAMILIES, lines_of, rules_of, sets_of
+
+LONGEST_SPELLED_OUT = 32
+"""Networks of a group that have a line each; a longer group becomes an ipset."""
+
+_SET_FAMILIES = {"ipv4": "inet", "ipv6": "inet6"}
+
+
+class IptablesBackend(Backend):
+    """Our chains, live and on disk.
+
+    host: the host's firewall; persistence: our files and units.
+    """
+
+    name = "iptables"
+
+    def __init__(self, host: Host, persistence: Persistence) -> None:
+        self._host = host
+        self._persistence = persistence
+        self._sets: Dict[str, List[str]] = {}
+
+    @classmethod
+    def on_this_host(cls, host: Host, persist: bool) -> IptablesBackend:
+        """The backend for the host that this code runs on."""
+        return cls(host, Persistence(persist, host.run))
+
+    def observe(self, wanted: Sequence[Rule]) -> Observation:
+        """See Backend.observe."""
+        if wanted:
+            self._require_programs(wanted)
+        self._sets = self._observed_sets()
+        items: List[Item] = []
+        deviations: List[str] = []
+        for direction in DIRECTIONS:
+            found = {
+                family: [
+                    read_line(line, direction, family) for line in lines_in(self._listing(family), CHAINS[direction])
+                ]
+                for family in FAMILIES
+            }
+            items += rules_of(found, wanted, self._sets)
+            deviations += self._frame_deviations(direction, wanted)
+        deviations += [f"ipset {name}  is present" for name in self._sets if name not in _wanted_sets(wanted)]
+        on_disk = self._persistence.deviations(self._service(wanted))
+        if items or not wanted or not self._persistence.absent:
+            deviations += on_disk
+        return Observation(tuple(items), tuple(deviations))
+
+    def apply(self, plan: Plan, wanted: Sequence[Rule]) -> None:
+        """See Backend.apply: one transaction for each family. Sets are filled before rules that name them appear."""
+        for name, group in _wanted_sets(wanted).items():
+            if sorted(self._sets.get(name, ())) != sorted(group.networks):
+                self._restore_sets(_swap(name, group, exists=name in self._sets))
+        for family in FAMILIES:
+            script = self._script(family, wanted)
+            if script:
+                self._restore(family, script)
+        for name in self._sets:
+            if name not in _wanted_sets(wanted):
+                self._restore_sets(f"destroy {name}\n")
+
+    def persist(self, wanted: Sequence[Rule]) -> None:
+        """See Backend.persist."""
+        self._persistence.write(self._service(wanted))
+
+    def placed(self, ruleset: Ruleset, wanted: Sequence[Rule]) -> Ruleset:
+        """See Backend.placed."""
+        for family in FAMILIES:
+            for direction in DIRECTIONS:
+                rules = allow_rules(wanted, direction, [family])
+                key = (f"{PROGRAMS[family]}-{self._variant(family)} filter", BASES[direction])
+                if key in ruleset.chains:
+                    ruleset = ruleset.with_rules(key, [*rules, *ruleset.chains[key].rules])
+                else:
+                    chain = Chain(*key, families=(family,), rules=rules, hook=BASES[direction].lower())
+                    ruleset = Ruleset({**ruleset.chains, key: chain}, ruleset.owners)
+        return ruleset
+
+    @property
+    def has_traces(self) -> bool:
+        """See Backend.has_traces."""
+        chains = CHAINS.values()
+        return any(has_chain(listing, chain) for listing in self._host.firewall.saves.values() for chain in chains)
+
+    @property
+    def persisted(self) -> bool:
+        """See Backend.persisted."""
+        return self._persistence.possible
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """See Backend.warnings."""
+        return self._persistence.warnings
+
+    def _frame_deviations(self, direction: str, wanted: Sequence[Rule]) -> List[str]:
+        """In what chains and jumps are not as they should be, once there is anything of ours."""
+        chain, base = CHAINS[direction], BASES[direction]
+        lines = []
+        for family in FAMILIES:
+            listing = self._listing(family)
+            jumps = [number for number, line in enumerate(lines_in(listing, base)) if line == jump(direction)]
+            there = has_chain(listing, chain)
+            if there and (not wanted or jumps != [0]):
+                state = "is present" if not wanted else "is not jumped to once, at the top"
+                lines.append(f"{PROGRAMS[family]} chain {chain}  {state}")
+            elif wanted and not there and self.has_traces:
+                lines.append(f"{PROGRAMS[family]} chain {chain}  is missing")
+        # Where there are rules to be shown, removing them says it all.
+        return lines
+
+    def _script(self, family: str, wanted: Sequence[Rule]) -> str:
+        """What makes one family's chains and jumps as they should be, in one transaction; empty: nothing is to do."""
+        listing = self._listing(family)
+        lines = []
+        for direction in DIRECTIONS:
+            chain, base = CHAINS[direction], BASES[direction]
+            there = has_chain(listing, chain)
+            if wanted or there:
+                lines.append(f":{chain} - [0:0]")  # Which empties a chain that is there.
+            lines += [line.replace("-A ", "-D ", 1) for line in lines_in(listing, base) if line == jump(direction)]
+            if wanted:
+                lines.append(f"-I {base} 1 -j {chain}")
+            elif there:
+                lines.append(f"-X {chain}")
+        lines += [write_line(line) for line in lines_of(wanted, family, LONGEST_SPELLED_OUT)]
+        return "\n".join(["*filter", *lines, "COMMIT\n"]) if lines else ""
+
+    def _service(self, wanted: Sequence[Rule]) -> Optional[Service]:
+        if not wanted:
+            return None
+        programs = {family: self._program(family) for family in FAMILIES}
+        files = {}
+        for family, path in IPTABLES_FILES.items():
+            lines = [f":{chain} - [0:0]" for chain in CHAINS.values()]
+            lines += [write_line(line) for line in lines_of(wanted, family, LONGEST_SPELLED_OUT)]
+            files[path] = "\n".join([BANNER + "*filter", *lines, "COMMIT\n"])
+        sets = _wanted_sets(wanted)
+        if sets:
+            files[IPSETS_FILE] = "".join(_filled(name, group) for name, group in sets.items())
+        files[IPTABLES_LOADER] = f"#!/bin/sh\n{BANNER}{_loader(programs, bool(sets), find_program('ipset') or 'ipset')}"
+        load = [f"/bin/sh {IPTABLES_LOADER} load"]
+        unload = [f"/bin/sh {IPTABLES_LOADER} unload"]
+        return Service("iptables", "iptables(8)", files, NETFILTER_PERSISTENT_SERVICE, load, unload)
+
+    def _observed_sets(self) -> Dict[str, List[str]]:
+        program = find_program("ipset")
+        if program is None or not any("xmpp-edge-" in listing for listing in self._host.firewall.saves.values()):
+            return {}
+        found = members_of(self._host.run([program, "save"], "").stdout)
+        return {name: members for name, members in found.items() if name.startswith("xmpp-edge-")}
+
+    def _restore(self, family: str, script: str) -> None:
+        program = f"{self._program(family)}-restore"
+        done = self._host.run([program, "--noflush", "--wait"], script)
+        if done.returncode != 0:
+            if "Permission denied" in done.stderr or "Operation not permitted" in done.stderr:
+                raise EdgeError("iptables may not change the firewall: run as root (become: true)")
+            raise EdgeError(f"{program} refused: {done.complaint}")
+
+    def _restore_sets(self, script: str) -> None:
+        done = self._host.run([find_program("ipset") or "ipset", "restore", "-exist"], script)
+        if done.returncode != 0:
+            raise EdgeError(f"ipset refused: {done.complaint}")
+
+    def _require_programs(self, wanted: Sequence[Rule]) -> None:
+        for program in PROGRAMS.values():
+            if find_program(program) is None:
+                raise MissingPackageError(
+                    f"{program} is not installed on this host; install the package iptables", "iptables"
+                )
+        if _wanted_sets(wanted) and find_program("ipset") is None:
+            raise MissingPackageError(
+                f"more than {LONGEST_SPELLED_OUT} networks in one list need ipset with this backend, and it is not "
+                "installed on this host; install the package ipset",
+                "ipset",
+            )
+
+    def _listing(self, family: str) -> str:
+        return self._host.firewall.saves.get(f"{PROGRAMS[family]}-{self._variant(family)}", "")
+
+    def _program(self, family: str) -> str:
+        """Path of the program of the variant that is in use, without -save or -restore behind it."""
+        name = PROGRAMS[family]
+        return find_program(f"{name}-{self._variant(family)}") or find_program(name) or name
+
+    def _variant(self, family: str) -> str:
+        """nft or legacy: the one that has rules, and where both have or neither, the one that "iptables" stands for."""
+        name = PROGRAMS[family]
+        with_rules = [
+            variant
+            for variant in ("nft", "legacy")
+            if "\n-A " in self._host.firewall.saves.get(f"{name}-{variant}", "")
+        ]
+        if len(with_rules) == 1:
+            return with_rules[0]
+        return "legacy" if self._host.default_iptables == "legacy" else "nft"
+
+
+def _wanted_sets(wanted: Sequence[Rule]) -> Dict[str, Group]:
+    return sets_of(wanted, LONGEST_SPELLED_OUT)
+
+
+def _swap(name: str, group: Group, exists: bool) -> str:
+    """A script that fills a set in one step, whatever was in it."""
+    if not exists:
+        return _filled(name, group)
+    spare = f"{name}~"
+    return f"{_filled(spare, group)}swap {spare} {name}\ndestroy {spare}\n"
+
+
+def _filled(name: str, group: Group) -> str:
+    family = _SET_FAMILIES[group.name.rpartition("_")[2]]
+    size = max(65536, len(group.networks))
+    head = f"create {name} hash:net family {family} maxelem {size}\nflush {name}\n"
+    return head + "".join(f"add {name} {network}\n" for network in group.networks)
+
+
+def _loader(programs: Dict[str, str], with_sets: bool, ipset: str) -> str:
+    """A shell script that puts our chains in place, or takes them away; it repeats nothing that is there."""
+    load, unload = [], []
+    if with_sets:
+        load.append(f"{ipset} restore -exist < {IPSETS_FILE}")
+    for family, program in programs.items():
+        load.append(f"{program}-restore --noflush --wait < {IPTABLES_FILES[family]}")
+        for direction in DIRECTIONS:
+            chain, base = CHAINS[direction], BASES[direction]
+            there = f"{program} --wait --check {base} --jump {chain} 2> /dev/null"
+            load.append(f"{there} || {program} --wait --insert {base} 1 --jump {chain}")
+            unload.append(f"{program} --wait --delete {base} --jump {chain}")
+            unload += [f"{program} --wait --{verb} {chain}" for verb in ("flush", "delete-chain")]
+    bodies = ["\n".join(f"  {command}" for command in commands) for commands in (load, unload)]
+    return f'if [ "$1" = load ]; then\n  set -e\n{bodies[0]}\nelse\n{bodies[1]}\nfi\n'

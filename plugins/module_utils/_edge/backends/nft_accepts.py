@@ -1,0 +1,189 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Our accept rules in nftables chains of somebody else, whose own last word would be to drop.
+
+In nftables an accept ends one base chain only, so that each base chain that drops needs one of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+
+from ..effective.ruleset import Ruleset
+from ..effective.walk import Decision
+from ..plan import Placed, Stranger
+from ..rules import Group, Rule, make_group
+
+ChainKey = Tuple[str, str]
+"""Table, such as "inet filter", and chain."""
+
+_MARK = "xmpp_edge "
+_PROTOCOLS = {"ipv4": "ip", "ipv6": "ip6"}
+_TABLE_FAMILIES = {"inet": ("ipv4", "ipv6"), "ip": ("ipv4",), "ip6": ("ipv6",)}
+_DIRECTIONS = {"input": "in", "output": "out"}
+# A name ends up in a script for nft and in one for the shell.
+_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+
+
+def may_have_ours(ruleset: Ruleset, decision: Decision) -> bool:
+    """Whether an accept of ours may stand in the base chain that drops by this decision.
+
+    It may overrule what a chain does with whatever nobody spoke of: its policy, or a rule for all the rest. A rule that
+    singles out ports or addresses was meant, and is left to its author. So are chains that a program manages, and
+    those before or behind the usual hooks of a filter.
+    """
+    base = decision.base
+    family, _space, table = base.table.partition(" ")
+    return (
+        base.hook in _DIRECTIONS
+        and base.kind == "filter"
+        and family in _TABLE_FAMILIES
+        and base.table not in ruleset.owners
+        and not decision.narrow
+        and _PLAIN_NAME.fullmatch(table) is not None
+        and _PLAIN_NAME.fullmatch(base.name) is not None
+    )
+
+
+def wanted_accepts(ruleset: Ruleset, chains: Sequence[ChainKey], rules: Sequence[Rule]) -> List[Placed]:
+    """The accept rules that belong at the head of some base chains."""
+    return [
+        Placed(_place(key), rule)
+        for key in chains
+        for rule in rules
+        if rule.action == "allow"
+        and rule.direction == _DIRECTIONS[ruleset.chains[key].hook]
+        and rule.family in ruleset.chains[key].families
+    ]
+
+
+def observed_accepts(listing: Mapping[str, Any], wanted: Sequence[Rule]) -> Dict[ChainKey, List[Any]]:
+    """What foreign chains have of ours, as Placed or, where it is not as we write it, Stranger; by chain."""
+    hooks = {
+        (_table(entry["chain"]), entry["chain"]["name"]): entry["chain"].get("hook", "")
+        for entry in listing.get("nftables", ())
+        if "chain" in entry
+    }
+    known = {(rule.row, rule.family): rule for rule in wanted}
+    found: Dict[ChainKey, List[Any]] = {}
+    at_head: Dict[ChainKey, bool] = {}
+    for entry in listing.get("nftables", ()):
+        rule = entry.get("rule", {})
+        key = (_table(rule), rule.get("chain", "")) if rule else ("", "")
+        if not _is_ours(rule):
+            at_head[key] = False
+        else:
+            read = _read(rule, _DIRECTIONS.get(hooks.get(key, ""), ""), known) if at_head.get(key, True) else None
+            text = f'comment "{rule["comment"]}" is not at the head as we write it'
+            found.setdefault(key, []).append(Placed(_place(key), read) if read else Stranger(_place(key), text))
+    return found
+
+
+def handles_of(listing: Mapping[str, Any]) -> Iterator[Tuple[ChainKey, int]]:
+    """Chain and handle of every rule of ours in a foreign chain."""
+    for entry in listing.get("nftables", ()):
+        rule = entry.get("rule", {})
+        if _is_ours(rule):
+            yield (_table(rule), rule["chain"]), rule["handle"]
+
+
+def write_removals(listing: Mapping[str, Any]) -> str:
+    """Script lines that take all of ours out of foreign chains."""
+    return "".join(f"delete rule {table} {chain} handle {handle}\n" for (table, chain), handle in handles_of(listing))
+
+
+def write_accepts(accepts: Sequence[Placed]) -> str:
+    """Script lines that put accept rules at the heads of their chains, in their order."""
+    return "".join(
+        f"insert rule {accept.place[len('chain ') :]} {_text(accept.rule)}\n" for accept in reversed(accepts)
+    )
+
+
+def write_loader(accepts: Sequence[Placed], nft: str) -> str:
+    """Shell commands that put back what is missing, chain by chain; empty where nothing is to be put anywhere."""
+    by_place: Dict[str, List[Placed]] = {}
+    for accept in accepts:
+        by_place.setdefault(accept.place[len("chain ") :], []).append(accept)
+    blocks = [
+        f"if {nft} list chain {place} 2> /dev/null | grep --quiet --invert-match 'comment \"{_MARK}' &&\n"
+        f"  ! {nft} list chain {place} | grep --quiet 'comment \"{_MARK}'; then\n"
+        f"  {nft} -f - <<'END'\n{write_accepts(group)}END\nfi\n"
+        for place, group in by_place.items()
+    ]
+    return "".join(blocks)
+
+
+def _is_ours(rule: Mapping[str, Any]) -> bool:
+    return bool(rule) and rule.get("table") != "xmpp_edge" and str(rule.get("comment", "")).startswith(_MARK)
+
+
+def _table(entry: Mapping[str, Any]) -> str:
+    return f"{entry['family']} {entry['table']}"
+
+
+def _place(key: ChainKey) -> str:
+    return f"chain {key[0]} {key[1]}"
+
+
+def _text(rule: Rule) -> str:
+    protocol = _PROTOCOLS[rule.family]
+    source = f"{protocol} saddr {{ {', '.join(rule.source.networks)} }} " if rule.source else ""
+    destination = f"{protocol} daddr {{ {', '.join(rule.destination.networks)} }} " if rule.destination else ""
+    return f'{source}{destination}tcp dport {rule.port} counter accept comment "{_MARK}{rule.row}"'
+
+
+def _read(rule: Mapping[str, Any], direction: str, known: Mapping[Tuple[str, str], Rule]) -> Optional[Rule]:
+    """A rule of ours out of nft's JSON; None where it is not as we would write it."""
+    row = rule["comment"][len(_MARK) :]
+    try:
+        *matches, counter, verdict = rule["expr"]
+        (port,) = (m["match"]["right"] for m in matches if m["match"]["left"] == _PORT)
+        sides = {
+            (m["match"]["left"]["payload"]["protocol"], m["match"]["left"]["payload"]["field"]): m["match"]
+            for m in matches
+            if m["match"]["left"] != _PORT
+        }
+        family = "ipv6" if any(protocol == "ip6" for protocol, _side in sides) else "ipv4"
+        like = known.get((row, family))
+        groups = {
+            side: make_group(_name(like, side, family), _networks(match["right"]))
+            for (_protocol, side), match in sides.items()
+        }
+        sound = (
+            direction != ""
+            and isinstance(port, int)
+            and set(groups) <= {"saddr", "daddr"}
+            and all(m["match"]["op"] == "==" for m in matches)
+            and "counter" in counter
+            and "accept" in verdict
+        )
+    except (KeyError, TypeError, ValueError):
+        return None
+    if not sound:
+        return None
+    return Rule(row, "allow", direction, family, groups.get("saddr"), groups.get("daddr"), port)
+
+
+_PORT = {"payload": {"protocol": "tcp", "field": "dport"}}
+
+
+def _name(like: Optional[Rule], side: str, family: str) -> str:
+    """The group's name that a wanted rule like this one has, so that rules of equal meaning are equal."""
+    group: Optional[Group] = None
+    if like is not None:
+        group = like.source if side == "saddr" else like.destination
+    return group.name if group else f"{side}_{family}"
+
+
+def _networks(right: Any) -> List[str]:
+    if isinstance(right, dict) and "set" in right:
+        return [text for member in right["set"] for text in _networks(member)]
+    if isinstance(right, dict) and "prefix" in right:
+        return [f"{right['prefix']['addr']}/{right['prefix']['len']}"]
+    if isinstance(right, dict) and "range" in right:
+        return ["-".join(right["range"])]
+    if not isinstance(right, str):
+        raise TypeError
+    return [right]
