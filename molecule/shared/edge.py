@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import time
@@ -15,10 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import matrix
+import pytest
 import testinfra
 from topology import Topology
 
+pytest.register_assert_rewrite("managed")
+
 CHECKOUT = Path(__file__).resolve().parents[2]
+MATRICES = CHECKOUT / ".cache" / "matrix"
 TOPOLOGY = Topology.from_environment()
 
 
@@ -52,8 +57,25 @@ def assert_matrix(inputs: str) -> None:
     """Every flow is as expected for these inputs."""
     observed = matrix.observe(TOPOLOGY)
     assert len(observed) == len(set(matrix.flows()))
-    wrong = {flow.label: word for flow, word in observed.items() if word != matrix.expected(flow, inputs)}
+    wrong = {
+        flow.label: word for flow, word in observed.items() if not matrix.agrees(word, matrix.expected(flow, inputs))
+    }
     assert not wrong
+    # For the comparison of all scenarios with each other, once they have run.
+    MATRICES.mkdir(parents=True, exist_ok=True)
+    words = {flow.label: word for flow, word in observed.items()}
+    (MATRICES / f"{os.environ['MOLECULE_SCENARIO_NAME']}-{inputs}.json").write_text(json.dumps(words, indent=1))
+
+
+def result(**options: Any) -> dict[str, Any]:
+    """What the module says when it is run on the edge once more, with the inventory's inputs and other options."""
+    names = ("access_addresses", "internal_addresses", "partner_networks", "front_end_networks")
+    arguments = {**{name: f"{{{{ xmpp_edge_{name} }}}}" for name in names}, **options}
+    command = ["ansible", "-i", "molecule/shared/inventory.py", "edge", "-m", "xmpp.edge.firewall"]
+    done = subprocess.run(
+        [*command, "-a", json.dumps(arguments)], cwd=CHECKOUT, stdout=subprocess.PIPE, text=True, check=False
+    )
+    return json.loads(done.stdout[done.stdout.index("=> ") + 3 :])
 
 
 @contextmanager

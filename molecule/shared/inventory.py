@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from topology import EDGES, GROUPS, KINDS, PLACES, SIDES, Topology
+from topology import EDGES, GROUPS, HOSTS, SIDES, Topology
 
 
 def host_variables(topology: Topology, host: str) -> dict[str, Any]:
@@ -18,7 +18,7 @@ def host_variables(topology: Topology, host: str) -> dict[str, Any]:
         "ansible_connection": "containers.podman.podman",
         "ansible_host": topology.container(host),
         "ansible_python_interpreter": "/usr/bin/python3",
-        "topology_kind": KINDS.get(host, "edge"),
+        "topology_image": " ".join(topology.image(host)),
         "topology_attachments": topology.attachments(host),
         "topology_routes": topology.routes(host),
     }
@@ -43,7 +43,7 @@ def inventory(topology: Topology) -> dict[str, Any]:
         for side in SIDES
     ]
     return {
-        "_meta": {"hostvars": {host: host_variables(topology, host) for host in PLACES}},
+        "_meta": {"hostvars": {host: host_variables(topology, host) for host in HOSTS}},
         "all": {"children": list(GROUPS), "vars": {"topology_networks": networks}},
         **{group: {"hosts": list(hosts)} for group, hosts in GROUPS.items()},
     }

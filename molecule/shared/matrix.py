@@ -4,7 +4,7 @@
 """The reachability matrix: every flow that matters in the topology, what should become of it, and what does.
 
 What is expected stands here in the topology's words, on purpose without any use of the code under test.
-Usage: matrix.py [untouched|narrowed|any]; exit status 1 when a flow is not as expected.
+Usage: matrix.py [untouched|narrowed|any|closed|opened]; exit status 1 when a flow is not as expected.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from topology import FAMILIES, PLACES, SIDES, Topology
 
 FEDERATION, GATEWAY, OTHER = 5269, 23456, 5222
 VANTAGE_POINTS = ("partner", "outsider", "front_end", "intruder")
-INPUTS = ("untouched", "narrowed", "any")
+INPUTS = ("untouched", "narrowed", "any", "closed", "opened")
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,17 @@ def flows() -> Iterator[Flow]:
 
 
 def expected(flow: Flow, inputs: str) -> str:
-    """open, filtered or refused; inputs: untouched (no rules), narrowed (one partner, one Front End) or any."""
+    """open, filtered, refused, or shut for one of these two.
+
+    inputs: untouched (no rules of ours on a host that lets everything in), narrowed (one partner, one Front End), any;
+    on a host that lets in nothing but 5222, closed (no rules of ours) or opened (permit, narrowed).
+    """
+    if inputs == "closed":
+        inbound = flow.target == "edge" and flow.host != "edge"
+        return "shut" if inbound and flow.port != OTHER else "open"
+    if inputs == "opened":
+        allowed = flow.host == "edge" or expected(flow, "narrowed") == "open"
+        return "open" if allowed else "shut"
     if inputs == "untouched" or flow.port == OTHER or flow.host == flow.target:
         return "open"
     if flow.host == "edge":
@@ -73,6 +83,11 @@ def expected(flow: Flow, inputs: str) -> str:
     else:
         allowed = flow.target_side == "internal" and (inputs == "any" or flow.host == "front_end")
     return "open" if allowed else "filtered"
+
+
+def agrees(word: str, wanted: str) -> bool:
+    """Whether what became of a flow is what was expected."""
+    return word in ("filtered", "refused") if wanted == "shut" else word == wanted
 
 
 def observe(topology: Topology) -> dict[Flow, str]:
@@ -106,13 +121,13 @@ def table(observed: dict[Flow, str], inputs: str) -> str:
             ]
             source, target = f"{flow.host} ({flow.source_side})", f"{flow.target} ({flow.target_side})"
             lines.append(f"{source:<20} {target:<20} {flow.port:>5}  {cells[0]:<28} {cells[1]:<28}".rstrip())
-    wrong = sum(word != expected(flow, inputs) for flow, word in observed.items())
+    wrong = sum(not agrees(word, expected(flow, inputs)) for flow, word in observed.items())
     lines.append(f"{len(observed)} flows, {len(observed) - wrong} as expected, {wrong} not")
     return "\n".join(lines)
 
 
 def _cell(word: str, wanted: str) -> str:
-    return word if word == wanted else f"{word.upper()}, expected {wanted}"
+    return word if agrees(word, wanted) else f"{word.upper()}, expected {wanted}"
 
 
 def main(inputs: Optional[str] = None) -> int:
@@ -122,7 +137,7 @@ def main(inputs: Optional[str] = None) -> int:
         return 2
     observed = observe(Topology.from_environment())
     print(table(observed, inputs))
-    return int(any(word != expected(flow, inputs) for flow, word in observed.items()))
+    return int(not all(agrees(word, expected(flow, inputs)) for flow, word in observed.items()))
 
 
 if __name__ == "__main__":

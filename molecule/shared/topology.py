@@ -26,9 +26,12 @@ PLACES: dict[str, dict[str, int]] = {
     "intruder": {"internal": 20},
 }
 
-# edge runs systemd and has nftables; edge_bare has neither, until nftables gets installed.
-KINDS = {"edge_bare": "bare"}
-EDGES = ("edge", "edge_bare")
+# edge runs systemd and has the firewall manager of the scenario; edge_bare, which stands beside it where that is
+# nftables, has neither, until nftables gets installed.
+EDGE_KIND = os.environ.get("XMPP_EDGE_KIND", "edge")
+EDGE_RELEASE = os.environ.get("XMPP_EDGE_RELEASE", "trixie")
+EDGES = ("edge", "edge_bare") if EDGE_KIND == "edge" else ("edge",)
+HOSTS = (*EDGES, "partner", "outsider", "front_end", "intruder")
 GROUPS: dict[str, tuple[str, ...]] = {
     "xmpp_edge": EDGES,
     "xmpp_partner": ("partner",),
@@ -50,6 +53,11 @@ class Topology:
         """The topology that XMPP_EDGE_TOPOLOGY names, else the tests' own."""
         name, _colon, number = os.environ.get("XMPP_EDGE_TOPOLOGY", "xmpp-edge-test:0").partition(":")
         return cls(name, int(number))
+
+    @staticmethod
+    def image(host: str) -> tuple[str, str]:
+        """Release and kind of a host's image, as build-image takes them."""
+        return {"edge": (EDGE_RELEASE, EDGE_KIND), "edge_bare": (EDGE_RELEASE, "bare")}.get(host, ("trixie", "edge"))
 
     def container(self, host: str) -> str:
         """Name of a host's container."""

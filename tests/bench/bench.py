@@ -47,37 +47,35 @@ class Case:
 
 
 FRESH = (
-    "nft flush ruleset; rm -rf /etc/xmpp-edge; systemctl disable --quiet xmpp-edge 2> /dev/null; "
-    "rm -rf /etc/systemd/system/xmpp-edge.service /etc/systemd/system/nftables.service.d; systemctl daemon-reload"
+    "systemctl stop firewalld; rm -f /etc/firewalld/zones/public.xml /etc/firewalld/policies/xmpp-*; "
+    "ufw --force disable > /dev/null; nft flush ruleset; rm -rf /etc/xmpp-edge; "
+    "systemctl disable --quiet xmpp-edge 2> /dev/null; rm -rf /etc/systemd/system/xmpp-edge.service "
+    "/etc/systemd/system/nftables.service.d /etc/systemd/system/netfilter-persistent.service.d; systemctl daemon-reload"
 )
-NO_FIREWALLD = f"systemctl stop firewalld; rm -f /etc/firewalld/zones/public.xml; {FRESH}"
-NO_UFW = f"ufw --force disable > /dev/null; {FRESH}"
+WITH_UFW = f"{FRESH}; ufw --force reset > /dev/null; ufw --force enable"
+WITH_FIREWALLD = f"{FRESH}; systemctl start firewalld"
 
 
 def cases(many: Path) -> list[Case]:
     """What is timed, in the order of a round; each re-run follows its first run."""
     return [
-        Case("floor: one ping task", "tests/bench/ping.yml", NO_FIREWALLD),
-        Case("ours, first run", "playbooks/site.yml", FRESH, changed=True),
-        Case("ours, re-run", "playbooks/site.yml"),
-        Case(f"ours, {MANY_NETWORKS} networks, first run", "playbooks/site.yml", FRESH, True, ("-e", f"@{many}")),
-        Case(f"ours, {MANY_NETWORKS} networks, re-run", "playbooks/site.yml", "", False, ("-e", f"@{many}")),
-        Case("ansible.builtin.iptables, first run", "tests/bench/iptables.yml", FRESH, changed=True),
-        Case("ansible.builtin.iptables, re-run", "tests/bench/iptables.yml"),
-        Case(
-            "community.general.ufw, first run",
-            "tests/bench/ufw.yml",
-            f"{FRESH}; ufw --force reset; ufw --force enable",
-            True,
-        ),
-        Case("community.general.ufw, re-run", "tests/bench/ufw.yml"),
-        Case(
-            "ansible.posix.firewalld, first run",
-            "tests/bench/firewalld.yml",
-            f"{NO_UFW}; {NO_FIREWALLD}; systemctl start firewalld",
-            True,
-        ),
-        Case("ansible.posix.firewalld, re-run", "tests/bench/firewalld.yml"),
+        Case("floor: one ping task", "tests/bench/ping.yml", FRESH),
+        *both("ours, nftables", "playbooks/site.yml", FRESH),
+        *both(f"ours, nftables, {MANY_NETWORKS} networks", "playbooks/site.yml", FRESH, "-e", f"@{many}"),
+        *both("ours, iptables", "playbooks/site.yml", FRESH, "-e", "xmpp_edge_backend=iptables"),
+        *both("ansible.builtin.iptables", "tests/bench/iptables.yml", FRESH),
+        *both("ours, ufw", "playbooks/site.yml", WITH_UFW),
+        *both("community.general.ufw", "tests/bench/ufw.yml", WITH_UFW),
+        *both("ours, firewalld", "playbooks/site.yml", WITH_FIREWALLD),
+        *both("ansible.posix.firewalld", "tests/bench/firewalld.yml", WITH_FIREWALLD),
+    ]
+
+
+def both(name: str, playbook: str, prepare: str, *arguments: str) -> list[Case]:
+    """A first run, after its preparation, and a re-run."""
+    return [
+        Case(f"{name}, first run", playbook, prepare, True, arguments),
+        Case(f"{name}, re-run", playbook, "", False, arguments),
     ]
 
 
@@ -141,7 +139,7 @@ def main(rounds: int = DEFAULT_ROUNDS) -> None:
             if number:  # The first round warms caches up.
                 seconds[case.name].append(taken)
         print(f"round {number} of {rounds}{'' if number else ' (warm-up, not counted)'}", file=sys.stderr, flush=True)
-    on_edge(NO_FIREWALLD)
+    on_edge(FRESH)
     floor = seconds[listed[0].name]
     print(
         f"{'case':<44} {'median':>8} {'min':>7} {'max':>7} {'ratio':>7}   ({rounds} rounds; ratio to the floor, median)"

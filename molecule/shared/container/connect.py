@@ -10,6 +10,7 @@ words in the same order: open, refused, filtered (no answer in time), or the err
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import sys
 from typing import Optional
@@ -28,6 +29,9 @@ async def attempt(source: Optional[str], destination: str, port: int) -> str:
     except ConnectionRefusedError:
         return "refused"
     except OSError as error:
+        # An answer in ICMP that the host is "administratively prohibited", as firewalld gives it.
+        if error.errno in (errno.EHOSTUNREACH, errno.EACCES):
+            return "refused"
         return f"error: {error.strerror}"
     writer.close()
     return "open"

@@ -1,0 +1,12 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Other inputs, sessions, and what is left when the rules go."""
+
+from __future__ import annotations
+
+import managed
+
+
+class TestInputs(managed.Inputs):
+    """See managed.py."""
