@@ -38,11 +38,11 @@ class Generator:
             later = own[index - len(_CHAINS[table]) + 1 :] if chain in own else own
             if chain not in own and random.random() < 0.6:
                 lines.append(f"-A {chain} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT")
-            lines += [self._rule(table, chain, later) for _ in range(random.randint(0, 5) if busy else 0)]
+            lines += [self._rule(table, chain, later) for _number in range(random.randint(0, 5) if busy else 0)]
         return "\n".join([*lines, "COMMIT\n"])
 
     def _rule(self, table, chain, targets):
-        matches = [self._match(chain) for _ in range(self._random.choice((0, 1, 1, 2, 2, 3)))]
+        matches = [self._match(chain) for _number in range(self._random.choice((0, 1, 1, 2, 2, 3)))]
         kinds = [match.split()[-2] for match in matches]
         if len(set(kinds)) < len(kinds) or sum("-p " in match for match in matches) > 1:
             matches = matches[:1]

@@ -59,7 +59,7 @@ class Generator:
             if head and self._random.random() < 0.7:
                 lines.append("    ct state established,related accept")
             self._hook = head[0].split()[3] if head else ""
-            lines += [f"    {self._rule(targets)}" for _ in range(self._random.randint(0, 6))]
+            lines += [f"    {self._rule(targets)}" for _number in range(self._random.randint(0, 6))]
             lines.append("  }")
         return "\n".join([*lines, "}\n"])
 
@@ -71,7 +71,7 @@ class Generator:
             definition = "type inet_service; flags interval"
         elif key == "saddr":
             family = self._address_family()
-            elements = [self._network(family) for _ in range(2)]
+            elements = [self._network(family) for _number in range(2)]
             definition = f"type {family}_addr; flags interval; auto-merge"
             name += f"_{family}"
             key += f"_{family}"
@@ -111,7 +111,7 @@ class Generator:
         return self._random.choice((*EDGE[family], *PEER[family]))
 
     def _rule(self, targets):
-        matches = [self._match() for _ in range(self._random.choice((0, 1, 1, 1, 2, 2, 3)))]
+        matches = [self._match() for _number in range(self._random.choice((0, 1, 1, 1, 2, 2, 3)))]
         extra = self._random.choice(
             ("", "", "", "counter ", "meta mark set 0x7 ", "meta mark set mark | 0x10 ", "ct mark set 0x3 ")
         )

@@ -34,7 +34,7 @@ def network():
 def draw_cases(dice):
     """Connections to try: both directions and families, all addresses and ports."""
     cases = []
-    for _ in range(PER_RULESET):
+    for _number in range(PER_RULESET):
         family = dice.choice(("ipv4", "ipv6"))
         direction = dice.choice(("in", "in", "out"))
         cases.append((direction, dice.choice(EDGE[family]), dice.choice(PEER[family]), dice.choice(PORTS)))

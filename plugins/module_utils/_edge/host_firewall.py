@@ -102,7 +102,7 @@ def _describe(decision: Decision, run: Runner) -> str:
     nft = find_program("nft")
     if handle is None or nft is None:
         return decision.label
-    listing = run([nft, "-a", "list", "chain", *decision.chain.table.split(), decision.chain.name], "").stdout
+    listing = run([nft, "-a", "list", "chain", *decision.chain.table.split(" ", 1), decision.chain.name], "").stdout
     found = re.search(rf"^\s*(.*) # handle {handle}$", listing, re.MULTILINE)
     return f"{decision.chain.label}: {_COUNTER.sub('counter ', found[1])}" if found else decision.label
 
@@ -130,7 +130,7 @@ def _read_nft(host: HostFirewall, run: Runner) -> None:
 
 def _is_of_iptables(ruleset: Ruleset, table: str, family: str) -> bool:
     """Whether a table looks like one that iptables-nft makes: its name, and base chains in capital letters."""
-    protocol, name = table.split()
+    protocol, _space, name = table.partition(" ")
     return (
         protocol == _NFT_FAMILIES[family]
         and name in _IPTABLES_TABLES
@@ -157,13 +157,39 @@ def _read_iptables(host: HostFirewall, run: Runner, program: str, nft_tables: Li
     sets = iptables_save.members_of(_ipset_listing(run)) if "--match-set" in done.stdout else {}
     ruleset = iptables_save.read_ruleset(done.stdout, program, sets)
     for table in nft_tables:
-        name = table.split()[1]
+        name = table.partition(" ")[2]
         # iptables-save leaves out a table with rules of nft's own kind: then nft's listing of it counts.
         if f"{program} {name}" in ruleset.tables():
+            _put_exact_rules(host, table, ruleset, f"{program} {name}")
             host.ruleset = host.ruleset.without_tables([table])
         else:
             ruleset = ruleset.without_tables([f"{program} {name}"])
     host.ruleset.chains.update(ruleset.chains)
+
+
+def _put_exact_rules(host: HostFirewall, nft_table: str, ruleset: Ruleset, table: str) -> None:
+    """Take nft's word for every rule that nft can say, and iptables-save's for those with extensions of iptables only.
+
+    Of a rule that nft made, iptables-save leaves out without a word what iptables has no option for.
+    """
+    extended = {
+        (entry["rule"]["chain"], entry["rule"]["handle"])
+        for entry in (host.listing or {}).get("nftables", ())
+        if "rule" in entry
+        and f"{entry['rule']['family']} {entry['rule']['table']}" == nft_table
+        and any("xt" in statement for statement in entry["rule"].get("expr", ()) if isinstance(statement, dict))
+    }
+    for exact in host.ruleset.of_table(nft_table):
+        saved = ruleset.chains.get((table, exact.name))
+        if saved is None:
+            continue
+        if len(saved.rules) != len(exact.rules):
+            saved.rules = exact.rules
+            continue
+        saved.rules = [
+            one if (exact.name, other.handle) in extended else FilterRule(one.text, other.read, None, one.comment)
+            for one, other in zip(saved.rules, exact.rules)
+        ]
 
 
 def _variant_of(program: str, run: Runner) -> str:

@@ -48,6 +48,8 @@ def reconcile(
             raise EdgeError(f"the host still differs after the change, in: {'; '.join(_difference(remaining))}")
     ruleset = host.firewall.ruleset
     if plan.changed and check_mode:
+        for other, _removal in leftovers:
+            ruleset = other.without_ours(ruleset)
         ruleset = backend.placed(ruleset, wanted)
     # Only what this backend has on this host can be expected to be effective.
     judged = [item for item in backend.target(wanted) if isinstance(item, Rule)]

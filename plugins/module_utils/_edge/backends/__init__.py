@@ -37,6 +37,10 @@ class Backend:
         """The host's ruleset as it would be with the wanted rules in their place."""
         raise NotImplementedError
 
+    def without_ours(self, ruleset: Ruleset) -> Ruleset:
+        """The host's ruleset as it would be without any rule of this backend's."""
+        raise NotImplementedError
+
     @property
     def has_traces(self) -> bool:
         """Whether the host has anything of this backend's, as far as can be told at no cost."""

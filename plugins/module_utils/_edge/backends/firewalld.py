@@ -131,6 +131,13 @@ class FirewalldBackend(Backend):
                     ruleset = ruleset.with_rules((table, name), rules)
         return ruleset
 
+    def without_ours(self, ruleset: Ruleset) -> Ruleset:
+        """See Backend.without_ours."""
+        for key in list(ruleset.chains):
+            if "policy_xmpp-edge-" in key[1]:
+                ruleset = ruleset.with_rules(key, [])
+        return ruleset
+
     @property
     def has_traces(self) -> bool:
         """See Backend.has_traces."""

@@ -104,6 +104,13 @@ class IptablesBackend(Backend):
                     ruleset = Ruleset({**ruleset.chains, key: chain}, ruleset.owners)
         return ruleset
 
+    def without_ours(self, ruleset: Ruleset) -> Ruleset:
+        """See Backend.without_ours."""
+        for key in list(ruleset.chains):
+            if key[1] in CHAINS.values():
+                ruleset = ruleset.with_rules(key, [])
+        return ruleset
+
     @property
     def has_traces(self) -> bool:
         """See Backend.has_traces."""

@@ -11,7 +11,9 @@ from __future__ import annotations
 import re
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
+from ..effective.ours import span_of_network
 from ..effective.ruleset import Ruleset
+from ..effective.values import Span, merged
 from ..effective.walk import Decision
 from ..plan import Placed, Stranger
 from ..rules import Group, Rule, make_group
@@ -25,6 +27,41 @@ _TABLE_FAMILIES = {"inet": ("ipv4", "ipv6"), "ip": ("ipv4",), "ip6": ("ipv6",)}
 _DIRECTIONS = {"input": "in", "output": "out"}
 # A name ends up in a script for nft and in one for the shell.
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+# Words of nft's language that somebody may have for a name by other means than that language.
+_KEYWORDS = frozenset(
+    (
+        *(
+            "accept",
+            "drop",
+            "reject",
+            "return",
+            "continue",
+            "jump",
+            "goto",
+            "queue",
+            "log",
+            "counter",
+            "limit",
+            "quota",
+        ),
+        *(
+            "policy",
+            "hook",
+            "type",
+            "priority",
+            "device",
+            "comment",
+            "handle",
+            "position",
+            "index",
+            "flags",
+            "elements",
+        ),
+        *("ct", "meta", "fib", "rt", "socket", "tcp", "udp", "icmp", "ip", "ip6", "inet", "arp", "bridge", "netdev"),
+        *("table", "chain", "rule", "set", "map", "element", "flowtable", "add", "delete", "insert", "list", "flush"),
+        *("nat", "snat", "dnat", "masquerade", "redirect", "mark", "state", "ether", "vlan", "th", "sctp", "at"),
+    )
+)
 
 
 def may_have_ours(ruleset: Ruleset, decision: Decision) -> bool:
@@ -42,8 +79,8 @@ def may_have_ours(ruleset: Ruleset, decision: Decision) -> bool:
         and family in _TABLE_FAMILIES
         and base.table not in ruleset.owners
         and not decision.narrow
-        and _PLAIN_NAME.fullmatch(table) is not None
-        and _PLAIN_NAME.fullmatch(base.name) is not None
+        and _is_plain(table)
+        and _is_plain(base.name)
     )
 
 
@@ -116,7 +153,18 @@ def write_loader(accepts: Sequence[Placed], nft: str) -> str:
 
 
 def _is_ours(rule: Mapping[str, Any]) -> bool:
-    return bool(rule) and rule.get("table") != "xmpp_edge" and str(rule.get("comment", "")).startswith(_MARK)
+    return (
+        bool(rule)
+        and rule.get("table") != "xmpp_edge"
+        and str(rule.get("comment", "")).startswith(_MARK)
+        # We put none where names are of another kind.
+        and all(_is_plain(rule.get(key, "")) for key in ("table", "chain"))
+    )
+
+
+def _is_plain(name: str) -> bool:
+    """Whether a name may stand in a script as it is."""
+    return _PLAIN_NAME.fullmatch(name) is not None and name not in _KEYWORDS
 
 
 def _table(entry: Mapping[str, Any]) -> str:
@@ -148,8 +196,7 @@ def _read(rule: Mapping[str, Any], direction: str, known: Mapping[Tuple[str, str
         family = "ipv6" if any(protocol == "ip6" for protocol, _side in sides) else "ipv4"
         like = known.get((row, family))
         groups = {
-            side: make_group(_name(like, side, family), _networks(match["right"]))
-            for (_protocol, side), match in sides.items()
+            side: _group(like, side, family, _networks(match["right"])) for (_protocol, side), match in sides.items()
         }
         sound = (
             direction != ""
@@ -169,12 +216,20 @@ def _read(rule: Mapping[str, Any], direction: str, known: Mapping[Tuple[str, str
 _PORT = {"payload": {"protocol": "tcp", "field": "dport"}}
 
 
-def _name(like: Optional[Rule], side: str, family: str) -> str:
-    """The group's name that a wanted rule like this one has, so that rules of equal meaning are equal."""
-    group: Optional[Group] = None
-    if like is not None:
-        group = like.source if side == "saddr" else like.destination
-    return group.name if group else f"{side}_{family}"
+def _group(like: Optional[Rule], side: str, family: str, networks: Sequence[str]) -> Group:
+    """The group of networks; if it means the same, the one that a wanted rule like this has.
+
+    nft merges neighbours in a set that has no name, so that equal sets may be listed in different words.
+    """
+    wanted = None if like is None else like.source if side == "saddr" else like.destination
+    if wanted and merged(map(_span, networks)) == merged(map(span_of_network, wanted.networks)):
+        return wanted
+    return make_group(wanted.name if wanted else f"{side}_{family}", networks)
+
+
+def _span(text: str) -> Span:
+    first, dash, last = text.partition("-")
+    return (span_of_network(first)[0], span_of_network(last)[1]) if dash else span_of_network(text)
 
 
 def _networks(right: Any) -> List[str]:

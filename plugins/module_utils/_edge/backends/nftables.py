@@ -116,7 +116,7 @@ class NftablesBackend(Backend):
 
     def placed(self, ruleset: Ruleset, wanted: Sequence[Rule]) -> Ruleset:
         """See Backend.placed."""
-        ruleset = self._with_accepts(self._without_ours(ruleset), self._accepts)
+        ruleset = self._with_accepts(self.without_ours(ruleset), self._accepts)
         for direction, hook in HOOKS.items():
             rules = allow_rules(wanted, direction, FAMILIES)
             chain = Chain(TABLE, hook, FAMILIES, rules, hook, priority=PRIORITY)
@@ -128,7 +128,7 @@ class NftablesBackend(Backend):
         """See Backend.has_traces."""
         firewall = self._host.firewall
         listing = firewall.listing or {}
-        return TABLE in firewall.ruleset.tables() or any(True for _ in handles_of(listing)) or _has_table(listing)
+        return TABLE in firewall.ruleset.tables() or bool(list(handles_of(listing))) or _has_table(listing)
 
     @property
     def persisted(self) -> bool:
@@ -144,7 +144,7 @@ class NftablesBackend(Backend):
         """The accept rules without which chains of others would drop what the wanted rules allow."""
         if not (wanted and self._integrate):
             return []
-        ruleset = self._without_ours(self._host.firewall.ruleset)
+        ruleset = self.without_ours(self._host.firewall.ruleset)
         chains: Dict[Tuple[str, str], None] = {}
         for connection in connections_of(wanted, self._host.routes(routes_to_ask(wanted))):
             for decision in first_packet(ruleset, connection).droppers:
@@ -163,9 +163,9 @@ class NftablesBackend(Backend):
             return ""
         return write_removals(self._host.firewall.listing or {}) + write_accepts(self._accepts)
 
-    def _without_ours(self, ruleset: Ruleset) -> Ruleset:
-        """The ruleset as if nothing of ours were there."""
-        ours = {(key, handle) for key, handle in handles_of(self._host.firewall.listing or {})}
+    def without_ours(self, ruleset: Ruleset) -> Ruleset:
+        """See Backend.without_ours."""
+        ours = set(handles_of(self._host.firewall.listing or {}))
         result = ruleset.without_tables([TABLE])
         for key in {key for key, _handle in ours}:
             if key in result.chains:

@@ -110,6 +110,16 @@ class UfwBackend(Backend):
                         ruleset = ruleset.with_rules(key, [*ours, *chain.rules])
         return ruleset
 
+    def without_ours(self, ruleset: Ruleset) -> Ruleset:
+        """See Backend.without_ours."""
+        for key, chain in list(ruleset.chains.items()):
+            for family in FAMILIES:
+                for direction in DIRECTIONS:
+                    if key[1] == chain_of(family, direction):
+                        ours = self._live_ours(family, direction)
+                        ruleset = ruleset.with_rules(key, [rule for rule in chain.rules if rule.text not in ours])
+        return ruleset
+
     @property
     def is_active(self) -> bool:
         """Whether ufw is enabled and its chains are live."""

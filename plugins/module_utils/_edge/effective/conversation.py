@@ -9,13 +9,21 @@ import socket
 from dataclasses import dataclass
 from typing import Optional
 
-from .fields import CT_STATES, FIB_TYPES, TCP_FLAGS
+from .fields import CT_STATES, FIB_TYPES, TCP_FLAGS, TRANSLATED
 from .ruleset import Ruleset
 from .values import OUTSIDE, UNKNOWN, Fields, Value, point
 from .walk import ACCEPT, DROP, Judgement, judge
 
 CLIENT_PORTS = (1024, 65535)
 """Any port that a client may connect from (RFC 6056, 3.2)."""
+
+
+_ADDRESSING = [
+    f"{protocol} {side}{what}"
+    for what, protocols in (("addr", ("ip", "ip6")), ("port", ("tcp", "th")))
+    for protocol in protocols
+    for side in "sd"
+]
 
 
 @dataclass(frozen=True)
@@ -56,10 +64,14 @@ def judge_connection(ruleset: Ruleset, connection: Connection) -> Judgement:
         return first
     tracked = first.fields.get("ct state") == point(CT_STATES["new"])
     result, left = first, first.fields
+    translated = any(first.fields.get(name) is UNKNOWN for name in TRANSLATED)
     for to_server, flags in ((False, ("syn", "ack")), (True, ("ack",)), (False, ("ack",))):
         towards_host = inbound == to_server
         packet = _packet(connection, towards_host, *flags)
         packet["ct state"] = point(CT_STATES["established"]) if tracked else UNKNOWN
+        if translated:
+            # Which chains see which address hangs on where the translation is done and undone.
+            packet.update(dict.fromkeys(set(packet).intersection(_ADDRESSING), UNKNOWN))
         packet["ct direction"] = point(0 if to_server else 1)
         # What earlier packets left behind: marks of the connection, and changed sets.
         packet.update({name: value for name, value in left.items() if name == "ct mark" or name.startswith("touched ")})

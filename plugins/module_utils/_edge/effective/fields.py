@@ -8,6 +8,7 @@ Source: libnftables-json(5), and the kernel's own numbers for states, types and 
 
 from __future__ import annotations
 
+import re
 import socket
 from typing import Any, Callable, Dict, List, Mapping
 
@@ -24,6 +25,7 @@ TCP_FLAGS: Mapping[str, int] = {
     name: 1 << bit for bit, name in enumerate(("fin", "syn", "rst", "psh", "ack", "urg", "ecn", "cwr"))
 }
 PROTOCOLS: Mapping[str, int] = {"icmp": 1, "tcp": 6, "udp": 17, "ipv6-icmp": 58, "icmpv6": 58, "sctp": 132}
+_FAMILY_NUMBERS: Mapping[str, int] = {"ip": int(socket.AF_INET), "ip6": int(socket.AF_INET6)}
 FIB_TYPES: Mapping[str, int] = {
     name: number
     for number, name in enumerate(
@@ -32,6 +34,7 @@ FIB_TYPES: Mapping[str, int] = {
 }
 
 _NO_SUCH_NUMBER = -1
+_IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 # What a TCP packet is not.
 OTHER_PROTOCOLS = frozenset(
     ("udp", "udplite", "sctp", "dccp", "icmp", "icmpv6", "igmp", "ah", "esp", "comp", "gre", "arp")
@@ -52,9 +55,11 @@ def _named(numbers: Mapping[str, int], otherwise: int = _NO_SUCH_NUMBER) -> Call
     """Reads a name or a number; a name that is not in the list is of something that our packets are not."""
 
     def read(constant: Any) -> int:
-        if isinstance(constant, str) and not constant.isdigit():
-            return numbers.get(constant, otherwise)
-        return int(constant)
+        if not isinstance(constant, str) or constant.isdigit():
+            return int(constant)
+        if not _IDENTIFIER.fullmatch(constant):
+            raise UnknownExpressionError  # "*" for all the rest, or the name of a set.
+        return numbers.get(constant, otherwise)
 
     return read
 
@@ -82,7 +87,7 @@ def field_name(expression: Any) -> str:
     if not isinstance(expression, dict) or len(expression) != 1:
         raise UnknownExpressionError
     ((kind, content),) = expression.items()
-    if kind == "payload" and "protocol" in content:
+    if kind == "payload" and "protocol" in content and "tunnel" not in content:
         return f"{content['protocol']} {content['field']}"
     if kind == "meta":
         return f"meta {content['key']}"
@@ -110,9 +115,13 @@ def value_of(name: str, fields: Fields) -> Value:
     protocol = name.partition(" ")[0]
     if protocol in OTHER_PROTOCOLS or protocol == "exthdr":
         return ABSENT
-    if protocol in ("ip", "ip6") and f"{protocol} saddr" not in fields:
+    if protocol in _FAMILY_NUMBERS and fields.get("meta nfproto") != point(_FAMILY_NUMBERS[protocol]):
         return ABSENT
     return UNKNOWN
+
+
+TRANSLATED = ("ip saddr", "ip6 saddr", "tcp sport", "th sport")
+"""Fields that the translation of a source changes."""
 
 
 def state_after_notrack(fields: Fields) -> Value:
@@ -143,7 +152,7 @@ def span_of(name: str, constant: Any) -> Span:
     if isinstance(constant, dict) and "prefix" in constant:
         prefix = constant["prefix"]
         first = read(prefix["addr"])
-        bits = 128 if name.startswith("ip6 ") else 32
+        bits = 16 if name.endswith("port") else 128 if name.startswith("ip6 ") else 32
         return first, first + (1 << (bits - prefix["len"])) - 1
     if isinstance(constant, dict) and "range" in constant:
         first, last = constant["range"]

@@ -14,7 +14,7 @@ import shlex
 import socket
 from typing import Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
-from .fields import CT_STATES, FIB_TYPES, TCP_FLAGS, compare, state_after_notrack, value_of
+from .fields import CT_STATES, FIB_TYPES, TCP_FLAGS, TRANSLATED, compare, state_after_notrack, value_of
 from .ruleset import Assign, Chain, Content, Doubt, FilterRule, Match, Ruleset, Step, Verdict
 from .values import (
     UNKNOWN,
@@ -51,9 +51,10 @@ _HOOKS: Mapping[Tuple[str, str], Tuple[str, int]] = {
     ("nat", "POSTROUTING"): ("postrouting", 100),
 }
 
+# Options whose argument may look like an option.
+_ONE_ARGUMENT = ("--comment", "--string", "--hex-string", "--log-prefix", "--nflog-prefix")
 _COMMENT = re.compile(r'--comment (?:"([^"]*)"|(\S+))')
 _ENDS = {"ACCEPT": "accept", "DROP": "drop", "REJECT": "drop", "RETURN": "return"}
-_ENDS.update(dict.fromkeys(("SNAT", "MASQUERADE"), "accept"))
 _ENDS.update(dict.fromkeys(("DNAT", "REDIRECT", "TPROXY", "NFQUEUE", "QUEUE", "SYNPROXY", "NETMAP"), "other"))
 _GO_ON = frozenset(
     (
@@ -73,7 +74,7 @@ def read_ruleset(text: str, program: str, sets: Optional[IpSets] = None) -> Rule
     six = program.startswith("ip6")
     ruleset = Ruleset()
     table = ""
-    for line in text.splitlines():
+    for line in text.split("\n"):
         if line.startswith("*"):
             table = line[1:].strip()
         elif line.startswith(":"):
@@ -103,10 +104,18 @@ def _rule(text: str, six: bool, sets: IpSets) -> FilterRule:
     comment = _COMMENT.search(text)
     return FilterRule(
         text,
-        lambda: _RuleReader(six, sets).read(words_of(text)[2:]),
+        lambda: _content(text, six, sets),
         None,
         (comment[1] or comment[2]) if comment else "",
     )
+
+
+def _content(text: str, six: bool, sets: IpSets) -> Content:
+    """What a rule does; of one that is not written as expected, doubt."""
+    try:
+        return _RuleReader(six, sets).read(words_of(text)[2:])
+    except (IndexError, KeyError, ValueError, OSError):
+        return Content((Doubt(),))
 
 
 def words_of(text: str) -> List[str]:
@@ -133,6 +142,8 @@ class _RuleReader:
             position += negated
             option = words[position]
             end = position + 1
+            if option in _ONE_ARGUMENT:
+                end += 1
             while end < len(words) and not (words[end].startswith("-") and len(words[end]) > 1) and words[end] != "!":
                 end += 1
             arguments = words[position + 1 : end]
@@ -192,14 +203,12 @@ class _RuleReader:
         self._steps.append(Match((lambda fields: opposite(test(fields))) if negated else test))
 
     def _target(self, option: str, name: str, words: List[str]) -> List[Step]:
-        if not name or name in _GO_ON or (name == "CT" and "--notrack" not in words):
+        if not name or name in _GO_ON:
             return []
         if name in _ENDS:
             return [Verdict(_ENDS[name])]
-        if name in ("CT", "NOTRACK"):
-            return [Assign("ct state", state_after_notrack)]
-        if name in ("MARK", "CONNMARK"):
-            return [_mark_target(name, words)]
+        if name in _ASSIGNING:
+            return _ASSIGNING[name](name, words)
         if any(word.startswith("--") for word in words):
             return [Doubt()]  # Chains take no options: an extension that is not known.
         return [Verdict("jump" if option == "-j" else "goto", name)]
@@ -211,12 +220,27 @@ _MODULES_WITH_OPTIONS = frozenset(
 """Matches of which only the options ask anything; any other match may hold by itself or not."""
 
 
-def _mark_target(name: str, words: List[str]) -> Assign:
+def _mark_target(name: str, words: List[str]) -> List[Step]:
     target = "meta mark" if name == "MARK" or "--restore-mark" in words else "ct mark"
     if "--set-xmark" not in words:
-        return Assign(target, lambda fields: UNKNOWN)
+        return [Assign(target, lambda fields: UNKNOWN)]
     number, mask = _marked(words[words.index("--set-xmark") + 1])
-    return Assign(target, lambda fields: _marked_anew(value_of(target, fields), number, mask))
+    return [Assign(target, lambda fields: _marked_anew(value_of(target, fields), number, mask))]
+
+
+def _tracking_target(name: str, words: List[str]) -> List[Step]:
+    return [Assign("ct state", state_after_notrack)] if name == "NOTRACK" or "--notrack" in words else []
+
+
+def _translating_target(name: str, words: List[str]) -> List[Step]:
+    return [*(Assign(field, lambda fields: UNKNOWN) for field in TRANSLATED), Verdict("accept")]
+
+
+_ASSIGNING: Mapping[str, Callable[[str, List[str]], List[Step]]] = {
+    **dict.fromkeys(("MARK", "CONNMARK"), _mark_target),
+    **dict.fromkeys(("CT", "NOTRACK"), _tracking_target),
+    **dict.fromkeys(("SNAT", "MASQUERADE"), _translating_target),
+}
 
 
 def members_of(listing: str) -> Dict[str, List[str]]:
@@ -226,6 +250,9 @@ def members_of(listing: str) -> Dict[str, List[str]]:
         words = line.split()
         if words[:1] == ["create"] and words[2] in ("hash:net", "hash:ip"):
             sets[words[1]] = []
+            # Members of these stand for more than they say.
+            if {"netmask", "bitmask"} & set(words):
+                del sets[words[1]]
         elif words[:1] == ["add"] and words[1] in sets:
             if "nomatch" in words:
                 del sets[words[1]]

@@ -13,6 +13,7 @@ from typing import Any, Callable, ClassVar, Dict, List, Mapping, Optional, Seque
 
 from .fields import (
     OTHER_PROTOCOLS,
+    TRANSLATED,
     UnknownExpressionError,
     bits_of,
     compare,
@@ -49,8 +50,6 @@ _SIMPLE: Mapping[str, Step] = {
     "accept": Verdict("accept"),
     "drop": Verdict("drop"),
     "return": Verdict("return"),
-    "snat": Verdict("accept"),
-    "masquerade": Verdict("accept"),
     # These send the packet elsewhere, or hand it to a program: not followed.
     **dict.fromkeys(("dnat", "redirect", "tproxy", "queue", "synproxy", "fwd"), Verdict("other")),
     **dict.fromkeys(("limit", "quota", "ct count"), _UNKNOWN_MATCH),
@@ -163,7 +162,7 @@ class _RuleReader:
             return self._statement(statement)
         except (UnknownExpressionError, KeyError, TypeError, ValueError, AttributeError, OSError):
             # A match may hold or not; anything else may also decide by itself.
-            return [_UNKNOWN_MATCH if "match" in statement else Doubt()]
+            return [_UNKNOWN_MATCH if isinstance(statement, dict) and "match" in statement else Doubt()]
 
     def _statement(self, statement: Mapping[str, Any]) -> List[Step]:
         ((kind, content),) = statement.items()
@@ -189,7 +188,9 @@ class _RuleReader:
             Match(lambda fields: ABSENT not in [value_of(name, fields) for name in names]),
             Assign(f"touched {self._table} {content['set']}", lambda fields: point(1)),
         ]
-        return [*steps, _UNKNOWN_MATCH] if content.get("stmt") else steps
+        named = self._sets[(self._table, content["set"][1:])]
+        full = "size" in named and len(named.get("elem", ())) >= named["size"]
+        return [*steps, _UNKNOWN_MATCH] if content.get("stmt") or full else steps
 
     def _match(self, content: Mapping[str, Any]) -> Callable[[Fields], Answer]:
         left, right, operator = content["left"], content["right"], content["op"]
@@ -263,15 +264,13 @@ class _RuleReader:
         return options
 
     def _mangle(self, content: Mapping[str, Any]) -> List[Step]:
-        try:
-            name = field_name(content["key"])
-        except UnknownExpressionError:
+        ((kind, key),) = content["key"].items()
+        if kind == "payload":
+            return _write_header(key.get("protocol", ""))
+        if kind not in ("meta", "ct"):
             return []  # Something that no match of this model reads, such as a TCP option.
-        steps: List[Step] = []
-        if name.partition(" ")[0] in ("ip", "ip6", "tcp", "udp", "th"):
-            steps.append(Match(lambda fields: None if value_of(name, fields) is not ABSENT else False))
-            return [*steps, Assign(name, lambda fields: UNKNOWN)]
-        return [Assign(name, _computed(content["value"]))]
+        steps: List[Step] = [_UNKNOWN_MATCH] if _looks_up(content["value"]) else []
+        return [*steps, Assign(field_name(content["key"]), _computed(content["value"]))]
 
     _READERS: ClassVar[Mapping[str, Callable[[_RuleReader, Any], List[Step]]]] = {
         "match": _matched,
@@ -279,9 +278,42 @@ class _RuleReader:
         "goto": lambda self, content: [Verdict("goto", content["target"])],
         "reject": lambda self, content: _reject(content),
         "mangle": _mangle,
+        "snat": lambda self, content: _translate_source(content),
+        "masquerade": lambda self, content: _translate_source(content),
         "set": _set_update,
         "vmap": lambda self, content: [Choice(self._verdict_map(content))],
     }
+
+
+def _translate_source(content: Any) -> List[Step]:
+    """Translation of the source: an end for this chain, and for all later ones a source that is not known."""
+    steps: List[Step] = [_UNKNOWN_MATCH] if _looks_up(content) else []
+    return [*steps, *(Assign(name, unknown) for name in TRANSLATED), Verdict("accept")]
+
+
+def _write_header(protocol: str) -> List[Step]:
+    """A change of some part of a header: after it, none of what the model reads of it is known."""
+    named = {"ip": ("ip",), "ip6": ("ip6",), "tcp": ("tcp", "th"), "th": ("tcp", "th")}.get(protocol)
+    if protocol and named is None:
+        return []  # Of a header that our packets do not have, or that no match of this model reads.
+    fields = ("saddr", "daddr", "sport", "dport", "flags", "protocol", "nexthdr")
+    # A header that is not named may be any.
+    names = [f"{header} {field}" for header in named or ("ip", "ip6", "tcp", "th") for field in fields]
+    own = f"{protocol} saddr" if protocol in ("ip", "ip6") else "meta l4proto"
+    guard = Match(lambda fields: False if value_of(own, fields) is ABSENT else None)
+    return [guard, *(Assign(name, unknown) for name in names)]
+
+
+def _looks_up(expression: Any) -> bool:
+    """Whether an expression takes something from a map, which ends the rule where the map has nothing."""
+    if isinstance(expression, dict):
+        return "map" in expression or any(_looks_up(part) for part in expression.values())
+    return isinstance(expression, list) and any(_looks_up(part) for part in expression)
+
+
+def unknown(fields: Fields) -> Value:
+    """The value of a field that was changed in a way that is not followed."""
+    return UNKNOWN
 
 
 def _reject(content: Optional[Mapping[str, Any]]) -> List[Step]:

@@ -69,20 +69,20 @@ class FilterRule:
     read: makes the content, which is done when a packet first gets to the rule: most rules of a host see none of ours.
     """
 
-    __slots__ = ("_content", "_read", "comment", "handle", "text")
+    __slots__ = ("_content", "comment", "handle", "read", "text")
 
     def __init__(self, text: str, read: Callable[[], Content], handle: Optional[int] = None, comment: str = "") -> None:
         self.text = text
         self.handle = handle
         self.comment = comment
-        self._read = read
+        self.read = read
         self._content: Optional[Content] = None
 
     @property
     def content(self) -> Content:
         """What the rule does."""
         if self._content is None:
-            self._content = self._read()
+            self._content = self.read()
         return self._content
 
 

@@ -62,19 +62,25 @@ def any_of(answers: Iterable[Answer]) -> Answer:
     return opposite(all_of(opposite(answer) for answer in answers))
 
 
+def merged(spans: Iterable[Span]) -> List[Span]:
+    """The same numbers in the fewest spans, in order."""
+    result: List[Span] = []
+    for first, last in sorted(spans):
+        if result and first <= result[-1][1] + 1:
+            result[-1] = (result[-1][0], max(result[-1][1], last))
+        else:
+            result.append((first, last))
+    return result
+
+
 def number_matcher(spans: Iterable[Span]) -> Matcher:
     """Matches numbers in any of the spans, in logarithmic time."""
     spans = list(spans)
     if len(spans) == 1:
         return _span_matcher(*spans[0])
-    merged: List[List[int]] = []
-    for first, last in sorted(spans):
-        if merged and first <= merged[-1][1] + 1:
-            merged[-1][1] = max(merged[-1][1], last)
-        else:
-            merged.append([first, last])
-    firsts = [first for first, _last in merged]
-    lasts = [last for _first, last in merged]
+    joined = merged(spans)
+    firsts = [first for first, _last in joined]
+    lasts = [last for _first, last in joined]
 
     def match(value: Value) -> Answer:
         if not isinstance(value, tuple):

@@ -154,3 +154,77 @@ def test_iptables(rules, expected):
     )
     ruleset = iptables_save.read_ruleset(SAVE.format(rules=rules), "iptables-nft", sets)
     assert judge_connection(ruleset, INBOUND).verdict == expected
+
+
+REST = {"set": [["udp", {"accept": None}], ["*", {"drop": None}]]}
+DPORT_MAP = {"map": {"key": PORT, "data": {"set": [[22, 1]]}}}
+MARK = {"meta": {"key": "mark"}}
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        # An element for all the rest, a named set behind a mask, and a prefix of ports.
+        [{"vmap": {"key": {"meta": {"key": "l4proto"}}, "data": REST}}],
+        [match({"&": [{"payload": {"protocol": "tcp", "field": "flags"}}, ["syn", "ack"]]}, "@flags"), DROP],
+        # What is written into a header, and what a map may not have.
+        [{"mangle": {"key": {"payload": {"base": "nh", "offset": 96, "len": 32}}, "value": 1}}, match(PORT, 22), DROP],
+        [{"mangle": {"key": {"payload": {"protocol": "th", "field": "dport"}}, "value": 22}}, match(PORT, 22), DROP],
+        [{"mangle": {"key": MARK, "value": DPORT_MAP}}, DROP],
+        [None, DROP],
+    ],
+)
+def test_what_the_kernel_may_do_otherwise_is_unknown(statements):
+    assert verdict(listing(statements))[0] == "unknown"
+
+
+def test_a_prefix_of_ports_ends_where_ports_do():
+    assert verdict(listing([match(PORT, {"prefix": {"addr": 1024, "len": 8}}), DROP])) == ("accept", None)
+
+
+def test_a_translated_source_is_unknown_to_what_comes_after():
+    source = {"payload": {"protocol": "ip6", "field": "saddr"}}
+    later = listing([match(source, "2001:db8::99"), DROP], hook="postrouting", priority=150)
+    nat = {"family": "inet", "table": "t", "name": "n", "type": "nat", "hook": "postrouting", "prio": 100}
+    later["nftables"] += [
+        {"chain": {**nat, "policy": "accept"}},
+        {
+            "rule": {
+                "family": "inet",
+                "table": "t",
+                "chain": "n",
+                "handle": 9,
+                "expr": [{"snat": {"addr": "2001:db8::99"}}],
+            }
+        },
+    ]
+    assert verdict(later, OUTBOUND)[0] == "unknown"
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "-A INPUT -m comment --comment -j -j ACCEPT",
+        "-A INPUT -m comment --comment !",
+        '-A INPUT -m comment --comment "a\u2028b" -j ACCEPT',
+        '-A INPUT -m comment --comment "never closed -j ACCEPT',
+        "-A INPUT -j MARK --set-xmark zz",
+        "-A INPUT -j",
+        "-A INPUT !",
+    ],
+)
+def test_no_rule_of_iptables_ends_in_an_error(rule):
+    ruleset = iptables_save.read_ruleset(SAVE.format(rules=rule), "iptables-nft")
+    assert judge_connection(ruleset, INBOUND).verdict in ("accept", "drop", "unknown")
+
+
+def test_a_comment_may_look_like_an_option():
+    rules = "-A INPUT -m comment --comment -j -j ACCEPT"
+    assert (
+        judge_connection(iptables_save.read_ruleset(SAVE.format(rules=rules), "iptables-nft"), INBOUND).verdict
+        == "accept"
+    )
+
+
+def test_ipsets_whose_members_stand_for_more_are_not_known():
+    assert iptables_save.members_of("create s hash:ip family inet netmask 24\nadd s 10.9.0.0\n") == {}
