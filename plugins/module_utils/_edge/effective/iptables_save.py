@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import shlex
 import socket
+from functools import partial
 from typing import Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from .fields import CT_STATES, FIB_TYPES, TCP_FLAGS, TRANSLATED, compare, state_after_notrack, value_of
@@ -166,7 +167,8 @@ class _RuleReader:
             pass
         elif option == "--ports":
             tests = [compare(f"th {side}", number_matcher(_ports(arguments[0]))) for side in ("sport", "dport")]
-            self._add(lambda fields: any_of(test(fields) for test in tests), negated)
+            either = partial(_either, tests)
+            self._steps.append(Match((lambda fields: opposite(either(fields))) if negated else either))
         elif option == "--match-set":
             spans = [_network(member) for member in self._sets[arguments[0]]]
             side = {"src": "saddr", "dst": "daddr"}[arguments[1]]
@@ -196,11 +198,8 @@ class _RuleReader:
     def _test(self, name: str, matcher: Matcher, negated: bool) -> None:
         if name.endswith(("addr", "port")) and not negated:
             self._narrow = True
-        self._add(compare(name, matcher), negated)
-
-    def _add(self, test: Callable[[Fields], Answer], negated: bool) -> None:
-        # A packet that has no such field does not exist here: every packet of a family has all that is asked.
-        self._steps.append(Match((lambda fields: opposite(test(fields))) if negated else test))
+        # Also negated it does not match a packet that has no such field, such as a mark of no connection.
+        self._steps.append(Match(compare(name, (lambda value: opposite(matcher(value))) if negated else matcher)))
 
     def _target(self, option: str, name: str, words: List[str]) -> List[Step]:
         if not name or name in _GO_ON:
@@ -218,6 +217,10 @@ _MODULES_WITH_OPTIONS = frozenset(
     ("tcp", "comment", "conntrack", "state", "multiport", "addrtype", "mark", "connmark", "iprange", "pkttype", "set")
 )
 """Matches of which only the options ask anything; any other match may hold by itself or not."""
+
+
+def _either(tests: Sequence[Callable[[Fields], Answer]], fields: Fields) -> Answer:
+    return any_of(test(fields) for test in tests)
 
 
 def _mark_target(name: str, words: List[str]) -> List[Step]:
