@@ -64,7 +64,8 @@ class Service:
 
     manager: its name; manual: page of its tool, such as nft(8); files: text of each rules file by path, one of those
     that are named above; host_service: the service that replaces whole rulesets of this manager;
-    load: commands that put the rules in place, the first of which has to succeed; unload: those that take them away.
+    load: commands that put the rules in place, the first of which has to succeed; unload: those that take them away;
+    before: those without which the host's own service may fail.
     """
 
     manager: str
@@ -73,6 +74,7 @@ class Service:
     host_service: str
     load: Sequence[str]
     unload: Sequence[str]
+    before: Sequence[str] = ()
 
     @property
     def texts(self) -> Dict[str, str]:
@@ -88,7 +90,8 @@ class Service:
         )
         # The leading "-" keeps a fault of ours from failing the host's own service.
         hooks = ("ExecStartPost", "ExecReload", "ExecStopPost")
-        drop_in = "[Service]\n" + "".join(f"{key}=-{command}\n" for key in hooks for command in self.load)
+        drop_in = "[Service]\n" + "".join(f"ExecStartPre=-{command}\n" for command in self.before)
+        drop_in += "".join(f"{key}=-{command}\n" for key in hooks for command in self.load)
         return {
             **self.files,
             UNIT_FILE: BANNER + unit,

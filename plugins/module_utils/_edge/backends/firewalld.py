@@ -73,6 +73,11 @@ class FirewalldBackend(Backend):
                 "firewalld is not installed on this host; install the package firewalld", "firewalld"
             )
         self._running = self._is_running()
+        if not self._running and any(table.endswith(" firewalld") for table in self._host.firewall.ruleset.tables()):
+            raise EdgeError(
+                "firewalld's rules are live, and it does not answer over D-Bus: start it, and see that "
+                "systemd's busctl is installed and works"
+            )
         if wanted and not self._running and not os.path.isdir(_SHIPPED_POLICIES):
             raise EdgeError(_TOO_OLD)
         permanent_policies, permanent_sets = self._permanent_policies(), self._permanent_sets()
@@ -107,12 +112,21 @@ class FirewalldBackend(Backend):
             return
         if not wanted and not self._policies and not self._sets:
             return
+        fault = self._fault()
+        if fault:
+            raise EdgeError(
+                f"firewalld could not be reloaded for a fault that is not ours, so nothing was done: {fault}"
+            )
         self._warn_of_runtime_changes()
+        before = {path: read_text(path) or "" for path in self._our_files()}
         self._write_permanent(wanted)
-        checked = self._host.run([find_program("firewall-cmd") or "firewall-cmd", "--check-config"], "")
-        if checked.returncode != 0:
-            self._write_permanent(())
-            raise EdgeError(f"firewalld refused the configuration: {checked.complaint}")
+        fault = self._fault()
+        if fault:
+            for path in self._our_files():
+                remove_file(path)
+            for path, text in before.items():
+                write_atomically(path, text)
+            raise EdgeError(f"firewalld refused the configuration: {fault}")
         self._call("", "reload")
 
     def persist(self, wanted: Sequence[Rule]) -> None:
@@ -221,6 +235,11 @@ class FirewalldBackend(Backend):
         for path in self._our_files():
             if path not in keep:
                 remove_file(path)
+
+    def _fault(self) -> str:
+        """What is wrong with the permanent configuration as it stands, empty where nothing is."""
+        checked = self._host.run([find_program("firewall-cmd") or "firewall-cmd", "--check-config"], "")
+        return checked.complaint if checked.returncode != 0 else ""
 
     def _permanent_policies(self) -> Dict[str, Policy]:
         found = {}

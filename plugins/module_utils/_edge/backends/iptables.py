@@ -25,8 +25,8 @@ from ..systemd import (
     Service,
 )
 from . import Backend
-from .iptables_lines import BASES, CHAINS, PROGRAMS, has_chain, jump, lines_in, read_line, write_line
-from .lines import FAMILIES, lines_of, rules_of, sets_of
+from .iptables_lines import BASES, CHAINS, PROGRAMS, foreign_jumps, has_chain, jump, lines_in, read_line, write_line
+from .lines import FAMILIES, Line, lines_of, rules_of, sets_of
 
 LONGEST_SPELLED_OUT = 32
 """Networks of a group that have a line each; a longer group becomes an ipset."""
@@ -56,6 +56,7 @@ class IptablesBackend(Backend):
         """See Backend.observe."""
         if wanted:
             self._require_programs(wanted)
+        self._require_listings(wanted)
         self._sets = self._observed_sets()
         items: List[Item] = []
         deviations: List[str] = []
@@ -68,6 +69,7 @@ class IptablesBackend(Backend):
             }
             items += rules_of(found, wanted, self._sets)
             deviations += self._frame_deviations(direction, wanted)
+        deviations += [f"{program} chains  are present" for program in self._elsewhere()]
         deviations += [f"ipset {name}  is present" for name in self._sets if name not in _wanted_sets(wanted)]
         on_disk = self._persistence.deviations(self._service(wanted))
         if items or not wanted or not self._persistence.absent:
@@ -80,9 +82,11 @@ class IptablesBackend(Backend):
             if sorted(self._sets.get(name, ())) != sorted(group.networks):
                 self._restore_sets(_swap(name, group, exists=name in self._sets))
         for family in FAMILIES:
-            script = self._script(family, wanted)
+            script = _script(self._listing(family), lines_of(wanted, family, LONGEST_SPELLED_OUT), bool(wanted))
             if script:
-                self._restore(family, script)
+                self._restore(self._program(family), script)
+        for name in self._elsewhere():
+            self._restore(find_program(name) or name, _script(self._host.firewall.saves[name], [], wanted=False))
         for name in self._sets:
             if name not in _wanted_sets(wanted):
                 self._restore_sets(f"destroy {name}\n")
@@ -114,8 +118,8 @@ class IptablesBackend(Backend):
     @property
     def has_traces(self) -> bool:
         """See Backend.has_traces."""
-        chains = CHAINS.values()
-        return any(has_chain(listing, chain) for listing in self._host.firewall.saves.values() for chain in chains)
+        chains = self._host.firewall.ruleset.chains
+        return any(name in CHAINS.values() for _table, name in chains) or bool(self._observed_sets())
 
     @property
     def persisted(self) -> bool:
@@ -143,23 +147,6 @@ class IptablesBackend(Backend):
         # Where there are rules to be shown, removing them says it all.
         return lines
 
-    def _script(self, family: str, wanted: Sequence[Rule]) -> str:
-        """What makes one family's chains and jumps as they should be, in one transaction; empty: nothing is to do."""
-        listing = self._listing(family)
-        lines = []
-        for direction in DIRECTIONS:
-            chain, base = CHAINS[direction], BASES[direction]
-            there = has_chain(listing, chain)
-            if wanted or there:
-                lines.append(f":{chain} - [0:0]")  # Which empties a chain that is there.
-            lines += [line.replace("-A ", "-D ", 1) for line in lines_in(listing, base) if line == jump(direction)]
-            if wanted:
-                lines.append(f"-I {base} 1 -j {chain}")
-            elif there:
-                lines.append(f"-X {chain}")
-        lines += [write_line(line) for line in lines_of(wanted, family, LONGEST_SPELLED_OUT)]
-        return "\n".join(["*filter", *lines, "COMMIT\n"]) if lines else ""
-
     def _service(self, wanted: Sequence[Rule]) -> Optional[Service]:
         if not wanted:
             return None
@@ -172,20 +159,22 @@ class IptablesBackend(Backend):
         sets = _wanted_sets(wanted)
         if sets:
             files[IPSETS_FILE] = "".join(_filled(name, group) for name, group in sets.items())
-        files[IPTABLES_LOADER] = f"#!/bin/sh\n{BANNER}{_loader(programs, bool(sets), find_program('ipset') or 'ipset')}"
+        files[IPTABLES_LOADER] = f"#!/bin/sh\n{BANNER}{_loader(programs, list(sets), find_program('ipset') or 'ipset')}"
         load = [f"/bin/sh {IPTABLES_LOADER} load"]
         unload = [f"/bin/sh {IPTABLES_LOADER} unload"]
-        return Service("iptables", "iptables(8)", files, NETFILTER_PERSISTENT_SERVICE, load, unload)
+        # Rules that somebody saved for that service name the sets, and would fail all together without them.
+        before = [f"/bin/sh {IPTABLES_LOADER} sets"] if sets else []
+        return Service("iptables", "iptables(8)", files, NETFILTER_PERSISTENT_SERVICE, load, unload, before)
 
     def _observed_sets(self) -> Dict[str, List[str]]:
         program = find_program("ipset")
-        if program is None or not any("xmpp-edge-" in listing for listing in self._host.firewall.saves.values()):
+        if program is None:
             return {}
         found = members_of(self._host.run([program, "save"], "").stdout)
         return {name: members for name, members in found.items() if name.startswith("xmpp-edge-")}
 
-    def _restore(self, family: str, script: str) -> None:
-        program = f"{self._program(family)}-restore"
+    def _restore(self, name: str, script: str) -> None:
+        program = f"{name}-restore"
         done = self._host.run([program, "--noflush", "--wait"], script)
         if done.returncode != 0:
             if "Permission denied" in done.stderr or "Operation not permitted" in done.stderr:
@@ -210,6 +199,33 @@ class IptablesBackend(Backend):
                 "ipset",
             )
 
+    def _require_listings(self, wanted: Sequence[Rule]) -> None:
+        """See that all that is ours can be listed, and be removed. Raises EdgeError."""
+        chains = self._host.firewall.ruleset.chains
+        for family, table in (("ipv4", "ip filter"), ("ipv6", "ip6 filter")):
+            # iptables lists no table with rules that it has no words for; then nft's listing is what there is.
+            there = [key for key in chains if key[0] == table]
+            if there and (wanted or any(name in CHAINS.values() for _table, name in there)):
+                raise EdgeError(
+                    f"{PROGRAMS[family]} cannot list its table filter, which has rules that were made by nft; "
+                    "remove those, or name the backend nftables"
+                )
+        if not wanted:
+            for program, listing in self._host.firewall.saves.items():
+                for line in foreign_jumps(listing):
+                    raise EdgeError(
+                        f'{program} has a rule of somebody else that leads to our chain: "{line}"; remove it'
+                    )
+
+    def _elsewhere(self) -> List[str]:
+        """The programs of variants that are not in use and have chains of ours all the same."""
+        used = {f"{PROGRAMS[family]}-{self._variant(family)}" for family in FAMILIES}
+        return [
+            program
+            for program, listing in self._host.firewall.saves.items()
+            if program not in used and any(has_chain(listing, chain) for chain in CHAINS.values())
+        ]
+
     def _listing(self, family: str) -> str:
         return self._host.firewall.saves.get(f"{PROGRAMS[family]}-{self._variant(family)}", "")
 
@@ -221,14 +237,35 @@ class IptablesBackend(Backend):
     def _variant(self, family: str) -> str:
         """nft or legacy: the one that has rules, and where both have or neither, the one that "iptables" stands for."""
         name = PROGRAMS[family]
+        saves = self._host.firewall.saves
         with_rules = [
             variant
             for variant in ("nft", "legacy")
-            if "\n-A " in self._host.firewall.saves.get(f"{name}-{variant}", "")
+            if any(
+                line.startswith("-A ") and "XMPP-EDGE-" not in line
+                for line in saves.get(f"{name}-{variant}", "").split("\n")
+            )
         ]
         if len(with_rules) == 1:
             return with_rules[0]
         return "legacy" if self._host.default_iptables == "legacy" else "nft"
+
+
+def _script(listing: str, lines: Sequence[Line], wanted: bool) -> str:
+    """What makes one family's chains and jumps as they should be, in one transaction; empty: nothing is to do."""
+    script = []
+    for direction in DIRECTIONS:
+        chain, base = CHAINS[direction], BASES[direction]
+        there = has_chain(listing, chain)
+        if wanted or there:
+            script.append(f":{chain} - [0:0]")  # Which empties a chain that is there.
+        script += [line.replace("-A ", "-D ", 1) for line in lines_in(listing, base) if line == jump(direction)]
+        if wanted:
+            script.append(f"-I {base} 1 -j {chain}")
+        elif there:
+            script.append(f"-X {chain}")
+    script += [write_line(line) for line in lines]
+    return "\n".join(["*filter", *script, "COMMIT\n"]) if script else ""
 
 
 def _wanted_sets(wanted: Sequence[Rule]) -> Dict[str, Group]:
@@ -250,11 +287,10 @@ def _filled(name: str, group: Group) -> str:
     return head + "".join(f"add {name} {network}\n" for network in group.networks)
 
 
-def _loader(programs: Dict[str, str], with_sets: bool, ipset: str) -> str:
+def _loader(programs: Dict[str, str], sets: Sequence[str], ipset: str) -> str:
     """A shell script that puts our chains in place, or takes them away; it repeats nothing that is there."""
+    fill = [f"{ipset} restore -exist < {IPSETS_FILE}"] if sets else []
     load, unload = [], []
-    if with_sets:
-        load.append(f"{ipset} restore -exist < {IPSETS_FILE}")
     for family, program in programs.items():
         load.append(f"{program}-restore --noflush --wait < {IPTABLES_FILES[family]}")
         for direction in DIRECTIONS:
@@ -263,5 +299,9 @@ def _loader(programs: Dict[str, str], with_sets: bool, ipset: str) -> str:
             load.append(f"{there} || {program} --wait --insert {base} 1 --jump {chain}")
             unload.append(f"{program} --wait --delete {base} --jump {chain}")
             unload += [f"{program} --wait --{verb} {chain}" for verb in ("flush", "delete-chain")]
-    bodies = ["\n".join(f"  {command}" for command in commands) for commands in (load, unload)]
-    return f'if [ "$1" = load ]; then\n  set -e\n{bodies[0]}\nelse\n{bodies[1]}\nfi\n'
+    unload += [f"{ipset} destroy {name}" for name in sets]
+    cases = {"sets": fill or [":"], "load": ["set -e", *fill, *load], "unload": unload}
+    body = "".join(
+        f"{name})\n" + "".join(f"  {command}\n" for command in commands) + "  ;;\n" for name, commands in cases.items()
+    )
+    return f'case "$1" in\n{body}esac\n'

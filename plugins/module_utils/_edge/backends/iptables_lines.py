@@ -82,6 +82,17 @@ def has_chain(listing: str, chain: str) -> bool:
     return any(line.startswith(f":{chain} ") for line in _filter_table(listing))
 
 
+def foreign_jumps(listing: str) -> List[str]:
+    """Rules of others that lead to our chains, so that these cannot go."""
+    ours = [jump(direction) for direction in CHAINS]
+    return [
+        line
+        for line in _filter_table(listing)
+        if line not in ours
+        and any(f" {option} {chain}" in line for option in ("-j", "-g") for chain in CHAINS.values())
+    ]
+
+
 def _filter_table(listing: str) -> Sequence[str]:
     _before, _star, rest = f"\n{listing}".partition("\n*filter\n")
     return rest.partition("\nCOMMIT")[0].splitlines()

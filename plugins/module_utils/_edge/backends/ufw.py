@@ -13,8 +13,9 @@ import contextlib
 import fcntl
 import os
 import re
+from collections import Counter
 from dataclasses import replace
-from typing import Iterator, List, Optional, Sequence
+from typing import Dict, Iterator, List, Optional, Sequence
 
 from ..effective.ours import allow_rules
 from ..effective.ruleset import Ruleset
@@ -116,8 +117,11 @@ class UfwBackend(Backend):
             for family in FAMILIES:
                 for direction in DIRECTIONS:
                     if key[1] == chain_of(family, direction):
-                        ours = self._live_ours(family, direction)
-                        ruleset = ruleset.with_rules(key, [rule for rule in chain.rules if rule.text not in ours])
+                        left = Counter(self._live_ours(family, direction))
+                        left.subtract(rule.text for rule in chain.rules)
+                        # What the subtraction took below nothing, or never had, is somebody else's.
+                        rules = [rule for rule in reversed(chain.rules) if _is_surplus(left, rule.text)]
+                        ruleset = ruleset.with_rules(key, rules[::-1])
         return ruleset
 
     @property
@@ -139,9 +143,20 @@ class UfwBackend(Backend):
     @property
     def warnings(self) -> Sequence[str]:
         """See Backend.warnings."""
-        if self._families() == FAMILIES:
-            return ()
-        return ("ufw has IPV6=no in /etc/default/ufw: rules for IPv6 addresses are left out",)
+        warnings = []
+        if self._families() != FAMILIES:
+            warnings.append("ufw has IPV6=no in /etc/default/ufw: rules for IPv6 addresses are left out")
+        for family in self._families():
+            rules = self._user_rules(family)
+            for direction in DIRECTIONS:
+                chain = chain_of(family, direction)
+                live = lines_in(self._listing(family), chain)
+                if rules and len(live) != sum(line.startswith(f"-A {chain} ") for line in rules.text.splitlines()):
+                    warnings.append(
+                        f"{PROGRAMS[family]} chain {chain} has other rules than {self._path(family)} says: somebody "
+                        'changed one of them by other means than ufw; "ufw reload" makes them equal'
+                    )
+        return warnings
 
     def _require(self, wanted: Sequence[Rule]) -> None:
         if find_program("ufw") is None:
@@ -190,11 +205,19 @@ class UfwBackend(Backend):
         return find_program(name) or find_program(PROGRAMS[family]) or PROGRAMS[family]
 
     def _live_ours(self, family: str, direction: str) -> List[str]:
-        """Our rules in the live chain: those that the file has with our mark, at the chain's head."""
+        """Our rules in the live chain: those that the file has with our mark, each as often as it has them.
+
+        A rule of the user's may read the same as one of ours. Ours come first.
+        """
         rules = self._user_rules(family)
         in_file = found_lines(rules, family)[direction] if rules else []
-        ours = {live_rule(line) for line in in_file if isinstance(line, Line)}
-        return [rule for rule in lines_in(self._listing(family), chain_of(family, direction)) if rule in ours]
+        left = Counter(live_rule(line) for line in in_file if isinstance(line, Line))
+        ours = []
+        for rule in lines_in(self._listing(family), chain_of(family, direction)):
+            if left[rule]:
+                left[rule] -= 1
+                ours.append(rule)
+        return ours
 
     def _is_live(self, family: str, direction: str, lines: Sequence[Line], wanted: Sequence[Rule]) -> bool:
         """Whether the live chain begins with just the wanted rules; where none are wanted, whatever it has is right."""
@@ -216,6 +239,14 @@ class UfwBackend(Backend):
             chain = chain_of(family, direction)
             changes += [rule.replace(f"-A {chain} ", f"-I {chain} 1 ", 1) for rule in reversed(expected)]
         return "\n".join(["*filter", *changes, "COMMIT\n"]) if changes else ""
+
+
+def _is_surplus(left: Dict[str, int], text: str) -> bool:
+    """Whether one more rule of this text is somebody else's, counted from the end of a chain."""
+    if left.get(text, 0) < 0:
+        left[text] += 1
+        return True
+    return text not in left
 
 
 def _other_halves(found: Sequence[Found]) -> List[Found]:

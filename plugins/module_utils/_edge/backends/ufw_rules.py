@@ -55,7 +55,9 @@ class UserRules:
     def with_ours(self, lines: Sequence[Line]) -> UserRules:
         """The file with our rules before all others, in place of those that it has."""
         ours = [tuple(write_entry(line)) for line in lines]
-        return UserRules(self.before, (*ours, *(entry for entry in self.entries if not is_ours(entry))), self.after)
+        # Where ufw has not written the file yet, it does not say where rules end.
+        after = self.after if not lines or _TAIL in self.after else (_TAIL, "", *self.after)
+        return UserRules(self.before, (*ours, *(entry for entry in self.entries if not is_ours(entry))), after)
 
 
 def read_user_rules(text: str) -> Optional[UserRules]:
