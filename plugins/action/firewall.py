@@ -10,10 +10,10 @@ import typing as t
 from ansible.plugins.action import ActionBase
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.compile import compile_rules
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.errors import OptionError
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.host_spec import HOST_OPTIONS
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.options import Options, parse_options
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.port_table import PORT_TABLE
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.rules import Rule, to_payload
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.spec import HOST_OPTIONS
 
 _NOT_PRESENT = {"present": False, "effective": "unknown", "decided_by": None}
 

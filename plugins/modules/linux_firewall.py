@@ -157,6 +157,7 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.choose import choo
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.effective.rows import NO
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.errors import EdgeError, MissingPackageError
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.host_firewall import Host, explain
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.host_spec import HOST_OPTIONS
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.local_addresses import addresses_not_carried
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.plan import Observation, make_plan
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.reconcile import reconcile
@@ -167,7 +168,6 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.rules import (
     from_payload,
 )
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.runner import Completed
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.spec import HOST_OPTIONS
 
 
 def argument_spec():
@@ -203,12 +203,9 @@ def diff_of(plan):
 
 
 def rows_of(outcome, host):
+    decided_by = explain(host.firewall, outcome.rows, host.run)
     return {
-        row: {
-            "present": True,
-            "effective": verdict.effective,
-            "decided_by": explain(host.firewall, verdict, host.run),
-        }
+        row: {"present": True, "effective": verdict.effective, "decided_by": decided_by[row]}
         for row, verdict in outcome.rows.items()
     }
 

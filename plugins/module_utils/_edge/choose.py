@@ -5,33 +5,24 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from typing import Dict, List, Mapping, Sequence, Tuple
+from typing import Callable, Dict, List, Sequence, Tuple
 
 from .backends import Backend
-from .backends.firewalld import FirewalldBackend
-from .backends.iptables import IptablesBackend
-from .backends.nftables import NftablesBackend
-from .backends.ufw import UfwBackend
 from .effective.ruleset import Chain, Ruleset, Verdict
 from .errors import EdgeError
 from .host_firewall import Host
+from .marks import MARKS, may_have_traces
 from .rules import Rule
-from .runner import find_program
+from .units import FIREWALLD, IPTABLES, NETFILTER_PERSISTENT, NFTABLES
 
-_UNITS = {
-    "firewalld.service": "firewalld",
-    "nftables.service": "nftables",
-    "netfilter-persistent.service": "iptables",
-    "iptables.service": "iptables",
-}
-_OURS = ("xmpp-edge", "XMPP-EDGE", "xmpp_edge")
+_UNITS = {FIREWALLD: "firewalld", NFTABLES: "nftables", NETFILTER_PERSISTENT: "iptables", IPTABLES: "iptables"}
+_UFW_CHAIN = ":ufw-user-input "
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The backend that carries the rules, why it is that one, and the others, which are to carry none."""
+    """The backend that carries the rules, why it is that one, and others, which may have some and are to have none."""
 
     backend: Backend
     reason: str
@@ -40,17 +31,57 @@ class Choice:
 
 def choose_backend(host: Host, name: str, persist: bool, integrate: str, wanted: Sequence[Rule]) -> Choice:
     """The backend for this host. name: as in the option backend. Raises EdgeError where two managers are live."""
-    backends: Dict[str, Backend] = {
-        "nftables": NftablesBackend.on_this_host(host, persist, integrate == "auto"),
-        "firewalld": FirewalldBackend(host, persist),
-        "ufw": UfwBackend(host, persist),
-        "iptables": IptablesBackend.on_this_host(host, persist),
-    }
+    traces = [other for other in _MAKERS if may_have_traces(other, host)]
+    backends = {other: _MAKERS[other](host, persist, integrate) for other in traces}
     if name == "auto":
-        name, reason = _found(host, backends) if wanted else _with_traces(backends)
+        name, reason = _found(host) if wanted else _with_traces(list(backends.values()))
     else:
         reason = "it was asked for"
-    return Choice(backends[name], reason, [backend for backend in backends.values() if backend.name != name])
+    backend = backends.pop(name, None) or _MAKERS[name](host, persist, integrate)
+    return Choice(backend, reason, list(backends.values()))
+
+
+# Each is imported where it is needed: a host compiles what it imports anew on every run.
+
+
+def _nftables(host: Host, persist: bool, integrate: str) -> Backend:
+    from .backends.nftables import NftablesBackend
+
+    return NftablesBackend.on_this_host(host, persist, integrate == "auto")
+
+
+def _firewalld(host: Host, persist: bool, _integrate: str) -> Backend:
+    from .backends.firewalld import FirewalldBackend
+
+    return FirewalldBackend(host, persist)
+
+
+def _ufw(host: Host, persist: bool, _integrate: str) -> Backend:
+    from .backends.ufw import UfwBackend
+
+    return UfwBackend(host, persist)
+
+
+def _iptables(host: Host, persist: bool, _integrate: str) -> Backend:
+    from .backends.iptables import IptablesBackend
+
+    return IptablesBackend.on_this_host(host, persist)
+
+
+_MAKERS: Dict[str, Callable[[Host, bool, str], Backend]] = {
+    "nftables": _nftables,
+    "firewalld": _firewalld,
+    "ufw": _ufw,
+    "iptables": _iptables,
+}
+
+
+def _ufw_is_active(host: Host) -> bool:
+    if not any(_UFW_CHAIN in listing for listing in host.firewall.saves.values()):
+        return False
+    from .backends.ufw import UfwBackend
+
+    return UfwBackend(host, persist=True).is_active
 
 
 def live_managers(ruleset: Ruleset, active_units: Sequence[str], ufw_is_active: bool) -> List[Tuple[str, str]]:
@@ -95,13 +126,11 @@ def _is_of_iptables(chain: Chain) -> bool:
 
 
 def _is_ours(chain: Chain) -> bool:
-    return any(mark in chain.table or mark in chain.name for mark in _OURS)
+    return any(mark in chain.table or mark in chain.name for mark in MARKS)
 
 
-def _found(host: Host, backends: Mapping[str, Backend]) -> Tuple[str, str]:
-    ufw = backends["ufw"]
-    is_active = isinstance(ufw, UfwBackend) and ufw.is_active
-    managers = live_managers(host.firewall.ruleset, _active_units(host), is_active)
+def _found(host: Host) -> Tuple[str, str]:
+    managers = live_managers(host.firewall.ruleset, _active_units(host), _ufw_is_active(host))
     if len(managers) > 1:
         named = " and ".join(f"{name} ({why})" for name, why in managers)
         raise EdgeError(
@@ -111,18 +140,13 @@ def _found(host: Host, backends: Mapping[str, Backend]) -> Tuple[str, str]:
     return managers[0] if managers else ("nftables", "no firewall manager is live on this host")
 
 
-def _with_traces(backends: Mapping[str, Backend]) -> Tuple[str, str]:
+def _with_traces(backends: Sequence[Backend]) -> Tuple[str, str]:
     """For removal, the backend that has something to be removed."""
-    for name, backend in backends.items():
+    for backend in backends:
         if backend.has_traces:
-            return name, "it has rules of ours"
+            return backend.name, "it has rules of ours"
     return "nftables", "there is nothing to be removed"
 
 
 def _active_units(host: Host) -> List[str]:
-    program = find_program("systemctl")
-    if program is None or not os.path.isdir("/run/systemd/system"):
-        return []
-    done = host.run([program, "show", "--property=Id,ActiveState", *_UNITS], "")
-    states = [dict(line.partition("=")[::2] for line in block.splitlines()) for block in done.stdout.split("\n\n")]
-    return [state["Id"] for state in states if state.get("ActiveState") == "active" and state.get("Id") in _UNITS]
+    return [unit for unit in _UNITS if host.units.get(unit, {}).get("ActiveState") == "active"]

@@ -17,6 +17,7 @@ from .effective.walk import Decision
 from .errors import EdgeError
 from .routes import routes_of
 from .runner import Runner, find_program
+from .units import UnitStates, read_units
 
 _LEGACY_TABLES = {"ipv4": "/proc/net/ip_tables_names", "ipv6": "/proc/net/ip6_tables_names"}
 _IPTABLES = {"ipv4": "iptables", "ipv6": "ip6tables"}
@@ -27,13 +28,14 @@ _OWNED = {"inet firewalld": "firewalld", "ip firewalld": "firewalld", "ip6 firew
 
 
 class Host:
-    """This host: how programs are run on it, and its firewall and routes, each read once until it is forgotten."""
+    """This host: how programs are run on it, and its firewall, units and routes, each read once until forgotten."""
 
     def __init__(self, run: Runner) -> None:
         self.run = run
         self._firewall: Optional[HostFirewall] = None
         self._routes: Dict[Route, Optional[str]] = {}
         self._default_iptables: Optional[str] = None
+        self._units: Optional[UnitStates] = None
 
     @property
     def firewall(self) -> HostFirewall:
@@ -49,9 +51,17 @@ class Host:
             self._default_iptables = _variant_of("iptables", self.run)
         return self._default_iptables
 
+    @property
+    def units(self) -> UnitStates:
+        """The states of systemd's units as they were when they were first asked for."""
+        if self._units is None:
+            self._units = read_units(self.run)
+        return self._units
+
     def forget(self) -> None:
-        """Read the firewall anew when it is asked for again: it was changed."""
+        """Read the firewall and the units anew when they are asked for again: they were changed."""
         self._firewall = None
+        self._units = None
 
     def routes(self, pairs: Sequence[Route]) -> Routes:
         """The interfaces for pairs of a local and a remote address."""
@@ -64,13 +74,15 @@ class Host:
 class HostFirewall:
     """The firewall of this host. ruleset: the model; listing: what nft lists, as JSON; None without nft.
 
-    saves: what iptables-save prints, by program; unread: why a part could not be read, None where all was.
+    saves: what iptables-save prints, by program; unread: why a part could not be read, None where all was;
+    listing_text: the listing as text.
     """
 
     ruleset: Ruleset
     listing: Optional[Mapping[str, Any]] = None
     saves: Dict[str, str] = field(default_factory=dict)
     unread: Optional[str] = None
+    listing_text: str = ""
 
 
 def read_host_firewall(run: Runner) -> HostFirewall:
@@ -86,25 +98,36 @@ def read_host_firewall(run: Runner) -> HostFirewall:
     return host
 
 
-def explain(firewall: HostFirewall, verdict: RowVerdict, run: Runner) -> Optional[str]:
-    """What decides a row, and where it is not effective for which connection; None where nothing is known."""
+def explain(firewall: HostFirewall, verdicts: Mapping[str, RowVerdict], run: Runner) -> Dict[str, Optional[str]]:
+    """What decides each row, and where it is not effective for which connection; None where nothing is known."""
     if firewall.unread:
-        return f"not judged: {firewall.unread}"
+        return dict.fromkeys(verdicts, f"not judged: {firewall.unread}")
+    decisions = [verdict.decision for verdict in verdicts.values() if verdict.decision]
+    tables = {decision.chain.table for decision in decisions if decision.rule and decision.rule.handle is not None}
+    listings = {table: _listing_with_handles(table, run) for table in tables}
+    return {row: _explanation(verdict, listings) for row, verdict in verdicts.items()}
+
+
+def _explanation(verdict: RowVerdict, listings: Mapping[str, str]) -> Optional[str]:
     if verdict.decision is None:
         return None
-    text = _describe(verdict.decision, run)
+    text = _describe(verdict.decision, listings)
     return text if verdict.effective == YES else f"{text}, for {verdict.connection}"
 
 
-def _describe(decision: Decision, run: Runner) -> str:
+def _describe(decision: Decision, listings: Mapping[str, str]) -> str:
     """What decides, as people name it: the rule in the words in which its own tool lists it."""
     handle = decision.rule.handle if decision.rule else None
-    nft = find_program("nft")
-    if handle is None or nft is None:
+    if handle is None:
         return decision.label
-    listing = run([nft, "-a", "list", "chain", *decision.chain.table.split(" ", 1), decision.chain.name], "").stdout
-    found = re.search(rf"^\s*(.*) # handle {handle}$", listing, re.MULTILINE)
+    # Within a table no two things have the same handle.
+    found = re.search(rf"^\s*(.*) # handle {handle}$", listings[decision.chain.table], re.MULTILINE)
     return f"{decision.chain.label}: {_COUNTER.sub('counter ', found[1])}" if found else decision.label
+
+
+def _listing_with_handles(table: str, run: Runner) -> str:
+    program = find_program("nft")
+    return run([program, "-a", "list", "table", *table.split(" ", 1)], "").stdout if program else ""
 
 
 def _read_nft(host: HostFirewall, run: Runner) -> None:
@@ -124,6 +147,7 @@ def _read_nft(host: HostFirewall, run: Runner) -> None:
     except ValueError:
         host.unread = "nft -j list ruleset prints no JSON"
         return
+    host.listing_text = done.stdout
     host.ruleset = nft_json.read_ruleset(host.listing or {})
     host.ruleset.owners.update({table: owner for table, owner in _OWNED.items() if table in host.ruleset.tables()})
 

@@ -19,18 +19,11 @@ def routes_of(pairs: Sequence[Tuple[str, str]], run: Runner) -> Dict[Tuple[str, 
     program = find_program("ip")
     if program is None or not pairs:
         return {}
-    found: Dict[Tuple[str, str], Optional[str]] = {}
-    for family in ("-4", "-6"):
-        mine = [pair for pair in pairs if (":" in pair[0]) == (family == "-6")]
-        if not mine:
-            continue
-        commands = "".join(f"route get {remote} from {local}\n" for local, remote in mine)
-        done = run([program, "-json", "-force", family, "-batch", "-"], commands)
-        interfaces = _interfaces(done.stdout)
-        # A kernel without the family, or an address that is not (yet) on an interface, is no missing route.
-        if interfaces:
-            found.update({(local, remote): interfaces.get(remote) for local, remote in mine})
-    return found
+    commands = "".join(f"route get {remote} from {local}\n" for local, remote in pairs)
+    interfaces = _interfaces(run([program, "-json", "-force", "-batch", "-"], commands).stdout)
+    # A kernel without a family, or addresses that are not (yet) on an interface, are no missing route.
+    answered = {":" in remote for remote in interfaces}
+    return {(local, remote): interfaces.get(remote) for local, remote in pairs if (":" in remote) in answered}
 
 
 def _interfaces(output: str) -> Dict[str, str]:

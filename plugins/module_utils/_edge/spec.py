@@ -8,20 +8,10 @@ from __future__ import annotations
 from typing import Any, Dict, Tuple
 
 from .addresses import ANY
+from .host_spec import HOST_OPTIONS
 from .port_table import ADDRESS_ENDPOINTS, DEFAULT_PORTS, NETWORK_ENDPOINTS
 
-STATES: Tuple[str, ...] = ("present", "absent")
 MODES: Tuple[str, ...] = ("exclusive", "permit")
-BACKENDS: Tuple[str, ...] = ("auto", "nftables", "firewalld", "ufw", "iptables")
-INTEGRATE: Tuple[str, ...] = ("auto", "never")
-
-HOST_OPTIONS: Dict[str, Dict[str, Any]] = {
-    "state": {"type": "str", "choices": list(STATES), "default": "present"},
-    "backend": {"type": "str", "choices": list(BACKENDS), "default": "auto"},
-    "integrate": {"type": "str", "choices": list(INTEGRATE), "default": "auto"},
-    "persist": {"type": "bool", "default": True},
-}
-"""The options that concern the host's half as they are."""
 
 OPTIONS: Dict[str, Dict[str, Any]] = {
     **HOST_OPTIONS,

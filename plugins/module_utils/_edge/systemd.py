@@ -13,11 +13,11 @@ import os
 from dataclasses import dataclass
 from typing import Dict, List, Mapping, Optional, Sequence
 
-from .errors import EdgeError
 from .files import difference, remove_file, remove_folder_if_empty, write_atomically
-from .runner import Runner, find_program
+from .host_firewall import Host
+from .units import NETFILTER_PERSISTENT, NFTABLES, UnitStates, has_systemd, read_units, systemctl
+from .units import OURS as UNIT
 
-UNIT = "xmpp-edge.service"
 RULES_FOLDER = "/etc/xmpp-edge"
 UNIT_FILE = f"/etc/systemd/system/{UNIT}"
 WANTS_LINK = f"/etc/systemd/system/sysinit.target.wants/{UNIT}"
@@ -29,11 +29,7 @@ IPSETS_FILE = f"{RULES_FOLDER}/ipsets"
 IPTABLES_LOADER = f"{RULES_FOLDER}/iptables.sh"
 _RULES_FILES = (NFTABLES_FILE, ACCEPTS_FILE, *IPTABLES_FILES.values(), IPSETS_FILE, IPTABLES_LOADER)
 
-NFTABLES_SERVICE = "nftables.service"
-NETFILTER_PERSISTENT_SERVICE = "netfilter-persistent.service"
-_HOST_SERVICES = (NFTABLES_SERVICE, NETFILTER_PERSISTENT_SERVICE)
-
-_PROPERTIES = "LoadState,UnitFileState,ActiveState,NeedDaemonReload,DropInPaths"
+_HOST_SERVICES = (NFTABLES, NETFILTER_PERSISTENT)
 
 BANNER = "# Managed by the Ansible collection xmpp.edge: the next run overwrites local changes.\n"
 
@@ -118,13 +114,13 @@ _WANTED_STATE = _UnitState(enabled=True, activity="active", stale=False)
 class Persistence:
     """Our files under /etc and their systemd units.
 
-    wanted: whether the administrator wants rules to survive a reboot; run: runs systemctl.
+    wanted: whether the administrator wants rules to survive a reboot; host: where they are.
     """
 
-    def __init__(self, wanted: bool, run: Runner) -> None:
+    def __init__(self, wanted: bool, host: Host) -> None:
         self._wanted = wanted
-        self._run = run
-        self._has_systemd = os.path.isdir("/run/systemd/system")
+        self._host = host
+        self._has_systemd = has_systemd()
 
     @property
     def possible(self) -> bool:
@@ -150,13 +146,13 @@ class Persistence:
         """One line for each point in which files and units are not as they should be; None: there should be none."""
         if service is None or not self.possible:
             lines = [f"file {path}  is present" for path in self._present()]
-            activity = self._unit_state(None).activity
+            activity = _unit_state(None, self._host.units).activity
             return lines if activity == "inactive" else [*lines, f"unit {UNIT}  is {activity}"]
         texts = service.texts
         differences = {path: difference(path, text) for path, text in texts.items()}
         lines = [f"file {path}  {words}" for path, words in differences.items() if words]
         lines += [f"file {path}  is present" for path in self._present() if path not in (*texts, WANTS_LINK)]
-        state = self._unit_state(service)
+        state = _unit_state(service, self._host.units)
         if not state.enabled:
             lines.append(f"unit {UNIT}  is not enabled")
         if state.activity != "active":
@@ -179,12 +175,12 @@ class Persistence:
                 write_atomically(path, text)
                 units_differ = units_differ or path not in service.files
         self._remove(superfluous)
-        state = self._unit_state(service)
+        state = _unit_state(service, read_units(self._host.run))
         if state.activity == "failed":
-            self._systemctl("reset-failed", UNIT)  # Or systemd may refuse to start it so soon again.
+            systemctl(self._host.run, "reset-failed", UNIT)  # Or systemd may refuse to start it so soon again.
         if units_differ or state != _WANTED_STATE:
             # "enable" also makes systemd read the changed files.
-            self._systemctl("enable", "--now", UNIT)
+            systemctl(self._host.run, "enable", "--now", UNIT)
 
     def _remove(self, paths: Sequence[str]) -> None:
         for path in paths:
@@ -195,39 +191,31 @@ class Persistence:
     def _stop(self) -> None:
         if not self._has_systemd:
             return
-        self._systemctl("daemon-reload")
+        systemctl(self._host.run, "daemon-reload")
         # Only now, when its stop command is forgotten: the live rules may have to stay (persist: false).
-        activity = self._unit_state(None).activity
+        activity = _unit_state(None, read_units(self._host.run)).activity
         if activity == "failed":
-            self._systemctl("reset-failed", UNIT)
+            systemctl(self._host.run, "reset-failed", UNIT)
         elif activity != "inactive":
-            self._systemctl("stop", UNIT)
+            systemctl(self._host.run, "stop", UNIT)
 
     def _present(self) -> List[str]:
         drop_ins = (_drop_in_file(service) for service in _HOST_SERVICES)
         return [path for path in (*_RULES_FILES, UNIT_FILE, *drop_ins, WANTS_LINK) if os.path.lexists(path)]
 
-    def _unit_state(self, service: Optional[Service]) -> _UnitState:
-        if not self._has_systemd:
-            return _UnitState(enabled=False, activity="inactive", stale=False)
-        host_service = service.host_service if service else NFTABLES_SERVICE
-        shown = self._systemctl("show", f"--property={_PROPERTIES}", UNIT, host_service)
-        ours, theirs = (dict(line.partition("=")[::2] for line in unit.splitlines()) for unit in shown.split("\n\n"))
-        # A drop-in works only as far as systemd has read it. Releases such as 252 do not say by NeedDaemonReload that
-        # there is one more on disk than they have read.
-        unread = theirs["LoadState"] == "loaded" and _drop_in_file(host_service) not in theirs["DropInPaths"].split()
-        return _UnitState(
-            # systemd remembers what it saw of the link; the next boot goes by the disk.
-            enabled=ours["UnitFileState"] == "enabled" and os.path.islink(WANTS_LINK),
-            activity=ours["ActiveState"],
-            stale=unread or "yes" in (ours["NeedDaemonReload"], theirs["NeedDaemonReload"]),
-        )
 
-    def _systemctl(self, *arguments: str) -> str:
-        program = find_program("systemctl")
-        if program is None:
-            raise EdgeError("systemctl is missing although systemd runs on this host: repair the package systemd")
-        done = self._run([program, "--no-ask-password", *arguments], "")
-        if done.returncode != 0:
-            raise EdgeError(f"systemctl {' '.join(arguments)} failed: {done.complaint}")
-        return done.stdout
+def _unit_state(service: Optional[Service], units: UnitStates) -> _UnitState:
+    """What units says of ours, beside the host's own service that it hangs on."""
+    if not units:
+        return _UnitState(enabled=False, activity="inactive", stale=False)
+    host_service = service.host_service if service else NFTABLES
+    ours, theirs = units[UNIT], units[host_service]
+    # A drop-in works only as far as systemd has read it. Releases such as 252 do not say by NeedDaemonReload that
+    # there is one more on disk than they have read.
+    unread = theirs["LoadState"] == "loaded" and _drop_in_file(host_service) not in theirs["DropInPaths"].split()
+    return _UnitState(
+        # systemd remembers what it saw of the link; the next boot goes by the disk.
+        enabled=ours["UnitFileState"] == "enabled" and os.path.islink(WANTS_LINK),
+        activity=ours["ActiveState"],
+        stale=unread or "yes" in (ours["NeedDaemonReload"], theirs["NeedDaemonReload"]),
+    )

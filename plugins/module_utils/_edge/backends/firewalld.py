@@ -19,6 +19,7 @@ from ..effective.ruleset import FilterRule, Ruleset, Verdict
 from ..errors import EdgeError, MissingPackageError
 from ..files import read_text, remove_file, write_atomically
 from ..host_firewall import Host
+from ..marks import NAME_PREFIX
 from ..plan import Item, Observation, Plan
 from ..rules import DIRECTIONS, Group, Rule, make_group
 from ..runner import find_program
@@ -46,6 +47,7 @@ _OBJECT = "/org/fedoraproject/FirewallD1"
 _FOLDER = "/etc/firewalld"
 _SHIPPED_POLICIES = "/usr/lib/firewalld/policies"
 _TOO_OLD = "firewalld on this host is older than 0.9, which has no policies; upgrade the package firewalld"
+_CHAINS = f"policy_{NAME_PREFIX}"
 _WHERE_POLICIES_COME = re.compile("POLICIES|ZONES")
 
 
@@ -148,7 +150,7 @@ class FirewalldBackend(Backend):
     def without_ours(self, ruleset: Ruleset) -> Ruleset:
         """See Backend.without_ours."""
         for key in list(ruleset.chains):
-            if "policy_xmpp-edge-" in key[1]:
+            if _CHAINS in key[1]:
                 ruleset = ruleset.with_rules(key, [])
         return ruleset
 
@@ -156,7 +158,7 @@ class FirewalldBackend(Backend):
     def has_traces(self) -> bool:
         """See Backend.has_traces."""
         chains = self._host.firewall.ruleset.chains
-        return bool(self._our_files()) or any("policy_xmpp-edge-" in name for _table, name in chains)
+        return bool(self._our_files()) or any(_CHAINS in name for _table, name in chains)
 
     @property
     def persisted(self) -> bool:
@@ -263,7 +265,7 @@ class FirewalldBackend(Backend):
         folder = os.path.join(self._folder, "ipsets")
         names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
         found += [
-            os.path.join(folder, name) for name in names if name.startswith("xmpp-edge-") and name.endswith(".xml")
+            os.path.join(folder, name) for name in names if name.startswith(NAME_PREFIX) and name.endswith(".xml")
         ]
         return [path for path in found if os.path.lexists(path)]
 
@@ -288,7 +290,7 @@ class FirewalldBackend(Backend):
         }
 
     def _runtime_sets(self) -> Dict[str, Tuple[str, ...]]:
-        names = [name for name in self._call("ipset", "getIPSets")[0] if name.startswith("xmpp-edge-")]
+        names = [name for name in self._call("ipset", "getIPSets")[0] if name.startswith(NAME_PREFIX)]
         return {name: make_group("", self._call("ipset", "getEntries", "s", name)[0]).networks for name in names}
 
     def _call(self, interface: str, method: str, *arguments: str) -> Any:
@@ -349,7 +351,7 @@ def _comparable(listing: str) -> List[str]:
     lines = [
         re.sub(r" \(.*\)$", "", line).strip()
         for block in sorted(blocks)
-        if not block.startswith("xmpp-edge-")
+        if not block.startswith(NAME_PREFIX)
         for line in block.splitlines()
     ]
     return sorted(line for line in lines if not line.startswith(("interfaces:", "sources:")))

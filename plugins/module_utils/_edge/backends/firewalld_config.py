@@ -15,11 +15,12 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 from xml.etree import ElementTree
 from xml.sax.saxutils import quoteattr
 
+from ..marks import NAME_PREFIX
 from ..plan import Stranger
 from ..rules import Group, Rule, make_group
 from .lines import FAMILIES, SET, Found, Line, lines_of
 
-POLICIES: Dict[str, str] = {"in": "xmpp-edge-in", "out": "xmpp-edge-out"}
+POLICIES: Dict[str, str] = {"in": f"{NAME_PREFIX}in", "out": f"{NAME_PREFIX}out"}
 LONGEST_SPELLED_OUT = 8
 """Networks of a group that have a rich rule each; a longer group becomes an ipset."""
 

@@ -12,18 +12,12 @@ from ..effective.ours import allow_rules
 from ..effective.ruleset import Chain, Ruleset
 from ..errors import EdgeError, MissingPackageError
 from ..host_firewall import Host
+from ..marks import CHAIN_PREFIX, NAME_PREFIX
 from ..plan import Item, Observation, Plan
 from ..rules import DIRECTIONS, Group, Rule
 from ..runner import find_program
-from ..systemd import (
-    BANNER,
-    IPSETS_FILE,
-    IPTABLES_FILES,
-    IPTABLES_LOADER,
-    NETFILTER_PERSISTENT_SERVICE,
-    Persistence,
-    Service,
-)
+from ..systemd import BANNER, IPSETS_FILE, IPTABLES_FILES, IPTABLES_LOADER, Persistence, Service
+from ..units import NETFILTER_PERSISTENT
 from . import Backend
 from .iptables_lines import BASES, CHAINS, PROGRAMS, foreign_jumps, has_chain, jump, lines_in, read_line, write_line
 from .lines import FAMILIES, Line, lines_of, rules_of, sets_of
@@ -50,7 +44,7 @@ class IptablesBackend(Backend):
     @classmethod
     def on_this_host(cls, host: Host, persist: bool) -> IptablesBackend:
         """The backend for the host that this code runs on."""
-        return cls(host, Persistence(persist, host.run))
+        return cls(host, Persistence(persist, host))
 
     def observe(self, wanted: Sequence[Rule]) -> Observation:
         """See Backend.observe."""
@@ -164,14 +158,14 @@ class IptablesBackend(Backend):
         unload = [f"/bin/sh {IPTABLES_LOADER} unload"]
         # Rules that somebody saved for that service name the sets, and would fail all together without them.
         before = [f"/bin/sh {IPTABLES_LOADER} sets"] if sets else []
-        return Service("iptables", "iptables(8)", files, NETFILTER_PERSISTENT_SERVICE, load, unload, before)
+        return Service("iptables", "iptables(8)", files, NETFILTER_PERSISTENT, load, unload, before)
 
     def _observed_sets(self) -> Dict[str, List[str]]:
         program = find_program("ipset")
         if program is None:
             return {}
         found = members_of(self._host.run([program, "save"], "").stdout)
-        return {name: members for name, members in found.items() if name.startswith("xmpp-edge-")}
+        return {name: members for name, members in found.items() if name.startswith(NAME_PREFIX)}
 
     def _restore(self, name: str, script: str) -> None:
         program = f"{name}-restore"
@@ -242,7 +236,7 @@ class IptablesBackend(Backend):
             variant
             for variant in ("nft", "legacy")
             if any(
-                line.startswith("-A ") and "XMPP-EDGE-" not in line
+                line.startswith("-A ") and CHAIN_PREFIX not in line
                 for line in saves.get(f"{name}-{variant}", "").split("\n")
             )
         ]

@@ -11,11 +11,12 @@ from __future__ import annotations
 from typing import Dict, List, Optional, Sequence, Tuple
 
 from ..effective.iptables_save import words_of
+from ..marks import CHAIN_PREFIX
 from ..plan import Stranger
 from .lines import SET, Found, Line
 
 PROGRAMS: Dict[str, str] = {"ipv4": "iptables", "ipv6": "ip6tables"}
-CHAINS: Dict[str, str] = {"in": "XMPP-EDGE-IN", "out": "XMPP-EDGE-OUT"}
+CHAINS: Dict[str, str] = {"in": f"{CHAIN_PREFIX}IN", "out": f"{CHAIN_PREFIX}OUT"}
 BASES: Dict[str, str] = {"in": "INPUT", "out": "OUTPUT"}
 
 _INTERFACE = {"in": "-i", "out": "-o"}

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
 
+from ..marks import NAME_PREFIX
 from ..plan import Item, Stranger
 from ..rules import Group, Rule, canonical_network, make_group
 
@@ -55,7 +56,7 @@ def sets_of(rules: Iterable[Rule], longest: int) -> Dict[str, Group]:
 
 def set_name(group: Group) -> str:
     """Name of the set for a group: of at most 31 characters, as ipset(8) asks, and marked as ours."""
-    return f"xmpp-edge-{group.name.replace('_networks', '').replace('_addresses', '_own')}"
+    return f"{NAME_PREFIX}{group.name.replace('_networks', '').replace('_addresses', '_own')}"
 
 
 def rules_of(

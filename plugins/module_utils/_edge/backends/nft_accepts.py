@@ -15,13 +15,13 @@ from ..effective.ours import span_of_network
 from ..effective.ruleset import Ruleset
 from ..effective.values import Span, merged
 from ..effective.walk import Decision
+from ..marks import COMMENT, TABLE_NAME
 from ..plan import Placed, Stranger
 from ..rules import Group, Rule, make_group
 
 ChainKey = Tuple[str, str]
 """Table, such as "inet filter", and chain."""
 
-_MARK = "xmpp_edge "
 _PROTOCOLS = {"ipv4": "ip", "ipv6": "ip6"}
 _TABLE_FAMILIES = {"inet": ("ipv4", "ipv6"), "ip": ("ipv4",), "ip6": ("ipv6",)}
 _DIRECTIONS = {"input": "in", "output": "out"}
@@ -144,8 +144,8 @@ def write_loader(accepts: Sequence[Placed], nft: str) -> str:
     for accept in accepts:
         by_place.setdefault(accept.place[len("chain ") :], []).append(accept)
     blocks = [
-        f"if {nft} list chain {place} 2> /dev/null | grep --quiet --invert-match 'comment \"{_MARK}' &&\n"
-        f"  ! {nft} list chain {place} | grep --quiet 'comment \"{_MARK}'; then\n"
+        f"if {nft} list chain {place} 2> /dev/null | grep --quiet --invert-match 'comment \"{COMMENT}' &&\n"
+        f"  ! {nft} list chain {place} | grep --quiet 'comment \"{COMMENT}'; then\n"
         f"  {nft} -f - <<'END'\n{write_accepts(group)}END\nfi\n"
         for place, group in by_place.items()
     ]
@@ -155,8 +155,8 @@ def write_loader(accepts: Sequence[Placed], nft: str) -> str:
 def _is_ours(rule: Mapping[str, Any]) -> bool:
     return (
         bool(rule)
-        and rule.get("table") != "xmpp_edge"
-        and str(rule.get("comment", "")).startswith(_MARK)
+        and rule.get("table") != TABLE_NAME
+        and str(rule.get("comment", "")).startswith(COMMENT)
         # We put none where names are of another kind.
         and all(_is_plain(rule.get(key, "")) for key in ("table", "chain"))
     )
@@ -179,12 +179,12 @@ def _text(rule: Rule) -> str:
     protocol = _PROTOCOLS[rule.family]
     source = f"{protocol} saddr {{ {', '.join(rule.source.networks)} }} " if rule.source else ""
     destination = f"{protocol} daddr {{ {', '.join(rule.destination.networks)} }} " if rule.destination else ""
-    return f'{source}{destination}tcp dport {rule.port} counter accept comment "{_MARK}{rule.row}"'
+    return f'{source}{destination}tcp dport {rule.port} counter accept comment "{COMMENT}{rule.row}"'
 
 
 def _read(rule: Mapping[str, Any], direction: str, known: Mapping[Tuple[str, str], Rule]) -> Optional[Rule]:
     """A rule of ours out of nft's JSON; None where it is not as we would write it."""
-    row = rule["comment"][len(_MARK) :]
+    row = rule["comment"][len(COMMENT) :]
     try:
         *matches, counter, verdict = rule["expr"]
         (port,) = (m["match"]["right"] for m in matches if m["match"]["left"] == _PORT)

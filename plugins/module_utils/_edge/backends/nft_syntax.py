@@ -13,10 +13,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
+from ..marks import TABLE
 from ..plan import Item, Observation, Stranger
 from ..rules import DIRECTIONS, Group, Rule, canonical_network, groups_of, make_group
-
-TABLE = "inet xmpp_edge"
 
 HOOKS = {"in": "input", "out": "output"}
 # Before the usual filter chains, so that our counters see the packets that those drop. A drop is final in any chain.

@@ -14,10 +14,12 @@ from ..effective.rows import connections_of, routes_to_ask
 from ..effective.ruleset import Chain, Ruleset
 from ..errors import EdgeError, MissingPackageError
 from ..host_firewall import Host
+from ..marks import TABLE
 from ..plan import Item, Observation, Placed, Plan, Stranger
 from ..rules import Rule
 from ..runner import Completed, find_program
-from ..systemd import ACCEPTS_FILE, BANNER, NFTABLES_FILE, NFTABLES_SERVICE, Persistence, Service
+from ..systemd import ACCEPTS_FILE, BANNER, NFTABLES_FILE, Persistence, Service
+from ..units import NFTABLES
 from . import Backend
 from .nft_accepts import (
     handles_of,
@@ -31,7 +33,6 @@ from .nft_accepts import (
 from .nft_syntax import (
     HOOKS,
     PRIORITY,
-    TABLE,
     NftTable,
     read_rules,
     read_table,
@@ -71,7 +72,7 @@ class NftablesBackend(Backend):
     @classmethod
     def on_this_host(cls, host: Host, persist: bool, integrate: bool) -> NftablesBackend:
         """The backend for the host that this code runs on."""
-        return cls(host, Persistence(persist, host.run), find_program("nft"), integrate)
+        return cls(host, Persistence(persist, host), find_program("nft"), integrate)
 
     def observe(self, wanted: Sequence[Rule]) -> Observation:
         """See Backend.observe."""
@@ -192,7 +193,7 @@ class NftablesBackend(Backend):
             files[ACCEPTS_FILE] = f"#!/bin/sh\n{BANNER}{write_loader(self._accepts, self._nft)}"
             load.append(f"/bin/sh {ACCEPTS_FILE}")
         unload = [f"{self._nft} delete table {TABLE}"]
-        return Service("nftables", "nft(8)", files, NFTABLES_SERVICE, load, unload)
+        return Service("nftables", "nft(8)", files, NFTABLES, load, unload)
 
     def _list_table(self) -> Optional[NftTable]:
         done = self._run("list", "table", *TABLE.split())

@@ -13,15 +13,13 @@ import binascii
 from dataclasses import dataclass
 from typing import Dict, List, Optional, Sequence, Tuple
 
+from ..marks import COMMENT
 from ..plan import Stranger
 from ..rules import Rule
 from .iptables_lines import matches
 from .lines import FAMILIES, Found, Line, lines_of
 
 FILES: Dict[str, str] = {"ipv4": "user.rules", "ipv6": "user6.rules"}
-MARK = "xmpp_edge "
-"""What the comments of our rules begin with."""
-
 _PREFIXES = {"ipv4": "ufw", "ipv6": "ufw6"}
 _WORDS = {"in": "input", "out": "output"}
 _ANY = {"ipv4": "0.0.0.0/0", "ipv6": "::/0"}
@@ -82,7 +80,7 @@ def read_user_rules(text: str) -> Optional[UserRules]:
 
 def is_ours(entry: Sequence[str]) -> bool:
     """Whether an entry has our comment."""
-    return _comment(entry[0]).startswith(MARK)
+    return _comment(entry[0]).startswith(COMMENT)
 
 
 def found_lines(rules: UserRules, family: str) -> Dict[str, List[Found]]:
@@ -106,7 +104,7 @@ def write_entry(line: Line) -> List[str]:
     """A rule as it stands in the file."""
     any_address = _ANY[line.family]
     action = _ACTIONS[line.action, line.direction]
-    comment = binascii.hexlify((MARK + line.row + (" guard" if line.action == "block" else "")).encode()).decode()
+    comment = binascii.hexlify((COMMENT + line.row + (" guard" if line.action == "block" else "")).encode()).decode()
     sides = f"{line.port} {line.destination or any_address} any {line.source or any_address} {line.direction}"
     destination = f" -d {line.destination}" if line.destination else ""
     source = f" -s {line.source}" if line.source else ""
@@ -131,7 +129,7 @@ def lines_by_family(rules: Sequence[Rule], families: Sequence[str]) -> Dict[str,
 
 def _read_entry(entry: Sequence[str], family: str) -> Optional[Line]:
     words = entry[0][len(_TUPLE) :].split()
-    row, _space, guard = _comment(entry[0])[len(MARK) :].partition(" ")
+    row, _space, guard = _comment(entry[0])[len(COMMENT) :].partition(" ")
     try:
         _action, _tcp, port, destination, _any, source, direction = words[:7]
         line = Line(

@@ -12,11 +12,11 @@ import namespace
 import pytest
 import strategies
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends import nftables
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends.nft_syntax import TABLE
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends.nftables import NftablesBackend
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.compile import compile_rules
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.errors import EdgeError
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.host_firewall import Host
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.marks import TABLE
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.options import parse_options
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.plan import make_plan
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.reconcile import reconcile
@@ -198,7 +198,8 @@ def fake_nft(tmp_path, script):
     path = tmp_path / "nft"
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o755)
-    return NftablesBackend(Host(namespace.run), Persistence(False, namespace.run), str(path))
+    host = Host(namespace.run)
+    return NftablesBackend(host, Persistence(False, host), str(path))
 
 
 @pytest.mark.parametrize(
