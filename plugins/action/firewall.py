@@ -8,12 +8,14 @@ from __future__ import annotations
 import typing as t
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.xmpp.edge.plugins.module_utils._edge import words
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.compile import compile_rules
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.errors import OptionError
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.errors import EdgeError
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.host_spec import HOST_OPTIONS
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.options import Options, parse_options
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.port_table import PORT_TABLE
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.rules import Rule, to_payload
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.windows import half as windows_half
 
 _NOT_PRESENT = {"present": False, "effective": "unknown", "decided_by": None}
 
@@ -31,31 +33,41 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         try:
             options = parse_options(self._task.args)
-        except OptionError as error:
+            rules = compile_rules(options)
+            on_host = self._on_windows if self._is_windows else self._on_linux
+            result.update(on_host(options, rules, task_vars))
+        except EdgeError as error:
             return {**result, "failed": True, "msg": str(error)}
-        if getattr(self._connection._shell, "_IS_WINDOWS", False):
-            return {
-                **result,
-                "failed": True,
-                "msg": "this version has no rules for Windows hosts; run it on Linux edge hosts",
-            }
-        rules = compile_rules(options)
-        result.update(
-            self._execute_module(
-                module_name="xmpp.edge.linux_firewall",
-                module_args=_module_arguments(options, rules),
-                task_vars=task_vars,
-            )
-        )
         if "rows" in result:
             result["rows"] = {row.id: result["rows"].get(row.id, _NOT_PRESENT) for row in PORT_TABLE}
             result["rules"] = [_rule_result(rule) for rule in rules]
         return result
 
+    @property
+    def _is_windows(self) -> bool:
+        """Whether the connection leads to a Windows shell."""
+        return bool(getattr(self._connection._shell, "_IS_WINDOWS", False))
 
-def _module_arguments(options: Options, rules: t.Sequence[Rule]) -> dict[str, t.Any]:
-    host_half = {name: getattr(options, name) for name in HOST_OPTIONS}
-    return {**host_half, **to_payload(rules)}
+    def _on_linux(
+        self, options: Options, rules: t.Sequence[Rule], task_vars: dict[str, t.Any] | None
+    ) -> dict[str, t.Any]:
+        host_half = {name: getattr(options, name) for name in HOST_OPTIONS}
+        arguments = {**host_half, **to_payload(rules)}
+        return self._execute_module(module_name="xmpp.edge.linux_firewall", module_args=arguments, task_vars=task_vars)
+
+    def _on_windows(
+        self, options: Options, rules: t.Sequence[Rule], task_vars: dict[str, t.Any] | None
+    ) -> dict[str, t.Any]:
+        arguments = windows_half.module_arguments(options, rules)
+        answer = self._execute_module(module_name="xmpp.edge.win_firewall", module_args=arguments, task_vars=task_vars)
+        if answer.get("failed") or "found" not in answer:
+            return {key: value for key, value in answer.items() if key not in windows_half.ANSWERS}
+        report = windows_half.report(answer, rules)
+        report["warnings"] += answer.get("warnings", [])
+        dropped = words.drop_message(report["rows"], self._task.check_mode)
+        if dropped:
+            report.update(failed=True, msg=dropped)
+        return report
 
 
 def _rule_result(rule: Rule) -> dict[str, t.Any]:

@@ -20,6 +20,12 @@ author:
   - xmpp.edge authors (@xmpp-edge)
 extends_documentation_fragment:
   - xmpp.edge.attributes
+  - xmpp.edge.host_options
+attributes:
+  platform:
+    description: Hosts that it works on.
+    support: full
+    platforms: linux
 options:
   rules:
     description:
@@ -154,7 +160,6 @@ diff:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.xmpp.edge.plugins.module_utils._edge import words
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.choose import choose_backend
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.effective.rows import NO
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.errors import EdgeError, MissingPackageError
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.host_firewall import Host, explain
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.host_spec import HOST_OPTIONS
@@ -241,10 +246,9 @@ def main():
         "rows": rows,
         "diff": diff_of(outcome.plan),
     }
-    dropped = [f"{row}: {entry['decided_by']}" for row, entry in rows.items() if entry["effective"] == NO]
+    dropped = words.drop_message(rows, module.check_mode)
     if dropped:
-        verb = "would still drop" if module.check_mode else "still drops"
-        module.fail_json(msg=f"another rule of this host {verb} what the table allows, {'; '.join(dropped)}", **result)
+        module.fail_json(msg=dropped, **result)
     module.exit_json(**result)
 
 

@@ -15,10 +15,10 @@ _EDGE = "ansible_collections.xmpp.edge.plugins.module_utils._edge"
 spec = import_module(f"{_EDGE}.spec")
 port_table = import_module(f"{_EDGE}.port_table")
 linux_firewall = import_module("ansible_collections.xmpp.edge.plugins.modules.linux_firewall")
-attributes = import_module("ansible_collections.xmpp.edge.plugins.doc_fragments.attributes")
+host_options = import_module("ansible_collections.xmpp.edge.plugins.doc_fragments.host_options")
 
 ROLE = CHECKOUT / "roles" / "xmpp_edge"
-FRAGMENT = yaml.safe_load(attributes.ModuleDocFragment.DOCUMENTATION)["options"]
+FRAGMENT = yaml.safe_load(host_options.ModuleDocFragment.DOCUMENTATION)["options"]
 ROLE_ONLY = {"xmpp_edge_install"}
 
 

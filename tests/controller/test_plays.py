@@ -131,10 +131,12 @@ def test_every_refusal_is_one_sentence_before_any_connection(folder):
         assert "Traceback" not in json.dumps(result)
 
 
-def test_windows_hosts_are_refused_in_one_sentence(folder):
-    (result,) = run_tasks(folder, [{"xmpp.edge.firewall": OPTIONS, "vars": {"ansible_shell_type": "powershell"}}])
+def test_a_windows_shell_leads_to_the_windows_half(folder):
+    # Refused before any connection by a rule that only that half has.
+    shell = {"ansible_shell_type": "powershell"}
+    (result,) = run_tasks(folder, [{"xmpp.edge.firewall": {**OPTIONS, "persist": False}, "vars": shell}])
     assert result["failed"] is True
-    assert "Windows" in result["msg"]
+    assert "persist: False cannot be had on a Windows host" in result["msg"]
 
 
 @pytest.mark.parametrize(

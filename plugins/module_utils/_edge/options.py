@@ -33,6 +33,7 @@ class Options:
     backend: str
     integrate: str
     persist: bool
+    on_policy_override: str
     endpoints: Mapping[str, ByFamily]
     ports: Mapping[str, int]
 
@@ -59,6 +60,7 @@ def parse_options(given: Mapping[str, Any]) -> Options:
         backend=_choice("backend", values["backend"]),
         integrate=_choice("integrate", values["integrate"]),
         persist=_flag("persist", values["persist"]),
+        on_policy_override=_choice("on_policy_override", values["on_policy_override"]),
         endpoints=endpoints,
         ports=ports,
     )

@@ -12,9 +12,11 @@ from .host_spec import HOST_OPTIONS
 from .port_table import ADDRESS_ENDPOINTS, DEFAULT_PORTS, NETWORK_ENDPOINTS
 
 MODES: Tuple[str, ...] = ("exclusive", "permit")
+ON_POLICY_OVERRIDE: Tuple[str, ...] = ("fail", "warn")
 
 OPTIONS: Dict[str, Dict[str, Any]] = {
     **HOST_OPTIONS,
+    "on_policy_override": {"type": "str", "choices": list(ON_POLICY_OVERRIDE), "default": "fail"},
     "mode": {"type": "str", "choices": list(MODES), "default": "exclusive"},
     **{end.option: {"type": "list", "elements": "str"} for end in ADDRESS_ENDPOINTS},
     **{end.option: {"type": "list", "elements": "str", "default": [ANY]} for end in NETWORK_ENDPOINTS},

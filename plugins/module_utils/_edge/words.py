@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import List, Optional, Sequence
+from typing import Any, List, Mapping, Optional, Sequence
 
 from .plan import Item, Placed, Plan, Stranger
 from .rules import Group, Rule, groups_of
@@ -32,6 +32,16 @@ def before(plan: Plan) -> str:
 def after(plan: Plan) -> str:
     """What the host has once the plan is carried out."""
     return _text(plan.after, plan.before, ())
+
+
+def drop_message(rows: Mapping[str, Mapping[str, Any]], check_mode: bool) -> Optional[str]:
+    """What a task that fails says of rows that are not effective; None where there are none.
+
+    rows: effective and decided_by of each, by row id.
+    """
+    dropped = [f"{row}: {entry['decided_by']}" for row, entry in rows.items() if entry["effective"] == "no"]
+    verb = "would still drop" if check_mode else "still drops"
+    return f"another rule of this host {verb} what the table allows, {'; '.join(dropped)}" if dropped else None
 
 
 def _side(group: Optional[Group]) -> str:

@@ -1,0 +1,61 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controller's part of the half that runs on Windows hosts: what the module there gets and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any, Dict, List, Mapping, Sequence
+
+from .. import words
+from ..errors import OptionError
+from ..options import Options
+from ..plan import Observation, make_plan
+from ..rules import Rule
+from .compile import compile_for_windows
+from .judge import State, judge_rows, warnings_of
+from .live import LiveRule
+from .observed import observe
+
+ANSWERS = ("found", "foreign", "kept", "state")
+"""Keys of the module's answer that are for the report, and for nobody else."""
+
+_BACKEND = {"backend": "windows", "backend_reason": "it is a Windows host"}
+
+
+def module_arguments(options: Options, rules: Sequence[Rule]) -> Dict[str, Any]:
+    """Options of xmpp.edge.win_firewall. Raises EdgeError on what cannot be had on a Windows host."""
+    if not options.persist and rules:
+        raise OptionError(
+            "persist", False, "cannot be had on a Windows host, whose firewall keeps all rules", "say true"
+        )
+    return {
+        "state": options.state,
+        "on_policy_override": options.on_policy_override,
+        "rules": [rule.payload for rule in compile_for_windows(rules)],
+    }
+
+
+def report(answer: Mapping[str, Any], rules: Sequence[Rule]) -> Dict[str, Any]:
+    """The result of a task, from what the module returned."""
+    found, foreign = _live(answer["found"]), _live(answer["foreign"])
+    state = State.from_facts(answer["state"])
+    observed = observe(found, answer["kept"], rules)
+    plan = make_plan(observed, rules)
+    if answer["changed"] and not plan.changed:
+        # The module compares more than has words here.
+        plan = make_plan(Observation(observed.items, ("rules of ours  are not as we write them",)), rules)
+    rows = judge_rows(rules, foreign, state)
+    return {
+        "changed": answer["changed"],
+        **_BACKEND,
+        "persisted": bool(rules),
+        "rows": {row: {"present": True, **asdict(verdict)} for row, verdict in rows.items()},
+        "diff": {"before": words.before(plan), "after": words.after(plan)},
+        "warnings": warnings_of(rules, foreign, state) if rules else [],
+    }
+
+
+def _live(facts: Sequence[Mapping[str, Any]]) -> List[LiveRule]:
+    return [LiveRule.from_facts(fact) for fact in facts]

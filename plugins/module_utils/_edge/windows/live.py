@@ -1,0 +1,99 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a Windows host says of its firewall, as xmpp.edge.win_firewall returns it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Mapping, Optional, Sequence, Tuple
+
+from ..effective.values import Span
+from .addresses import ANY, Spans, read_spans
+
+TCP, ANY_PROTOCOL = 6, 256
+"""Protocol numbers of INetFwRule::Protocol; the last is the API's own."""
+
+PROFILES: Mapping[str, int] = {"domain": 1, "private": 2, "public": 4}
+"""Bits of INetFwRule::Profiles."""
+
+ALL_PROFILES = 7
+
+
+@dataclass(frozen=True)
+class LiveRule:
+    """A rule of the firewall.
+
+    local, remote: its addresses as text, "*" for any; local_ports, remote_ports: the same, such as "80,5000-5010";
+    profiles: bits; conditions: what else narrows it (a program, a service, interfaces), in words.
+    """
+
+    name: str
+    enabled: bool
+    action: str
+    direction: str
+    protocol: int
+    local: str
+    remote: str
+    local_ports: str
+    remote_ports: str
+    profiles: int
+    conditions: Tuple[str, ...]
+
+    @classmethod
+    def from_facts(cls, facts: Mapping[str, Any]) -> LiveRule:
+        """The rule from what the module returns of it."""
+        conditions = [f"{key} {facts[key]}" for key in ("application", "service") if facts.get(key)]
+        if (facts.get("interface_types") or "All").lower() != "all":
+            conditions.append(f"interface types {facts['interface_types']}")
+        if facts.get("interfaces"):
+            conditions.append("interfaces")
+        return cls(
+            name=facts["name"],
+            enabled=facts["enabled"],
+            action=facts["action"],
+            direction=facts["direction"],
+            protocol=facts["protocol"],
+            local=facts.get("local_addresses") or ANY,
+            remote=facts.get("remote_addresses") or ANY,
+            local_ports=facts.get("local_ports") or ANY,
+            remote_ports=facts.get("remote_ports") or ANY,
+            # All of them are seven, or every bit that there is.
+            profiles=facts["profiles"] & ALL_PROFILES,
+            conditions=tuple(conditions),
+        )
+
+    @property
+    def port(self) -> Optional[int]:
+        """The one port that a rule of ours names; None where it is not like that."""
+        named, other = self.local_ports, self.remote_ports
+        if self.direction == "out":
+            named, other = other, named
+        return int(named) if other == ANY and named.isdigit() else None
+
+    def has_port(self, port: int) -> bool:
+        """Whether it concerns TCP connections to this port: inbound a port of the host, outbound one of the others."""
+        if self.protocol not in (TCP, ANY_PROTOCOL):
+            return False
+        text = self.local_ports if self.direction == "in" else self.remote_ports
+        return self.protocol == ANY_PROTOCOL or text == ANY or any(_has(part, port) for part in text.split(","))
+
+    def remote_spans(self, family: str) -> Optional[Sequence[Span]]:
+        """Addresses of the other side in one family; None where they cannot be known from the rule alone."""
+        return _of_family(self.remote, family)
+
+    def local_spans(self, family: str) -> Optional[Sequence[Span]]:
+        """Addresses of the host in one family; None where they cannot be known from the rule alone."""
+        return _of_family(self.local, family)
+
+
+def _has(part: str, port: int) -> bool:
+    first, _dash, last = part.strip().partition("-")
+    return first.isdigit() and (last or first).isdigit() and int(first) <= port <= int(last or first)
+
+
+def _of_family(text: str, family: str) -> Optional[Sequence[Span]]:
+    if text == ANY:
+        return [(0, (1 << (32 if family == "ipv4" else 128)) - 1)]
+    spans: Optional[Spans] = read_spans(text)
+    return None if spans is None else spans.get(family, [])

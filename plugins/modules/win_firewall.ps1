@@ -1,0 +1,139 @@
+#!powershell
+
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+#AnsibleRequires -CSharpUtil Ansible.Basic
+#AnsibleRequires -PowerShell ..module_utils.EdgeFirewall
+#AnsibleRequires -PowerShell ..module_utils.EdgeRules
+
+$spec = @{
+    options = @{
+        state = @{ type = 'str'; choices = @('present', 'absent'); default = 'present' }
+        on_policy_override = @{ type = 'str'; choices = @('fail', 'warn'); default = 'fail' }
+        rules = @{
+            type = 'list'
+            elements = 'dict'
+            default = @()
+            options = @{
+                name = @{ type = 'str'; required = $true }
+                direction = @{ type = 'str'; choices = @('in', 'out'); required = $true }
+                action = @{ type = 'str'; choices = @('allow', 'block'); required = $true }
+                local_addresses = @{ type = 'list'; elements = 'str'; required = $true }
+                remote_addresses = @{ type = 'list'; elements = 'str'; required = $true }
+                local_ports = @{ type = 'str'; required = $true }
+                remote_ports = @{ type = 'str'; required = $true }
+            }
+        }
+    }
+    supports_check_mode = $true
+}
+$module = [Ansible.Basic.AnsibleModule]::Create($args, $spec)
+
+$firewallIsStopped = -2147023143  # 0x800706D9, no more endpoints available from the endpoint mapper
+$accessIsDenied = -2147024891  # 0x80070005, E_ACCESSDENIED
+
+function Get-Failure {
+    # One sentence for the administrator.
+    param($Exception)
+
+    $cause = $Exception.GetBaseException()
+    switch ([int]$cause.HResult) {
+        $firewallIsStopped { 'the Windows firewall does not answer: start its service mpssvc' }
+        $accessIsDenied { 'the Windows firewall may not be read or changed: connect as an administrator' }
+        default { $cause.Message -replace '\s+', ' ' }
+    }
+}
+
+function Test-Request {
+    # Refuses what would succeed and do nothing.
+    param($State)
+
+    $present = $module.Params.state -eq 'present'
+    $count = @($module.Params.rules).Count
+    if ($present -ne ($count -gt 0)) {
+        throw "rules: $count rules with state $($module.Params.state); give rules exactly when present"
+    }
+    $ignoring = @($State.profiles.Keys | Where-Object { $State.profiles[$_].ignores_local_rules } | Sort-Object)
+    if ($present -and $ignoring.Count -gt 0 -and $module.Params.on_policy_override -eq 'fail') {
+        $names = $ignoring -join ', '
+        throw "group policy ignores all local firewall rules in the profiles $names, so that ours would do nothing: " +
+        'let it merge local rules, or say on_policy_override: warn'
+    }
+}
+
+function Update-Firewall {
+    # Adds before it removes, so that no row is missing at any moment, and takes back what it added when an add fails.
+    param($Add, $Drop)
+
+    $added = @()
+    try {
+        foreach ($rule in @($Add | Where-Object { $Drop -cnotcontains $_.Name })) {
+            Add-EdgeFwRule -Rule $rule
+            $added += $rule.Name
+        }
+    }
+    catch {
+        foreach ($name in $added) {
+            Remove-EdgeFwRule -Name $name
+        }
+        $module.Result.changed = $false
+        $module.Result.rolled_back = $true
+        throw
+    }
+    foreach ($name in $Drop) {
+        Remove-EdgeFwRule -Name $name
+    }
+    foreach ($rule in @($Add | Where-Object { $Drop -ccontains $_.Name })) {
+        Add-EdgeFwRule -Rule $rule
+    }
+}
+
+function Wait-Wanted {
+    # Looks again after the change; what Windows lists may lag a little behind it.
+    param($Wanted)
+
+    foreach ($attempt in @(1, 2, 3)) {
+        $owned = @(Get-EdgeFwRule | Where-Object { Test-OwnedRule -Rule $_ })
+        $left = Compare-EdgeRule -Owned $owned -Wanted $Wanted
+        $names = @($left.add | ForEach-Object { $_.Name }) + @($left.drop) | Sort-Object -Unique
+        if (@($names).Count -eq 0) {
+            return
+        }
+        Start-Sleep -Milliseconds (200 * $attempt)
+    }
+    throw "the host still differs after the change, in: $(@($names) -join '; ')"
+}
+
+function Invoke-Reconcile {
+    $module.Result.state = Get-EdgeFwState
+    Test-Request -State $module.Result.state
+    $all = @(Get-EdgeFwRule)
+    $owned = @($all | Where-Object { Test-OwnedRule -Rule $_ })
+    $wanted = @(foreach ($option in $module.Params.rules) { Set-WantedRule -Rule (New-EdgeFwRule) -Option $option })
+    $plan = Compare-EdgeRule -Owned $owned -Wanted $wanted
+    $module.Result.found = @($owned | ForEach-Object { Get-RuleFact -Rule $_ })
+    $concerning = @($all | Where-Object { Test-ConcerningRule -Rule $_ })
+    $module.Result.foreign = @($concerning | ForEach-Object { Get-RuleFact -Rule $_ })
+    $module.Result.kept = @($plan.kept)
+    $module.Result.changed = @($plan.add).Count -gt 0 -or @($plan.drop).Count -gt 0
+    $module.Diff.before = @($owned | ForEach-Object { ConvertTo-RuleLine -Rule $_ }) -join ''
+    $module.Diff.after = @($wanted | ForEach-Object { ConvertTo-RuleLine -Rule $_ }) -join ''
+    if ($module.Result.changed -and -not $module.CheckMode) {
+        Update-Firewall -Add $plan.add -Drop $plan.drop
+        Wait-Wanted -Wanted $wanted
+    }
+}
+
+$failure = $null
+try {
+    $null = Invoke-Reconcile
+}
+catch {
+    $failure = Get-Failure -Exception $_.Exception
+}
+if ($null -ne $failure) {
+    $module.FailJson($failure)
+}
+$module.ExitJson()

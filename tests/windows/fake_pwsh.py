@@ -1,0 +1,182 @@
+#!/usr/bin/env python
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Stands in for pwsh: takes what Ansible sends to it, holds options against the module's spec, and plays the module.
+
+It tests the controller's half and the contract between the halves, and not the PowerShell. The firewall is a JSON file,
+named by XMPP_EDGE_FAKE_FIREWALL; the spec, read out of the .ps1 by the test, is in the file XMPP_EDGE_FAKE_SPEC names.
+"""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+import json
+import os
+import re
+import sys
+
+GROUP = "XMPP Edge (xmpp.edge)"
+PREFIX = "xmpp.edge/"
+TYPES = {"str": str, "list": list, "dict": dict, "bool": bool, "int": int}
+ADDRESSES = ("local_addresses", "remote_addresses")
+
+
+class RefusalError(Exception):
+    """What the module fails with."""
+
+
+def payload() -> dict:
+    """The second document of what Ansible sends: on standard input, or in a file that the arguments name."""
+    arguments = sys.argv[1:]
+    if "-EncodedArguments" in arguments:
+        encoded = arguments[arguments.index("-EncodedArguments") + 1]
+        path = re.search("<S>(.*?)</S>", base64.b64decode(encoded).decode("utf-16-le"))[1]
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+    else:
+        text = sys.stdin.read()
+    return json.loads(text.split("\0\0\0\0")[1])
+
+
+def checked(options: dict, spec: dict, where: str = "") -> dict:
+    """The options with defaults, as Ansible.Basic would have them."""
+    for name in options:
+        if name not in spec:
+            raise RefusalError(f"the spec has no option {where}{name}")
+    found = {}
+    for name, entry in spec.items():
+        value = options.get(name, entry.get("default"))
+        if value is None and entry.get("required"):
+            raise RefusalError(f"{where}{name} is required")
+        if value is not None and not isinstance(value, TYPES[entry["type"]]):
+            raise RefusalError(f"{where}{name} is no {entry['type']}")
+        if "choices" in entry and value not in entry["choices"]:
+            raise RefusalError(f"{where}{name} is {value!r}, which is no choice")
+        if entry.get("elements") == "dict":
+            value = [checked(item, entry["options"], f"{where}{name}.") for item in value]
+        found[name] = value
+    return found
+
+
+def spans(text: str) -> object:
+    """Addresses as a set of spans, whatever form they are written in."""
+    if not text[0].isdigit() and ":" not in text:
+        return text  # "*", or a keyword of Windows.
+    found = set()
+    for token in text.split(","):
+        first, dash, last = token.partition("-")
+        if dash:
+            found.add((ipaddress.ip_address(first), ipaddress.ip_address(last)))
+        else:
+            network = ipaddress.ip_network(token)
+            found.add((network.network_address, network.broadcast_address))
+    return found
+
+
+def shown(tokens: list) -> str:
+    """Addresses as Windows may show them: in another order, and a single IPv6 host as a range."""
+    return ",".join(
+        f"{token}-{token}" if ":" in token and "-" not in token and "/" not in token else token
+        for token in tokens[::-1]
+    )
+
+
+def facts(option: dict) -> dict:
+    """A rule of ours as it is once it is in the firewall."""
+    return {
+        "name": option["name"],
+        "description": "Managed by the Ansible collection xmpp.edge: the next run overwrites local changes.",
+        "enabled": True,
+        "action": option["action"],
+        "direction": option["direction"],
+        "protocol": 6,
+        "local_addresses": shown(option["local_addresses"]),
+        "remote_addresses": shown(option["remote_addresses"]),
+        "local_ports": option["local_ports"],
+        "remote_ports": option["remote_ports"],
+        "profiles": 7,
+        "application": "",
+        "service": "",
+        "interface_types": "All",
+        "interfaces": False,
+        "edge_traversal": False,
+    }
+
+
+def same(found: dict, wanted: dict) -> bool:
+    """Whether two rules mean the same."""
+    return all(
+        spans(found[key]) == spans(wanted[key]) if key in ADDRESSES else found[key] == wanted[key] for key in wanted
+    )
+
+
+def reconcile(firewall: dict, options: dict, check_mode: bool) -> dict:
+    """What the module does, on a JSON store; the firewall is changed in place."""
+    if "error" in firewall:
+        raise RefusalError(firewall["error"])
+    present = options["state"] == "present"
+    if present != bool(options["rules"]):
+        raise RefusalError("rules exactly when present")
+    ignoring = [name for name, profile in firewall["state"]["profiles"].items() if profile["ignores_local_rules"]]
+    if present and ignoring and options["on_policy_override"] == "fail":
+        raise RefusalError(f"group policy ignores all local firewall rules in the profiles {', '.join(ignoring)}")
+    rules = firewall["rules"]
+    owned = [rule for rule in rules if rule["group"] == GROUP and rule["name"].startswith(PREFIX)]
+    wanted = [facts(option) for option in options["rules"]]
+    if any(not rule["local_addresses"] or not rule["remote_addresses"] for rule in wanted):
+        raise RefusalError("an empty list of addresses")
+    kept = []
+    for rule in wanted:
+        twins = [found for found in owned if found["name"] == rule["name"]]
+        if len(twins) == 1 and same(twins[0], rule):
+            kept.append(rule["name"])
+    add = [rule for rule in wanted if rule["name"] not in kept]
+    drop = [rule for rule in owned if rule["name"] not in kept]
+    without_group = [{key: value for key, value in rule.items() if key != "group"} for rule in rules]
+    answer = {
+        "changed": bool(add or drop),
+        "found": [rule for rule, found in zip(without_group, rules) if found in owned],
+        "foreign": [
+            rule
+            for rule, found in zip(without_group, rules)
+            if found not in owned
+            and rule["enabled"]
+            and rule["protocol"] in (6, 256)
+            and (rule["action"] == "block" or rule["protocol"] == 256 or rule["local_ports"] == "*")
+        ],
+        "kept": kept,
+        "state": firewall["state"],
+    }
+    if answer["changed"] and not check_mode:
+        if any(firewall.get("refuses", "\n") in rule["name"] for rule in add):
+            raise RefusalError("the parameter is incorrect")  # All that was added before is taken back.
+        firewall["rules"] = [rule for rule in rules if rule not in drop] + [{**rule, "group": GROUP} for rule in add]
+    return answer
+
+
+def main() -> None:
+    """Play the module once."""
+    (action,) = payload()["actions"]
+    (given,) = (entry["Value"] for entry in action["params"]["Variables"] if entry["Name"] == "complex_args")
+    with open(os.environ["XMPP_EDGE_FAKE_SPEC"], encoding="utf-8") as file:
+        spec = json.load(file)
+    path = os.environ["XMPP_EDGE_FAKE_FIREWALL"]
+    with open(path, encoding="utf-8") as file:
+        firewall = json.load(file)
+    firewall["calls"] += 1
+    try:
+        options = checked(
+            {key: value for key, value in given.items() if not key.startswith("_ansible_")}, spec["options"]
+        )
+        answer = reconcile(firewall, options, given["_ansible_check_mode"])
+    except RefusalError as refusal:
+        answer = {"failed": True, "msg": str(refusal), "changed": False}
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(firewall, file)
+    print(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    main()

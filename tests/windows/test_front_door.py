@@ -1,0 +1,413 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""xmpp.edge.firewall and its role against a Windows host that is played by a stand-in for pwsh."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from importlib import import_module
+
+import ansible.release
+import plays
+import powershell
+import pytest
+import yaml
+from overlay import CHECKOUT, HERE, make_overlay
+
+_EDGE = "ansible_collections.xmpp.edge.plugins.module_utils._edge"
+compile_rules = import_module(f"{_EDGE}.compile").compile_rules
+parse_options = import_module(f"{_EDGE}.options").parse_options
+words = import_module(f"{_EDGE}.words")
+
+pytestmark = pytest.mark.skipif(
+    tuple(map(int, ansible.release.__version__.split(".")[:2])) < (2, 21),
+    reason="the stand-in for pwsh needs ansible-core 2.21, which runs PowerShell on other systems too",
+)
+
+OPTIONS = {
+    "access_addresses": ["198.18.0.2", "2001:db8::2"],
+    "internal_addresses": ["198.18.1.2"],
+    "partner_networks": ["198.18.7.0/24", "198.18.9.25", "2001:db8:7::/48"],
+    "front_end_networks": ["198.18.1.0/24"],
+}
+ROWS = ("federation_in", "federation_out", "gateway_in")
+PROFILE = {"enabled": True, "blocks_all_inbound": False, "ignores_local_rules": False}
+
+
+def foreign(name, **changes):
+    """A rule of somebody else: inbound, any program, whatever port."""
+    rule = {"name": name, "group": "", "description": "", "enabled": True, "action": "allow", "direction": "in"}
+    rule.update(protocol=6, local_addresses="*", remote_addresses="*", local_ports="*", remote_ports="*", profiles=7)
+    rule.update(application="", service="", interface_types="All", interfaces=False, edge_traversal=False)
+    return {**rule, **changes}
+
+
+OTHERS = [
+    foreign("Remote Desktop", local_ports="3389"),
+    foreign("xmpp.edge/mine too", local_ports="5223"),
+    foreign("ours by group alone", group="XMPP Edge (xmpp.edge)", local_ports="5223"),
+]
+
+
+class Windows:
+    """A Windows host. firewall: what its JSON store has."""
+
+    def __init__(self, folder, collections, interpreter):
+        self.folder, self.collections, self.interpreter = folder, collections, interpreter
+        self.path = folder / "firewall.json"
+        self.save(
+            rules=OTHERS,
+            calls=0,
+            state={
+                "addresses": ["198.18.0.2", "198.18.1.2", "2001:db8::2", "fe80::1%4"],
+                "current_profiles": 4,
+                "policy_rules": 0,
+                "profiles": {name: dict(PROFILE) for name in ("domain", "private", "public")},
+            },
+        )
+        (folder / "spec.json").write_text(json.dumps(powershell.argument_spec(powershell.sources()[0])))
+
+    @property
+    def firewall(self):
+        return json.loads(self.path.read_text())
+
+    @property
+    def ours(self):
+        return [rule for rule in self.firewall["rules"] if rule not in OTHERS]
+
+    def save(self, **changes):
+        known = self.firewall if self.path.exists() else {}
+        self.path.write_text(json.dumps({**known, **changes}))
+
+    def play(self, play, *arguments, inventory="edge,", pipelining="false"):
+        """Run a play; the process."""
+        path = self.folder / "play.yml"
+        path.write_text(yaml.safe_dump([play]))
+        return subprocess.run(
+            [plays.ansible_command("ansible-playbook"), "-i", inventory, "--diff", *arguments, str(path)],
+            env={
+                **os.environ,
+                "ANSIBLE_COLLECTIONS_PATH": str(self.collections),
+                "ANSIBLE_HOME": str(self.folder / "ansible"),
+                "ANSIBLE_NOCOLOR": "1",
+                "ANSIBLE_PIPELINING": pipelining,
+                "XMPP_EDGE_FAKE_FIREWALL": str(self.path),
+                "XMPP_EDGE_FAKE_SPEC": str(self.folder / "spec.json"),
+            },
+            cwd=CHECKOUT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+
+    def run(self, *arguments, pipelining="false", **changes):
+        """The result of one task, which may have failed."""
+        output = self.folder / "result.json"
+        output.unlink(missing_ok=True)
+        copy = {"content": "{{ result | to_json }}", "dest": str(output)}
+        task = {"xmpp.edge.firewall": {**OPTIONS, **changes}, "register": "result", "ignore_errors": True}
+        save = {"ansible.builtin.copy": copy, "check_mode": False, "vars": {"ansible_connection": "local"}}
+        play = {
+            "hosts": "edge",
+            "gather_facts": False,
+            "vars": {
+                "ansible_connection": "local",
+                "ansible_python_interpreter": sys.executable,
+                "ansible_pwsh_interpreter": self.interpreter,
+            },
+            "tasks": [task, save],
+        }
+        done = self.play(play, *arguments, pipelining=pipelining)
+        assert output.exists(), done.stdout
+        assert "Traceback" not in done.stdout
+        return json.loads(output.read_text())
+
+
+@pytest.fixture(scope="module")
+def collections(tmp_path_factory):
+    return make_overlay(tmp_path_factory.mktemp("overlay"), HERE / "overlay" / "EdgeFirewall.psm1")
+
+
+@pytest.fixture(params=["stand-in", "pwsh"])
+def windows(request, tmp_path, collections):
+    """A host played by the stand-in, and one on which the real .ps1 runs on a firewall that is a JSON file."""
+    interpreter = os.environ.get("XMPP_EDGE_PWSH") if request.param == "pwsh" else str(HERE / "fake_pwsh.py")
+    if not interpreter:
+        pytest.skip("win_firewall.ps1 was NOT RUN: XMPP_EDGE_PWSH names no pwsh")
+    return Windows(tmp_path, collections, interpreter)
+
+
+def lines(**changes):
+    """The diff's lines for what is there after a run, as on any other host."""
+    return [words.line(rule) for rule in compile_rules(parse_options({**OPTIONS, **changes}))]
+
+
+def diff(result):
+    return result["diff"]["before"].splitlines(), result["diff"]["after"].splitlines()
+
+
+@pytest.mark.parametrize("pipelining", ["false", "true"])
+def test_first_run_and_second(windows, pipelining):
+    result = windows.run(pipelining=pipelining)
+    assert result["changed"] is True and not result.get("failed"), result
+    assert diff(result) == ([], lines())
+    assert (result["backend"], result["persisted"]) == ("windows", True)
+    assert [(row, entry["present"], entry["effective"]) for row, entry in result["rows"].items()] == [
+        (row, True, "yes") for row in ROWS
+    ]
+    assert result["rows"]["gateway_in"]["decided_by"].startswith("rule xmpp.edge/gateway_in/allow/ipv4 #")
+    assert not result.get("warnings")
+    assert not {"found", "foreign", "kept", "state"} & result.keys()
+    documented = yaml.safe_load((CHECKOUT / "plugins" / "modules" / "firewall.yml").read_text())["RETURN"]
+    assert result.keys() - {"changed", "failed", "warnings"} <= documented.keys()
+    assert len(result["rules"]) == len(lines())
+    again = windows.run(pipelining=pipelining)
+    assert again["changed"] is False
+    assert diff(again) == (lines(), lines())
+    assert windows.firewall["rules"][: len(OTHERS)] == OTHERS
+
+
+def test_check_mode_says_what_a_run_does_and_does_nothing(windows):
+    before = windows.firewall["rules"]
+    checked = windows.run("--check")
+    assert windows.firewall["rules"] == before
+    assert checked["changed"] is True
+    done = windows.run()
+    assert {key: checked[key] for key in ("diff", "rows", "changed")} == {
+        key: done[key] for key in ("diff", "rows", "changed")
+    }
+    assert windows.run("--check")["changed"] is False
+
+
+def test_narrowing_is_shown_in_the_table_s_words(windows):
+    windows.run(partner_networks=["any"])
+    narrowed = windows.run()
+    removed, added = (set(side) for side in diff(narrowed))
+    assert removed - added == {
+        "federation_in  allow in tcp any -> 198.18.0.2 port 5269",
+        "federation_in  allow in tcp any -> 2001:db8::2 port 5269",
+        "federation_out  allow out tcp 198.18.0.2 -> any port 5269",
+        "federation_out  allow out tcp 2001:db8::2 -> any port 5269",
+    }
+    assert diff(narrowed)[1] == lines()
+
+
+def test_other_ports_take_the_place_of_the_old_ones(windows):
+    windows.run()
+    moved = windows.run(federation_port=15269, gateway_port=5098)
+    assert diff(moved) == (lines(), lines(federation_port=15269, gateway_port=5098))
+    assert all("5269" not in (rule["local_ports"], rule["remote_ports"]) for rule in windows.ours)
+
+
+def test_permit_after_exclusive_takes_the_guards_away(windows):
+    windows.run()
+    permitted = windows.run(mode="permit")
+    assert diff(permitted) == (lines(), lines(mode="permit"))
+    assert {rule["action"] for rule in windows.ours} == {"allow"}
+
+
+DRIFT = {
+    "disabled": ({"enabled": False}, "is disabled"),
+    "for one profile": ({"profiles": 1}, "is for domain profile only"),
+    "for one program": ({"application": "C:\\prosody.exe"}, "is for application C:\\prosody.exe only"),
+    "for a kind of interface": ({"interface_types": "Wireless"}, "is for interface types Wireless only"),
+    "described otherwise": ({"description": "mine"}, "is not as we write it"),
+    "for other addresses": ({"remote_addresses": "LocalSubnet"}, "allow in tcp LocalSubnet -> "),
+    "for any address": ({"remote_addresses": "*"}, "federation_in  allow in tcp any -> 198.18.0.2 port 5269"),
+    "for another port": (
+        {"local_ports": "80"},
+        "federation_in  allow in tcp 198.18.7.0/24, 198.18.9.25 -> 198.18.0.2 port 80",
+    ),
+    "for several ports": ({"local_ports": "80,443"}, "allow in tcp "),
+    "for UDP": ({"protocol": 17}, "protocol 17"),
+}
+
+
+@pytest.mark.parametrize("name", DRIFT)
+def test_drift_is_seen_shown_and_repaired(windows, name):
+    changes, line = DRIFT[name]
+    windows.run()
+    good = windows.firewall["rules"]
+    (victim,) = (rule for rule in windows.ours if rule["name"].startswith("xmpp.edge/federation_in/allow/ipv4 "))
+    windows.save(rules=[{**rule, **changes} if rule == victim else rule for rule in good])
+    checked = windows.run("--check")
+    assert any(line in text for text in diff(checked)[0]), checked["diff"]
+    repaired = windows.run()
+    assert repaired["diff"] == checked["diff"]
+    assert repaired["changed"] is True
+    assert diff(repaired)[0] != diff(repaired)[1] == lines()
+    assert sorted(rule["name"] for rule in windows.firewall["rules"]) == sorted(rule["name"] for rule in good)
+    assert windows.run()["changed"] is False
+
+
+def test_twins_and_missing_parts_of_a_guard_are_repaired(windows):
+    windows.run()
+    good = windows.firewall["rules"]
+    allow = next(rule for rule in windows.ours if rule["action"] == "allow")
+    windows.save(rules=[*good, allow])
+    twin = windows.run()
+    assert any(f"rule {allow['name']}  is there 2 times" == text for text in diff(twin)[0])
+    block = next(rule for rule in windows.ours if rule["name"].startswith("xmpp.edge/gateway_in/block"))
+    windows.save(rules=[rule for rule in windows.firewall["rules"] if rule != block])
+    partial = windows.run()
+    assert any("(part of a guard)" in text for text in diff(partial)[0])
+    assert diff(partial)[1] == lines()
+    assert windows.run()["changed"] is False
+
+
+def test_purge_leaves_what_is_not_ours_by_both_marks(windows):
+    windows.run()
+    removed = windows.run(state="absent")
+    assert diff(removed) == (lines(), [])
+    assert windows.firewall["rules"] == OTHERS
+    assert [entry["present"] for entry in removed["rows"].values()] == [False] * 3
+    assert windows.run(state="absent")["changed"] is False
+
+
+def test_an_add_that_fails_leaves_everything_as_it_was(windows):
+    windows.run(partner_networks=["any"])
+    before = windows.firewall["rules"]
+    windows.save(refuses="federation_in/allow/ipv6")
+    failed = windows.run()
+    assert failed["failed"] is True and failed["msg"] == "the parameter is incorrect"
+    assert windows.firewall["rules"] == before
+
+
+def test_a_policy_that_ignores_local_rules(windows):
+    state = windows.firewall["state"]
+    state["profiles"]["public"]["ignores_local_rules"] = True
+    windows.save(state=state)
+    refused = windows.run()
+    assert refused["failed"] is True and "group policy ignores all local firewall rules" in refused["msg"]
+    assert windows.ours == []
+    warned = windows.run(on_policy_override="warn")
+    assert {entry["effective"] for entry in warned["rows"].values()} == {"unknown"}
+    assert any("group policy ignores all local rules in the profile public" in text for text in warned["warnings"])
+    assert windows.run(state="absent").get("failed") is not True
+    assert windows.ours == []
+
+
+def test_rules_of_others_that_overlap_are_named(windows):
+    product = foreign("Lync Server (any port)", application="C:\\RTCSrv.exe")
+    windows.save(rules=[*OTHERS, product])
+    exclusive = windows.run()
+    assert [text for text in exclusive["warnings"] if "'Lync Server (any port)'" in text and "win over" in text]
+    permit = windows.run(mode="permit")
+    assert [text for text in permit["warnings"] if "'Lync Server (any port)'" in text and "more than" in text]
+
+
+BLOCKING = {
+    "all": ({}, "no"),
+    "our port": ({"local_ports": "5000-5300"}, "no"),
+    "one partner network whole": ({"remote_addresses": "198.18.7.0/255.255.255.0"}, "no"),
+    "a part of a partner network": ({"remote_addresses": "198.18.7.9/255.255.255.255"}, "unknown"),
+    "whoever is on the link": ({"remote_addresses": "LocalSubnet"}, "unknown"),
+    "one program": ({"application": "C:\\other.exe"}, "unknown"),
+    "any protocol": ({"protocol": 256}, "no"),
+    "another port": ({"local_ports": "80,443"}, "yes"),
+    "another address": ({"local_addresses": "198.18.5.5/255.255.255.255"}, "yes"),
+    "outbound": ({"direction": "out", "remote_ports": "80"}, "yes"),
+    "another profile": ({"profiles": 1}, "yes"),
+    "UDP": ({"protocol": 17}, "yes"),
+    "disabled": ({"enabled": False}, "yes"),
+}
+
+
+@pytest.mark.parametrize("name", BLOCKING)
+def test_a_block_rule_of_somebody_else_decides(windows, name):
+    changes, effective = BLOCKING[name]
+    windows.save(rules=[*OTHERS, foreign("Hardening", action="block", **changes)])
+    result = windows.run("--check")
+    assert result["rows"]["federation_in"]["effective"] == effective, result["rows"]
+    assert result["rows"]["federation_out"]["effective"] == "yes"
+    assert (effective == "yes") != ("rule Hardening" in result["rows"]["federation_in"]["decided_by"])
+    assert result.get("failed", False) is (effective == "no")
+    if effective == "no":
+        assert "would still drop" in result["msg"] and "Hardening" in result["msg"]
+    elif effective == "unknown":
+        assert any("'Hardening'" in text for text in result["warnings"])
+
+
+def test_profiles_decide_too(windows):
+    state = windows.firewall["state"]
+    state["profiles"]["public"]["blocks_all_inbound"] = True
+    windows.save(state=state)
+    blocked = windows.run("--check")
+    assert blocked["failed"] is True and "the profile public, which blocks all inbound" in blocked["msg"]
+    assert blocked["rows"]["federation_out"]["effective"] == "yes"
+    state["profiles"]["public"] = {**PROFILE, "enabled": False}
+    windows.save(state=state)
+    off = windows.run("--check")
+    assert off["rows"]["federation_in"] == {
+        "present": True,
+        "effective": "yes",
+        "decided_by": "nothing: the firewall is off in the profile public",
+    }
+    assert any("the firewall is off in the profile public" in text for text in off["warnings"])
+    state["profiles"]["public"] = dict(PROFILE)
+    windows.save(state={**state, "policy_rules": 3})
+    unseen = windows.run("--check")
+    assert unseen["rows"]["federation_in"]["effective"] == "unknown"
+    assert "group policy, whose 3 firewall rules" in unseen["rows"]["federation_in"]["decided_by"]
+
+
+def test_an_address_that_the_host_has_not_is_a_warning(windows):
+    windows.save(state={**windows.firewall["state"], "addresses": ["198.18.0.2", "2001:db8::2"]})
+    result = windows.run()
+    assert [text for text in result["warnings"] if "has the address 198.18.1.2" in text]
+
+
+def test_what_the_module_says_when_it_cannot_work_is_the_message(windows):
+    windows.save(error="the Windows firewall does not answer: start its service mpssvc")
+    assert windows.run()["msg"] == "the Windows firewall does not answer: start its service mpssvc"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"front_end_networks": []}, "front_end_networks: [] is empty"),
+        ({"persist": False}, "persist: False cannot be had on a Windows host"),
+        ({"partner_networks": ["240.0.0.0/4", "2001:db8:7::/48"]}, "partner_networks: 240.0.0.0/4 can be no side"),
+        ({"on_policy_override": "ignore"}, "on_policy_override: 'ignore' is not a choice"),
+    ],
+)
+def test_bad_input_reaches_no_host(windows, changes, message):
+    refused = windows.run(**changes)
+    assert refused["failed"] is True and refused["msg"].startswith(message)
+    assert windows.firewall["calls"] == 0
+
+
+@pytest.mark.parametrize("windows", ["stand-in"], indirect=True)
+def test_the_stand_in_holds_options_against_the_spec(windows):
+    spec = json.loads((windows.folder / "spec.json").read_text())
+    del spec["options"]["rules"]["options"]["remote_ports"]
+    (windows.folder / "spec.json").write_text(json.dumps(spec))
+    assert windows.run()["msg"] == "the spec has no option rules.remote_ports"
+
+
+def test_linux_and_windows_edges_in_one_group_with_one_role(windows):
+    inventory = windows.folder / "inventory.yml"
+    local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    hosts = {"linux": local, "windows": {**local, "ansible_pwsh_interpreter": windows.interpreter}}
+    variables = {f"xmpp_edge_{name}": value for name, value in OPTIONS.items()}
+    inventory.write_text(yaml.safe_dump({"xmpp_edge": {"hosts": hosts, "vars": variables}}))
+    play = {"hosts": "xmpp_edge", "gather_facts": False, "roles": ["xmpp.edge.xmpp_edge"]}
+    done = windows.play(play, "--check", inventory=str(inventory))
+    assert done.returncode == 0, done.stdout
+    assert windows.firewall["calls"] == 1
+    assert [done.stdout.count(f"+{line}\n") for line in lines()] == [2] * len(lines())
+
+
+def test_every_example_of_the_windows_half_runs(windows):
+    examples = yaml.safe_load(powershell.MODULE.with_suffix(".yml").read_text())["EXAMPLES"]
+    local = {"ansible_connection": "local", "ansible_pwsh_interpreter": windows.interpreter}
+    play = {"hosts": "edge", "gather_facts": False, "vars": local, "tasks": yaml.safe_load(examples)}
+    done = windows.play(play)
+    assert done.returncode == 0, done.stdout
+    assert "changed=2" in done.stdout
+    assert windows.firewall["rules"] == OTHERS
