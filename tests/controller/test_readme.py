@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -58,6 +59,16 @@ def test_inventory_to_copy_works(tmp_path, playbook):
     done = check(tmp_path, CHECKOUT / "playbooks" / "inventory", CHECKOUT / "playbooks" / f"{playbook}.yml")
     assert done.returncode == 0, done.stdout
     assert "edge1.example.net" in done.stdout
+
+
+def test_inventory_of_windows_hosts_is_one(tmp_path):
+    (text,) = re.findall(r"```yaml\n(.*?)```", (CHECKOUT / "docs" / "windows.md").read_text(), re.DOTALL)
+    (tmp_path / "inventory.yml").write_text(text)
+    command = [ansible_command("ansible-inventory"), "-i", str(tmp_path / "inventory.yml"), "--list"]
+    done = subprocess.run(command, env=environment(tmp_path), stdout=subprocess.PIPE, text=True, check=True)
+    variables = json.loads(done.stdout)["_meta"]["hostvars"]
+    shells = {host.split(".")[0]: found.get("ansible_connection") for host, found in variables.items()}
+    assert shells == {"edge-linux": None, "edge-winrm": "winrm", "edge-psrp": "psrp", "edge-ssh": "ssh"}
 
 
 def test_every_link_of_the_documents_leads_somewhere():

@@ -4,8 +4,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Stands in for pwsh: takes what Ansible sends to it, holds options against the module's spec, and plays the module.
 
-It tests the controller's half and the contract between the halves, and not the PowerShell. The firewall is a JSON file,
-named by XMPP_EDGE_FAKE_FIREWALL; the spec, read out of the .ps1 by the test, is in the file XMPP_EDGE_FAKE_SPEC names.
+It tests the controller's half and the contract between the halves, and not the PowerShell. The firewall is a JSON file
+that XMPP_EDGE_FAKE_FIREWALL names; the spec is read out of the .ps1 that Ansible sends.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import json
 import os
 import re
 import sys
+
+from powershell import Source, argument_spec
 
 GROUP = "XMPP Edge (xmpp.edge)"
 PREFIX = "xmpp.edge/"
@@ -158,10 +160,11 @@ def reconcile(firewall: dict, options: dict, check_mode: bool) -> dict:
 
 def main() -> None:
     """Play the module once."""
-    (action,) = payload()["actions"]
+    document = payload()
+    (action,) = document["actions"]
     (given,) = (entry["Value"] for entry in action["params"]["Variables"] if entry["Name"] == "complex_args")
-    with open(os.environ["XMPP_EDGE_FAKE_SPEC"], encoding="utf-8") as file:
-        spec = json.load(file)
+    script = document["scripts"][action["params"]["Script"]]["script"]
+    spec = argument_spec(Source("win_firewall.ps1", base64.b64decode(script).decode()))
     path = os.environ["XMPP_EDGE_FAKE_FIREWALL"]
     with open(path, encoding="utf-8") as file:
         firewall = json.load(file)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -23,3 +24,7 @@ def make_overlay(folder: Path, seam: Path | None = None) -> Path:
     if seam is not None:
         (tree / "plugins" / "module_utils" / "EdgeFirewall.psm1").write_text(seam.read_text())
     return folder
+
+
+if __name__ == "__main__":
+    make_overlay(Path(sys.argv[1]), Path(sys.argv[2]))
