@@ -15,6 +15,8 @@ _EDGE = "ansible_collections.xmpp.edge.plugins.module_utils._edge"
 spec = import_module(f"{_EDGE}.spec")
 port_table = import_module(f"{_EDGE}.port_table")
 linux_firewall = import_module("ansible_collections.xmpp.edge.plugins.modules.linux_firewall")
+probe = import_module("ansible_collections.xmpp.edge.plugins.modules.probe")
+levels = import_module(f"{_EDGE}.probe.levels")
 host_options = import_module("ansible_collections.xmpp.edge.plugins.doc_fragments.host_options")
 
 ROLE = CHECKOUT / "roles" / "xmpp_edge"
@@ -45,6 +47,15 @@ def test_module_documentation_says_what_the_spec_says():
 def test_host_half_documentation_says_what_its_spec_says():
     documented = yaml.safe_load(linux_firewall.DOCUMENTATION)["options"]
     assert as_spec({**documented, **FRAGMENT}) == linux_firewall.argument_spec()
+
+
+def test_probe_documentation_says_what_its_spec_says():
+    assert as_spec(yaml.safe_load(probe.DOCUMENTATION)["options"]) == probe.argument_spec()
+
+
+def test_probe_documentation_has_every_outcome():
+    (entry,) = (yaml.safe_load(probe.RETURN)["results"]["contains"]["outcome"]["description"],)
+    assert set(re.findall(r"V\((\w+)\)", " ".join(entry))) - set(levels.LEVELS) == set(levels.OUTCOMES) - {"xmpp"}
 
 
 def test_role_variables_are_the_module_s_options():

@@ -11,7 +11,7 @@ import subprocess
 import pytest
 import yaml
 from plays import CHECKOUT, ansible_command, environment, run_play, run_tasks
-from test_contract import linux_firewall
+from test_contract import linux_firewall, probe
 
 FIREWALL = yaml.safe_load((CHECKOUT / "plugins" / "modules" / "firewall.yml").read_text())
 OPTIONS = {
@@ -36,7 +36,8 @@ def folder(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("plugin_type", "name"), [("module", "firewall"), ("module", "linux_firewall"), ("lookup", "port_table")]
+    ("plugin_type", "name"),
+    [("module", "firewall"), ("module", "linux_firewall"), ("module", "probe"), ("lookup", "port_table")],
 )
 def test_every_example_runs(folder, plugin_type, name):
     tasks = yaml.safe_load(documentation_of(folder, plugin_type, name)["examples"])
@@ -47,7 +48,7 @@ def test_every_example_runs(folder, plugin_type, name):
 
 def undocumented(found, documented, where="result"):
     """Places in a result that RETURN does not have, or has with another type."""
-    types = {"str": str, "bool": bool, "int": int, "list": list, "dict": dict}
+    types = {"str": str, "bool": bool, "int": int, "float": (int, float), "list": list, "dict": dict}
     problems = []
     for key, value in found.items():
         if key not in documented:
@@ -78,6 +79,31 @@ def test_results_are_as_documented(folder, state):
         assert undocumented(own, documented) == []
         expected = {key for key, entry in documented.items() if entry["returned"] != "failure"}
         assert own.keys() == expected
+
+
+def test_results_of_probes_are_as_documented(folder):
+    tasks = yaml.safe_load(probe.EXAMPLES)
+    (result,) = run_tasks(folder, tasks)
+    assert [entry["outcome"] for entry in result["results"]] == ["refused", "refused"]
+    own = {key: value for key, value in result.items() if key not in STANDARD}
+    assert undocumented(own, yaml.safe_load(probe.RETURN)) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"timeout": 0}, "timeout: 0.0 is no time to wait"),
+        ({"targets": [{"address": "edge.example", "port": 1}]}, "targets.address: 'edge.example' is not an IP address"),
+        ({"targets": [{"address": "::1", "port": 70000}]}, "targets.port: 70000 is not a TCP port"),
+        (
+            {"targets": [{"address": "::1", "port": 1, "source": "127.0.0.1"}]},
+            "targets.source: '127.0.0.1' is of another",
+        ),
+    ],
+)
+def test_probes_refuse_by_name(folder, options, words):
+    (result,) = run_tasks(folder, [{"xmpp.edge.probe": {"targets": [], **options}}])
+    assert result["failed"] is True and words in result["msg"]
 
 
 def test_result_of_a_first_run_in_check_mode(folder):

@@ -1,0 +1,121 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The beginning of an XMPP stream, read from whatever a peer sends. Sources: RFC 6120 4, 5 and 8; XEP-0220.
+
+Nothing of it is kept but names: no text, no attribute but those of the stream itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Dict, List, Optional
+from xml.parsers import expat
+from xml.sax.saxutils import quoteattr
+
+from .wire import PeerError
+
+STREAMS = "http://etherx.jabber.org/streams"
+TLS = "urn:ietf:params:xml:ns:xmpp-tls"
+SASL = "urn:ietf:params:xml:ns:xmpp-sasl"
+DIALBACK = "jabber:server:dialback"
+DIALBACK_FEATURE = "urn:xmpp:features:dialback"
+
+STARTTLS = f"<starttls xmlns='{TLS}'/>".encode()
+
+_MOST_ELEMENTS = 1000
+_DEEPEST = 20
+
+
+def header(domain: str, origin: str) -> bytes:
+    """What opens a stream between servers. domain: the server that is asked for; origin: who asks."""
+    return (
+        f"<?xml version='1.0'?><stream:stream xmlns='jabber:server' xmlns:stream='{STREAMS}' xmlns:db='{DIALBACK}' "
+        f"from={quoteattr(origin)} to={quoteattr(domain)} version='1.0'>"
+    ).encode()
+
+
+@dataclass
+class Stanza:
+    """An element right below the stream. name: namespace and local name; inside: those of all elements in it."""
+
+    name: str
+    inside: List[str] = field(default_factory=list)
+    words: List[str] = field(default_factory=list)
+    """Text of its SASL mechanisms."""
+
+
+class StreamReader:
+    """Takes bytes, gives stanzas. Raises PeerError on what is no XMPP."""
+
+    def __init__(self) -> None:
+        self.attributes: Optional[Dict[str, str]] = None
+        """Attributes of the stream, once it is open."""
+        self.namespaces: List[str] = []
+        self.stanzas: List[Stanza] = []
+        self.is_closed = False
+        self._last = b""
+        self._depth = 0
+        self._elements = 0
+        self._open: Optional[Stanza] = None
+        self._text = ""
+        self._parser = expat.ParserCreate(namespace_separator=" ")
+        self._parser.buffer_text = True
+        self._parser.StartElementHandler = self._start
+        self._parser.EndElementHandler = self._end
+        self._parser.CharacterDataHandler = self._characters
+        self._parser.StartNamespaceDeclHandler = lambda _prefix, uri: self.namespaces.append(uri or "")
+        # RFC 6120 11.1 forbids both; entities are how a short text becomes a long one.
+        self._parser.StartDoctypeDeclHandler = _refuse
+        self._parser.EntityDeclHandler = _refuse
+        self._parser.ProcessingInstructionHandler = _refuse
+
+    def feed(self, data: bytes) -> None:
+        """Read on."""
+        self._last = data
+        try:
+            self._parser.Parse(data, False)
+        except expat.ExpatError as error:
+            raise PeerError("no_xmpp", f"no XML: {expat.ErrorString(error.code)}") from None
+
+    @property
+    def has_more(self) -> bool:
+        """Whether anything came behind the first stanza."""
+        return len(self.stanzas) > 1 or not self._last.rstrip().endswith(b">")
+
+    def _start(self, name: str, attributes: Dict[str, str]) -> None:
+        self._depth += 1
+        self._elements += 1
+        if self._elements > _MOST_ELEMENTS or self._depth > _DEEPEST:
+            raise PeerError("too_much", f"more than {_MOST_ELEMENTS} elements, or deeper than {_DEEPEST}")
+        if self._depth == 1:
+            if name != f"{STREAMS} stream":
+                raise PeerError("no_xmpp", f"the document is {name}")
+            self.attributes = dict(attributes)
+        elif self._depth == 2:
+            self._open = Stanza(name)
+        elif self._open is not None:
+            self._open.inside.append(name)
+        self._text = ""
+
+    def _end(self, name: str) -> None:
+        self._depth -= 1
+        if self._open is not None and name == f"{SASL} mechanism":
+            self._open.words.append(self._text.strip())
+        if self._depth == 1 and self._open is not None:
+            self.stanzas.append(self._open)
+            self._open = None
+        self.is_closed = self._depth == 0
+
+    def _characters(self, text: str) -> None:
+        if self._depth == 4:
+            self._text += text
+
+
+def _refuse(*_arguments: object) -> None:
+    raise PeerError("no_xmpp", "a document type, an entity or a processing instruction")
+
+
+def local_name(name: str) -> str:
+    """The name without its namespace."""
+    return name.rpartition(" ")[2]

@@ -1,0 +1,255 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Probes against real servers that do right, wrong, and whatever hurts."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import ssl
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.probe.levels import OUTCOMES, Target, attempt, attempt_all
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from peers import (
+    DIALBACK_OFFER,
+    FAILURE,
+    MECHANISMS,
+    OFFER,
+    PROCEED,
+    STREAM,
+    features,
+    make_certificate,
+    peer,
+    server_context,
+)
+
+pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
+VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
+PATIENCE = 1.0
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    return make_certificate(tmp_path_factory.mktemp("server"), "edge.example")
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
+    return make_certificate(tmp_path_factory.mktemp("client"), "gateway.example")
+
+
+def probe(script, level, **options):
+    """What a probe makes of a peer. However the peer is, it ends in time, with a documented word."""
+    with peer(script) as port:
+        made = attempt(Target("127.0.0.1", port, level, timeout=PATIENCE, domain="edge.example", **options))
+    assert made.outcome in OUTCOMES
+    assert made.seconds < PATIENCE + 1
+    return made
+
+
+def xmpp_server(certificate, proceed=PROCEED, offer=OFFER):
+    """A whole XMPP server, as far as a probe goes."""
+
+    def script(connection):
+        connection.recv(4096)
+        connection.sendall(STREAM + features(offer))
+        connection.recv(4096)
+        connection.sendall(proceed)
+        tls = server_context(certificate).wrap_socket(connection, server_side=True)
+        tls.recv(4096)
+        tls.sendall(STREAM + features(MECHANISMS, DIALBACK_OFFER))
+        tls.recv(4096)
+
+    return script
+
+
+def test_a_whole_server(server):
+    made = probe(xmpp_server(server), "xmpp")
+    assert (made.outcome, made.source) == ("xmpp", "127.0.0.1")
+    facts = made.facts
+    assert (facts["server"], facts["starttls"], facts["dialback"]) == ("edge.example", "required", True)
+    assert facts["sasl_external"] is True
+    assert facts["tls"]["names"] == ["edge.example"]
+    assert facts["tls"]["self_signed"] is True
+    assert facts["tls"]["version"].startswith("TLSv1")
+    assert len(facts["tls"]["sha256"]) == 64
+
+
+def test_direct_tls(server):
+    def script(connection):
+        context = server_context(server)
+        context.set_alpn_protocols(["xmpp-server"])
+        tls = context.wrap_socket(connection, server_side=True)
+        assert tls.selected_alpn_protocol() == "xmpp-server"
+        tls.recv(4096)
+        tls.sendall(STREAM + features(MECHANISMS))
+        tls.recv(4096)
+
+    assert probe(script, "xmpp", direct_tls=True).outcome == "xmpp"
+    assert probe(xmpp_server(server), "xmpp", direct_tls=True).outcome == "no_tls"
+
+
+def says(data, then_wait=True):
+    """A peer that says one thing to whatever it is told."""
+
+    def script(connection):
+        connection.recv(4096)
+        connection.sendall(data)
+        if then_wait:
+            connection.recv(4096)
+            time.sleep(5)
+
+    return script
+
+
+def endless(connection):
+    connection.recv(4096)
+    connection.sendall(STREAM)
+    while True:
+        connection.sendall(b"<a/>" * 1000)
+
+
+def endless_attribute(connection):
+    connection.recv(4096)
+    connection.sendall(b"<stream:stream a='")
+    while True:
+        connection.sendall(b"x" * 4096)
+
+
+def slow(connection):
+    connection.recv(4096)
+    for byte in STREAM + features(OFFER):
+        connection.sendall(bytes([byte]))
+        time.sleep(0.05)
+
+
+def slow_tls(connection):
+    connection.recv(4096)
+    for byte in b"\x16\x03\x03\x00\xff\x02\x00\x00\xfb" + b"\x03" * 240:
+        connection.sendall(bytes([byte]))
+        time.sleep(0.05)
+
+
+BOMB = b"<?xml version='1.0'?><!DOCTYPE a [<!ENTITY b 'bbbb'><!ENTITY c '&b;&b;&b;'>]><a>&c;</a>"
+ERROR = b"<stream:error><host-unknown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>"
+
+
+@pytest.mark.parametrize(
+    ("script", "outcome"),
+    [
+        (says(STREAM + features()), "no_starttls"),
+        (says(STREAM + ERROR), "xmpp_error"),
+        (says(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "no_xmpp"),
+        (says(b"<html><body/></html>"), "no_xmpp"),
+        (says(BOMB), "no_xmpp"),
+        (says(b"\x00\xff\x00" * 100), "no_xmpp"),
+        (says(STREAM + b"<message/>"), "no_xmpp"),
+        (says(STREAM + b"<a>" * 100), "too_much"),
+        (says(b"", then_wait=False), "no_xmpp"),
+        (says(STREAM, then_wait=False), "closed"),
+        (says(b"220 ready"), "no_xmpp"),
+        (lambda connection: time.sleep(5), "timeout"),
+        (says(STREAM), "timeout"),
+        (endless, "too_much"),
+        (endless_attribute, "too_much"),
+        (slow, "timeout"),
+    ],
+)
+def test_peers_that_are_no_xmpp_server(script, outcome):
+    assert probe(script, "xmpp").outcome == outcome
+
+
+def test_what_goes_wrong_around_starttls(server):
+    assert probe(xmpp_server(server, proceed=FAILURE), "xmpp").outcome == "starttls_refused"
+    assert probe(xmpp_server(server, proceed=PROCEED + b"injected"), "xmpp").outcome == "no_xmpp"
+    assert probe(xmpp_server(server, proceed=PROCEED + b"<a/>"), "xmpp").outcome == "no_xmpp"
+
+    def script(connection):
+        connection.recv(4096)
+        connection.sendall(STREAM + features(OFFER))
+        connection.recv(4096)
+        connection.sendall(PROCEED)
+        connection.recv(4096)
+        connection.sendall(b"no TLS at all")
+
+    assert probe(script, "xmpp").outcome == "no_tls"
+
+
+def tls_server(context, then=b""):
+    """A server that speaks TLS at once."""
+
+    def script(connection):
+        tls = context.wrap_socket(connection, server_side=True)
+        tls.sendall(then)
+        tls.recv(4096)
+
+    return script
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_client_certificates(server, client, version):
+    required = server_context(server, client, version=version)
+    assert probe(tls_server(required), "mtls").outcome == "client_certificate_required"
+    known = probe(tls_server(required), "mtls", certificate=client[0], key=client[1])
+    assert known.outcome == "complete"
+    assert known.facts["tls"]["names"] == ["edge.example"]
+    optional = server_context(server, client, required=False, version=version)
+    assert probe(tls_server(optional), "mtls").outcome == "client_certificate_optional"
+    assert probe(tls_server(server_context(server, version=version)), "mtls").outcome == "no_client_certificate_request"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_client_certificate_that_is_not_accepted_is_not_called_complete(server, client, version, tmp_path):
+    stranger = make_certificate(tmp_path, "stranger.example")
+    context = server_context(server, client, version=version)
+    made = probe(tls_server(context), "mtls", certificate=stranger[0], key=stranger[1])
+    assert made.outcome in ("tls_failed", "reset", "closed")
+
+
+def test_a_client_certificate_that_is_not_there(server, client):
+    made = probe(tls_server(server_context(server, client)), "mtls", certificate="/nowhere.pem")
+    assert made.outcome == "no_certificate"
+
+
+@pytest.mark.parametrize(
+    ("script", "outcome"),
+    [
+        (says(STREAM), "no_tls"),
+        (says(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "no_tls"),
+        (says(b"", then_wait=False), "closed"),
+        (lambda connection: time.sleep(5), "timeout"),
+        (slow_tls, "timeout"),
+    ],
+)
+def test_peers_that_speak_no_tls(script, outcome):
+    assert probe(script, "mtls").outcome == outcome
+
+
+def test_level_tcp_says_nothing_and_needs_no_answer():
+    made = probe(lambda connection: time.sleep(5), "tcp")
+    assert made.outcome == "open"
+    assert 0 < made.latency < PATIENCE
+
+
+def test_nobody_listens():
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    assert attempt(Target("127.0.0.1", port)).outcome == "refused"
+    assert attempt(Target("127.0.0.1", port, source="198.18.77.7")).outcome == "no_source"
+
+
+def test_many_at_once_take_no_longer_than_one():
+    with peer(lambda connection: time.sleep(5)) as port:
+        targets = [Target("127.0.0.1", port, "xmpp", timeout=PATIENCE)] * 100
+        begun = time.monotonic()
+        made = attempt_all(targets)
+    assert [entry.outcome for entry in made] == ["timeout"] * 100
+    assert time.monotonic() - begun < 50 * PATIENCE

@@ -1,0 +1,67 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a probe makes of packets that are dropped or rejected, and of routes that are missing, with the real kernel."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+
+import namespace
+import pytest
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.probe.levels import Target, attempt, attempt_all
+
+pytestmark = pytest.mark.skipif(namespace.why_not() is not None, reason=str(namespace.why_not()))
+
+RULES = """
+table inet t {
+  chain in {
+    type filter hook input priority 0;
+    tcp dport 1 drop
+    tcp dport 2 reject with tcp reset
+    tcp dport 3 reject with icmpx type admin-prohibited
+    tcp dport 4 reject with icmpx type host-unreachable
+  }
+}
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_network():
+    namespace.enter()
+    for address in ("198.18.0.2/32", "2001:db8::2/128"):
+        subprocess.run(["ip", "address", "add", address, "dev", "lo"], check=True)
+    subprocess.run(["nft", "-f", "-"], input=RULES, text=True, check=True)
+
+
+@pytest.mark.parametrize(
+    ("port", "outcomes"),
+    [
+        (1, {"filtered"}),
+        (2, {"refused"}),
+        # On loopback an ICMP error may arrive while the socket is still busy, and then counts for nothing.
+        (3, {"prohibited", "unreachable", "filtered"}),
+        (4, {"unreachable", "filtered"}),
+    ],
+)
+@pytest.mark.parametrize("address", ["198.18.0.2", "2001:db8::2"])
+def test_firewalls(address, port, outcomes):
+    made = attempt(Target(address, port, timeout=0.5))
+    assert made.outcome in outcomes
+    assert made.source in ("198.18.0.2", "2001:db8::2")
+    assert made.latency is None
+
+
+def test_routes():
+    made = attempt(Target("198.19.0.1", 1, timeout=0.5))
+    assert (made.outcome, made.source) == ("no_route", None)
+    assert attempt(Target("198.18.0.2", 1, source="198.18.0.3", timeout=0.5)).outcome == "no_source"
+
+
+def test_filtered_targets_are_waited_for_together():
+    begun = time.monotonic()
+    made = attempt_all([Target("198.18.0.2", 1 + number % 2, timeout=1) for number in range(200)])
+    assert [entry.outcome for entry in made] == ["filtered", "refused"] * 100
+    assert time.monotonic() - begun < 50
+    print(f"200 targets, half of them filtered: {time.monotonic() - begun:.2f} s")
