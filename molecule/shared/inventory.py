@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from topology import EDGES, GROUPS, HOSTS, SIDES, Topology
+from topology import EDGES, GROUPS, HOSTS, PLACES, SIDES, Topology
 
 
 def host_variables(topology: Topology, host: str) -> dict[str, Any]:
@@ -22,6 +22,9 @@ def host_variables(topology: Topology, host: str) -> dict[str, Any]:
         "topology_attachments": topology.attachments(host),
         "topology_routes": topology.routes(host),
     }
+    if host not in EDGES:
+        (side,) = PLACES[host]
+        variables["xmpp_edge_verify_addresses"] = topology.addresses(host, side)
     if host in EDGES:
         variables |= {
             "xmpp_edge_access_addresses": topology.addresses(host, "external"),

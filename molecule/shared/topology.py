@@ -35,9 +35,8 @@ HOSTS = (*EDGES, "partner", "outsider", "front_end", "intruder")
 GROUPS: dict[str, tuple[str, ...]] = {
     "xmpp_edge": EDGES,
     "xmpp_partner": ("partner",),
-    "xmpp_outsider": ("outsider",),
+    "xmpp_outsider": ("outsider", "intruder"),
     "xmpp_front_end": ("front_end",),
-    "xmpp_intruder": ("intruder",),
 }
 
 

@@ -28,7 +28,7 @@ options:
     description: What to try.
     type: list
     elements: dict
-    required: true
+    default: []
     suboptions:
       address:
         description: IP address to connect to.
@@ -70,6 +70,11 @@ options:
       key:
         description: File with its key, where the certificate's own file does not have that.
         type: path
+  routes:
+    description: IP addresses of which to say whether this host has a route there. Nothing is sent to them.
+    type: list
+    elements: str
+    default: []
   timeout:
     description: Seconds for each attempt, from the first packet to the last.
     type: float
@@ -89,6 +94,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+routes:
+  description: Whether the host has a route there, by address.
+  returned: success
+  type: dict
+  sample: {198.51.100.7: true}
 results:
   description: What became of each target, in the order of O(targets).
   returned: success
@@ -147,7 +157,7 @@ results:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.errors import EdgeError
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.probe.levels import LEVELS, attempt_all
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.probe.targets import read_targets, result_of
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.probe.targets import read_targets, result_of, routes_to
 
 
 def argument_spec():
@@ -155,7 +165,7 @@ def argument_spec():
         "targets": {
             "type": "list",
             "elements": "dict",
-            "required": True,
+            "default": [],
             "options": {
                 "address": {"type": "str", "required": True},
                 "port": {"type": "int", "required": True},
@@ -168,6 +178,7 @@ def argument_spec():
                 "key": {"type": "path"},
             },
         },
+        "routes": {"type": "list", "elements": "str", "default": []},
         "timeout": {"type": "float", "default": 5},
     }
 
@@ -176,10 +187,12 @@ def main():
     module = AnsibleModule(argument_spec(), supports_check_mode=True)
     try:
         targets = read_targets(module.params["targets"], module.params["timeout"])
+        routes = routes_to(module.params["routes"])
     except EdgeError as error:
         module.fail_json(msg=str(error))
     attempts = attempt_all(targets)
-    module.exit_json(changed=False, results=[result_of(target, made) for target, made in zip(targets, attempts)])
+    results = [result_of(target, made) for target, made in zip(targets, attempts)]
+    module.exit_json(changed=False, results=results, routes=routes)
 
 
 if __name__ == "__main__":

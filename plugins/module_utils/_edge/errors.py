@@ -23,6 +23,8 @@ class OptionError(EdgeError):
         subject = "" if value is None else f"{shown(value)} "
         super().__init__(f"{option}: {subject}{problem}; {remedy}")
         self.option = option
+        self.problem = f"{subject}{problem}"
+        self.remedy = remedy
 
 
 class MissingPackageError(EdgeError):

@@ -10,9 +10,20 @@ from typing import Any, Dict, List, Mapping, Sequence
 
 from ..errors import OptionError, shown
 from .levels import Attempt, Target
+from .wire import source_for
 
 LONGEST_TIMEOUT = 300.0
 """Seconds. Whoever waits longer for a port waits for something else."""
+
+_ANY_PORT = 9
+
+
+def routes_to(addresses: Sequence[str]) -> Dict[str, bool]:
+    """Whether this host has a route to each address. Raises OptionError. Nothing is sent."""
+    for address in addresses:
+        if not _is_address(address):
+            raise OptionError("routes", address, "is not an IP address", "write it like 198.51.100.7 or 2001:db8::7")
+    return {address: source_for(address, _ANY_PORT, None) is not None for address in addresses}
 
 
 def read_targets(given: Sequence[Mapping[str, Any]], timeout: float) -> List[Target]:

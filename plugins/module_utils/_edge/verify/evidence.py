@@ -1,0 +1,90 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The files that a run of verify leaves on the controller: for programs, for CI, for a ticket, and for people."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import List
+from xml.sax.saxutils import escape, quoteattr
+
+from ..files import write_atomically
+from .judge import FAILS, NOT_CHECKED
+from .page import write_page
+from .report import Report, as_data, cells
+
+
+def write(report: Report, folder: str) -> List[str]:
+    """Write all files, and return their paths. Raises EdgeError."""
+    texts = {
+        "evidence.json": json.dumps(as_data(report), indent=2) + "\n",
+        "junit.xml": write_junit(report),
+        "evidence.md": write_markdown(report),
+        "evidence.html": write_page(report),
+    }
+    folder = os.path.abspath(folder)
+    for name, text in texts.items():
+        write_atomically(os.path.join(folder, name), text)
+    return [os.path.join(folder, name) for name in texts]
+
+
+def write_junit(report: Report) -> str:
+    """JUnit XML, one test case for each flow; what was not checked is a skipped one."""
+    cases = []
+    for finding in report.findings:
+        row, here, there, expected, observed, verdict = cells(finding)
+        name = f"{here} to {there}: {expected}"
+        body = ""
+        if verdict == FAILS:
+            body = f"<failure message={_attribute(finding.cause)}>{_text(f'observed: {observed}')}</failure>"
+        elif verdict == NOT_CHECKED:
+            body = f"<skipped message={_attribute(finding.cause)}/>"
+        cases.append(f"  <testcase classname={_attribute(row)} name={_attribute(name)}>{body}</testcase>")
+    cases += [
+        f'  <testcase classname="not checked" name={_attribute(reason)}><skipped/></testcase>'
+        for reason in report.not_checked
+    ]
+    skipped = len(report.not_checked) + sum(finding.verdict == NOT_CHECKED for finding in report.findings)
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        f'<testsuite name="xmpp.edge" timestamp={_attribute(report.time)} tests="{len(cases)}" '
+        f'failures="{len(report.failed)}" errors="0" skipped="{skipped}">\n' + "\n".join([*cases, "</testsuite>\n"])
+    )
+
+
+def write_markdown(report: Report) -> str:
+    """A table to paste into a ticket."""
+    lines = [
+        f"# XMPP federation: {report.summary}",
+        "",
+        f"{report.time}",
+        "",
+        "| row | from | to | expected | observed | verdict | cause |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for finding in report.findings:
+        texts = [_markdown(text) for text in (*cells(finding), finding.cause)]
+        lines += [f"| {' | '.join(texts)} |"]
+    lines += ["", *(f"- not checked: {_markdown(reason)}" for reason in report.not_checked)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _markdown(text: str) -> str:
+    """Text that stays text in a cell of a table."""
+    special = {character: f"\\{character}" for character in "\\`*_[]<>|#"}
+    return "".join(special.get(character, character) for character in " ".join(text.split()))
+
+
+def _text(text: str) -> str:
+    return escape(_allowed(text))
+
+
+def _attribute(text: str) -> str:
+    return quoteattr(_allowed(text))
+
+
+def _allowed(text: str) -> str:
+    """XML has no place for most control characters, however they are written."""
+    return "".join(character if character.isprintable() else " " for character in text)

@@ -1,0 +1,286 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is tried from where, what is expected of it, and which cause is named when it is otherwise."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import pytest
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.errors import OptionError
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify import evidence
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.inventory import read_inventory
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.report import as_data, table
+
+EDGE = {
+    "xmpp_edge_access_addresses": ["198.18.0.2", "2001:db8::2"],
+    "xmpp_edge_internal_addresses": ["198.18.1.2"],
+    "xmpp_edge_partner_networks": ["198.18.0.10", "2001:db8::10"],
+    "xmpp_edge_front_end_networks": ["198.18.1.10"],
+    "xmpp_edge_verify_domain": "edge.example",
+    "xmpp_edge_result": {
+        "changed": False,
+        "rows": {
+            row: {"present": True, "effective": "yes", "decided_by": f"rule of {row}"}
+            for row in ("federation_in", "federation_out", "gateway_in")
+        },
+        "diff": {"before": "", "after": ""},
+    },
+}
+HOSTS = {
+    "edge": EDGE,
+    "partner": {"xmpp_edge_verify_addresses": ["198.18.0.10", "2001:db8::10"], "xmpp_edge_verify_domain": "p.example"},
+    "outsider": {"ansible_host": "198.18.0.20"},
+    "front_end": {"ansible_host": "front-end.example"},
+}
+SOURCES = {
+    "partner": {"4": "198.18.0.10", "6": "2001:db8::10"},
+    "outsider": {"4": "198.18.0.20", "6": "2001:db8::20"},
+    "front_end": {"4": "198.18.1.10", "6": None},
+}
+GROUPS = {
+    "xmpp_edge": ["edge"],
+    "xmpp_partner": ["partner"],
+    "xmpp_front_end": ["front_end"],
+    "xmpp_outsider": ["outsider"],
+}
+GOOD = {"tcp": "open", "xmpp": "xmpp", "mtls": "client_certificate_required"}
+
+
+def inventory(hosts=None, groups=None):
+    hosts = hosts or HOSTS
+    return read_inventory({"hostvars": hosts, "groups": groups or GROUPS, "ansible_play_hosts_all": list(hosts)})
+
+
+def answers(name, flows, outcome):
+    """What probes of a host say. outcome: a function from a flow to a word."""
+    results = []
+    for flow in flows:
+        source = flow.source or SOURCES[name]["6" if ":" in flow.address else "4"]
+        word = outcome(flow) if source else "no_route"
+        results.append({"outcome": word, "source": source, "latency_ms": 1.0, "detail": "", "facts": {}})
+    return results
+
+
+def as_it_should_be(flow):
+    return GOOD[flow.level] if flow.required else "filtered"
+
+
+def run(outcome=as_it_should_be, state=None, routes=None, deep=True, silent=()):
+    """A report after all hosts have said what they have."""
+    hosts = {name: dict(said) for name, said in HOSTS.items()}
+    if state:
+        hosts["edge"]["xmpp_edge_result"] = {**EDGE["xmpp_edge_result"], **state}
+    for name, said in hosts.items():
+        key = "xmpp_edge_verify_edge_attempts" if name == "edge" else "xmpp_edge_verify_attempts"
+        results = answers(name, inventory().flows_from(name, deep), outcome)
+        said[key] = {"results": results, "routes": routes or {}}
+        if name in silent:
+            said[key] = {"unreachable": True, "msg": "no way there"}
+    return inventory(hosts).report("2026-01-01T00:00:00+00:00", deep)
+
+
+def test_what_is_tried_from_where():
+    partner = inventory().flows_from("partner", deep=True)
+    assert [(f.row, f.address, f.port, f.level) for f in partner if f.required] == [
+        ("federation_in", "198.18.0.2", 5269, "xmpp"),
+        ("federation_in", "2001:db8::2", 5269, "xmpp"),
+    ]
+    assert {(f.address, f.port) for f in partner if not f.required} == {
+        ("198.18.1.2", 5269),
+        ("198.18.0.2", 23456),
+        ("2001:db8::2", 23456),
+        ("198.18.1.2", 23456),
+    }
+    assert {(f.domain, f.origin_domain) for f in partner} == {("edge.example", "p.example")}
+    (gateway,) = [f for f in inventory().flows_from("front_end", deep=True) if f.required]
+    assert (gateway.row, gateway.address, gateway.port, gateway.level) == ("gateway_in", "198.18.1.2", 23456, "mtls")
+    outbound = inventory().flows_from("edge", deep=False)
+    assert [(f.source, f.address, f.required, f.level) for f in outbound] == [
+        ("198.18.0.2", "198.18.0.10", True, "tcp"),
+        ("2001:db8::2", "2001:db8::10", True, "tcp"),
+        ("198.18.0.2", "198.18.0.20", False, "tcp"),
+    ]
+
+
+def test_nothing_broken_nothing_fails():
+    report = run()
+    assert [finding for finding in report.findings if finding.verdict != "holds"] == []
+    # Five rows and families that are required, and all the rest closed; what has no source cannot be judged.
+    assert sum(finding.expected == "open" for finding in report.findings) == 5
+    assert len(report.findings) == 5 + 4 + 6 + 3 + 1
+    assert report.not_checked == ["what the edges can reach at front_end: it has no xmpp_edge_verify_addresses"]
+
+
+def broken(condition, word):
+    """As it should be, but for one thing."""
+    return lambda flow: word if condition(flow) else as_it_should_be(flow)
+
+
+def is_row(row, family="4"):
+    return lambda flow: flow.required and flow.row == row and ((":" in flow.address) == (family == "6"))
+
+
+CAUSES = [
+    ("federation_in", "filtered", {}, "firewall: no answer, though edge lets it pass (rule of federation_in)"),
+    ("federation_in", "refused", {}, "listener: nobody listens on port 5269 of 198.18.0.2"),
+    ("federation_in", "prohibited", {}, "firewall: somebody on the way"),
+    ("federation_in", "no_route", {}, "route: partner has no route to 198.18.0.2"),
+    ("federation_in", "unreachable", {}, "route: partner, or a router on the way, cannot reach"),
+    ("federation_in", "no_starttls", {}, "TLS: no starttls"),
+    ("federation_in", "tls_failed", {}, "TLS: tls failed"),
+    ("federation_in", "xmpp_error", {}, "XMPP: xmpp error"),
+    ("federation_in", "no_xmpp", {}, "XMPP: no xmpp"),
+    ("federation_in", "timeout", {}, "XMPP: the server answered, and did not go on in time"),
+    ("gateway_in", "no_client_certificate_request", {}, "TLS: no client certificate request"),
+    ("gateway_in", "client_certificate_optional", {}, "TLS: client certificate optional"),
+    ("gateway_in", "timeout", {}, "TLS: the server answered"),
+    ("gateway_in", "filtered", {"routes": {"198.18.1.10": False}}, "route: edge has no route back to 198.18.1.10"),
+    (
+        "gateway_in",
+        "filtered",
+        {"state": {"changed": True, "diff": {"before": "", "after": "gateway_in  allow\n"}}},
+        "firewall: edge lacks rules, for example: gateway_in  allow",
+    ),
+    (
+        "gateway_in",
+        "filtered",
+        {"state": {"rows": {"gateway_in": {"effective": "no", "decided_by": "chain inet other in: drop"}}}},
+        "firewall: chain inet other in: drop",
+    ),
+    ("federation_out", "no_source", {}, "route: edge does not have the address 198.18.0.2"),
+    ("federation_out", "refused", {}, "listener: nobody listens on port 5269 of 198.18.0.10"),
+    (
+        "federation_out",
+        "refused",
+        {"state": {"changed": True, "diff": {"before": "", "after": "federation_out  allow\n"}}},
+        "firewall: edge lacks rules",
+    ),
+]
+
+
+@pytest.mark.parametrize(("row", "word", "options", "cause"), CAUSES)
+def test_one_thing_broken_is_the_one_thing_that_is_named(row, word, options, cause):
+    report = run(broken(is_row(row), word), **options)
+    (finding,) = report.failed
+    assert finding.flow.row == row
+    assert finding.cause.startswith(cause), finding.cause
+
+
+@pytest.mark.parametrize(
+    ("row", "word", "cause"),
+    [(row, word, cause) for row, word, options, cause in CAUSES if row != "gateway_in" and not options],
+)
+def test_the_other_family_is_named_alone(row, word, cause):
+    (finding,) = run(broken(is_row(row, "6"), word)).failed
+    assert ":" in finding.flow.address and finding.cause[:6] == cause[:6]
+
+
+def test_what_should_be_closed_and_is_open():
+    condition = lambda flow: not flow.required and flow.origin == "outsider" and flow.address == "198.18.0.2"  # noqa: E731
+    report = run(broken(condition, "open"))
+    assert [(f.flow.row, f.flow.port, f.cause) for f in report.failed] == [
+        ("federation_in", 5269, "firewall: open to whom row federation_in does not name"),
+        ("gateway_in", 23456, "firewall: open to whom row gateway_in does not name"),
+    ]
+    missing = run(broken(condition, "open"), state={"changed": True, "diff": {"before": "", "after": "guard\n"}})
+    assert {f.cause for f in missing.failed} == {"firewall: edge lacks rules, for example: guard"}
+
+
+def test_a_partner_that_the_edge_does_not_list():
+    hosts = {**HOSTS, "edge": {**EDGE, "xmpp_edge_partner_networks": ["198.18.0.99", "2001:db8::99"]}}
+    flows = inventory(hosts).flows_from("partner", deep=True)
+    results = answers("partner", flows, lambda flow: "filtered")
+    hosts["partner"] = {**HOSTS["partner"], "xmpp_edge_verify_attempts": {"results": results}}
+    failed = inventory(hosts).report("", deep=True).failed
+    assert {f.cause for f in failed} == {
+        f"firewall: {source} is not in the networks of row federation_in" for source in ("198.18.0.10", "2001:db8::10")
+    }
+
+
+def test_what_is_not_there_is_named_and_never_green():
+    report = run(silent=("partner",))
+    assert "what partner can reach: no way there" in report.not_checked
+    assert not any(finding.flow.origin == "partner" for finding in report.findings)
+    alone = inventory({"edge": HOSTS["edge"]}).report("", deep=True)
+    assert [text for text in alone.not_checked if "the play has none" in text] == [
+        f"what hosts of the group {group} can reach: the play has none"
+        for group in ("xmpp_partner", "xmpp_front_end", "xmpp_outsider")
+    ]
+
+
+def test_bad_variables_are_named_with_their_host():
+    hosts = {**HOSTS, "edge": {**EDGE, "xmpp_edge_access_addresses": ["edge.example"]}}
+    with pytest.raises(OptionError, match=r"^edge: xmpp_edge_access_addresses: 'edge.example' is a name; give"):
+        inventory(hosts)
+
+
+HOSTILE = "<script>alert(1)</script> | ]]> & \" ' \x07 \u2028"
+
+
+class Page(HTMLParser):
+    """Tags and addresses of a page."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.addresses, self.open = set(), [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        self.addresses += [value for name, value in attrs if name in ("src", "href", "action", "data")]
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def hostile_report():
+    report = run(broken(is_row("federation_in"), "no_xmpp"))
+    object.__setattr__(report.failed[0], "cause", HOSTILE)
+    object.__setattr__(report, "not_checked", [HOSTILE])
+    object.__setattr__(report, "rows", {HOSTILE: {"gateway_in": {"present": True, "decided_by": HOSTILE}}})
+    return report
+
+
+def test_the_page_needs_nothing_and_believes_nobody():
+    text = evidence.write_page(hostile_report())
+    page = Page(text)
+    assert page.open == [] and page.addresses == []
+    assert not {"script", "link", "img", "iframe", "object", "form"} & page.tags
+    assert "<script" not in text and "url(" not in text and "@import" not in text
+    assert text.count("&lt;script&gt;") == 4
+    assert "prefers-color-scheme: dark" in text and "@media print" in text
+    assert {"svg", "table"} <= page.tags
+
+
+def test_other_evidence_is_well_formed_and_says_the_same(tmp_path):
+    report = hostile_report()
+    paths = evidence.write(report, str(tmp_path / "new" / "folder"))
+    assert [path.rpartition("/")[2] for path in paths] == ["evidence.json", "junit.xml", "evidence.md", "evidence.html"]
+    suite = ElementTree.parse(paths[1]).getroot()  # noqa: S314
+    assert (suite.get("failures"), suite.get("skipped"), int(suite.get("tests"))) == (
+        "1",
+        "1",
+        len(report.findings) + 1,
+    )
+    assert len(suite.findall("testcase/failure")) == 1
+    data = json.loads((tmp_path / "new" / "folder" / "evidence.json").read_text())
+    assert data == json.loads(json.dumps(as_data(report)))
+    assert data["passed"] is False and len(data["flows"]) == len(report.findings)
+    markdown = (tmp_path / "new" / "folder" / "evidence.md").read_text()
+    rows = [line for line in markdown.splitlines() if re.match(r"\| (federation|gateway)", line.replace("\\", ""))]
+    assert len(rows) == len(report.findings)
+    assert all(len(re.findall(r"(?<!\\)\|", line)) == 8 for line in rows)
+
+
+def test_the_table_has_failures_first_with_their_cause():
+    text = table(run(broken(is_row("gateway_in"), "refused"))).splitlines()
+    assert text[1].startswith("gateway_in") and text[1].endswith("FAILS")
+    assert text[2] == "    listener: nobody listens on port 23456 of 198.18.1.2"
+    assert text[-1].endswith("flows are as the table says, 1 not checked")
