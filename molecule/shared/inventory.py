@@ -19,9 +19,14 @@ def host_variables(topology: Topology, host: str) -> dict[str, Any]:
         "ansible_host": topology.container(host),
         "ansible_python_interpreter": "/usr/bin/python3",
         "topology_image": " ".join(topology.image(host)),
+        "topology_boots": topology.boots(host),
         "topology_attachments": topology.attachments(host),
         "topology_routes": topology.routes(host),
     }
+    if topology.boots(host):
+        # Where there is an XMPP server, it has the host's name.
+        variables["xmpp_edge_verify_domain"] = f"{host}.example"
+        variables["topology_external"] = topology.addresses(host, "external")
     if host not in EDGES:
         (side,) = PLACES[host]
         variables["xmpp_edge_verify_addresses"] = topology.addresses(host, side)

@@ -56,7 +56,18 @@ class Topology:
     @staticmethod
     def image(host: str) -> tuple[str, str]:
         """Release and kind of a host's image, as build-image takes them."""
-        return {"edge": (EDGE_RELEASE, EDGE_KIND), "edge_bare": (EDGE_RELEASE, "bare")}.get(host, ("trixie", "edge"))
+        partner = "xmpp" if EDGE_KIND == "xmpp" else "edge"
+        images = {
+            "edge": (EDGE_RELEASE, EDGE_KIND),
+            "edge_bare": (EDGE_RELEASE, "bare"),
+            "partner": ("trixie", partner),
+        }
+        return images.get(host, ("trixie", "edge"))
+
+    @staticmethod
+    def boots(host: str) -> bool:
+        """Whether a host runs systemd; the others run a listener on the table's ports, and nothing else."""
+        return host == "edge" or (host == "partner" and EDGE_KIND == "xmpp")
 
     def container(self, host: str) -> str:
         """Name of a host's container."""

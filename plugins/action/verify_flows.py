@@ -11,6 +11,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.errors import EdgeError
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.flows import as_target
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.inventory import read_inventory
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.spec import FLOWS_OPTIONS
 
 
 class ActionModule(ActionBase):
@@ -24,12 +25,7 @@ class ActionModule(ActionBase):
         """Run the task; every refusal is one sentence in msg."""
         result = super().run(tmp, task_vars)
         variables = task_vars or {}
-        _result, options = self.validate_argument_spec(
-            {
-                "depth": {"type": "str", "choices": ["service", "tcp"], "default": "service"},
-                "timeout": {"type": "float", "default": 3},
-            }
-        )
+        _result, options = self.validate_argument_spec(FLOWS_OPTIONS)
         if getattr(self._connection._shell, "_IS_WINDOWS", False):
             return {**result, "skipped": True, "msg": "probes run on Linux vantage points only"}
         try:

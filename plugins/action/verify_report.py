@@ -14,6 +14,7 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.errors import Edge
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify import evidence
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.inventory import read_inventory
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.report import as_data, table
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.spec import REPORT_OPTIONS
 
 
 class ActionModule(ActionBase):
@@ -28,13 +29,7 @@ class ActionModule(ActionBase):
         """Run the task; it fails where a flow is not as the table says, unless that is not wanted."""
         result = super().run(tmp, task_vars)
         variables = task_vars or {}
-        _result, options = self.validate_argument_spec(
-            {
-                "depth": {"type": "str", "choices": ["service", "tcp"], "default": "service"},
-                "evidence": {"type": "path", "default": ""},
-                "fail": {"type": "bool", "default": True},
-            }
-        )
+        _result, options = self.validate_argument_spec(REPORT_OPTIONS)
         try:
             inventory = read_inventory(variables)
             now = datetime.now(timezone.utc).isoformat(timespec="seconds")

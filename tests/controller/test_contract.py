@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from importlib import import_module
 
+import pytest
 import yaml
 from plays import CHECKOUT
 
@@ -16,6 +17,7 @@ spec = import_module(f"{_EDGE}.spec")
 port_table = import_module(f"{_EDGE}.port_table")
 linux_firewall = import_module("ansible_collections.xmpp.edge.plugins.modules.linux_firewall")
 probe = import_module("ansible_collections.xmpp.edge.plugins.modules.probe")
+verify_spec = import_module(f"{_EDGE}.verify.spec")
 levels = import_module(f"{_EDGE}.probe.levels")
 host_options = import_module("ansible_collections.xmpp.edge.plugins.doc_fragments.host_options")
 
@@ -58,15 +60,23 @@ def test_probe_documentation_has_every_outcome():
     assert set(re.findall(r"V\((\w+)\)", " ".join(entry))) - set(levels.LEVELS) == set(levels.OUTCOMES) - {"xmpp"}
 
 
+@pytest.mark.parametrize("name", ["flows", "report"])
+def test_documentation_of_the_check_from_outside_says_what_its_specs_say(name):
+    documented = load(CHECKOUT / "plugins" / "modules" / f"verify_{name}.yml")["DOCUMENTATION"]["options"]
+    assert as_spec(documented) == getattr(verify_spec, f"{name.upper()}_OPTIONS")
+
+
 def test_role_variables_are_the_module_s_options():
     variables = load(ROLE / "meta" / "argument_specs.yml")["argument_specs"]["main"]["options"]
     shared = {name: option for name, option in variables.items() if name not in ROLE_ONLY}
     assert as_spec(shared) == {f"xmpp_edge_{name}": option for name, option in spec.OPTIONS.items()}
 
 
-def test_role_defaults_are_those_of_its_spec():
-    variables = load(ROLE / "meta" / "argument_specs.yml")["argument_specs"]["main"]["options"]
-    assert load(ROLE / "defaults" / "main.yml") == {
+@pytest.mark.parametrize("name", ["xmpp_edge", "xmpp_edge_verify"])
+def test_role_defaults_are_those_of_its_spec(name):
+    role = CHECKOUT / "roles" / name
+    variables = load(role / "meta" / "argument_specs.yml")["argument_specs"]["main"]["options"]
+    assert load(role / "defaults" / "main.yml") == {
         name: option["default"] for name, option in variables.items() if "default" in option
     }
 

@@ -61,14 +61,44 @@ def test_inventory_to_copy_works(tmp_path, playbook):
     assert "edge1.example.net" in done.stdout
 
 
-def test_inventory_of_windows_hosts_is_one(tmp_path):
-    (text,) = re.findall(r"```yaml\n(.*?)```", (CHECKOUT / "docs" / "windows.md").read_text(), re.DOTALL)
+def hosts_of(tmp_path, document):
+    """Variables by host of the inventory that a document shows."""
+    (text,) = re.findall(r"```yaml\n(.*?)```", (CHECKOUT / "docs" / document).read_text(), re.DOTALL)
     (tmp_path / "inventory.yml").write_text(text)
     command = [ansible_command("ansible-inventory"), "-i", str(tmp_path / "inventory.yml"), "--list"]
     done = subprocess.run(command, env=environment(tmp_path), stdout=subprocess.PIPE, text=True, check=True)
-    variables = json.loads(done.stdout)["_meta"]["hostvars"]
+    return json.loads(done.stdout)["_meta"]["hostvars"]
+
+
+def test_inventory_of_windows_hosts_is_one(tmp_path):
+    variables = hosts_of(tmp_path, "windows.md")
     shells = {host.split(".")[0]: found.get("ansible_connection") for host, found in variables.items()}
     assert shells == {"edge-linux": None, "edge-winrm": "winrm", "edge-psrp": "psrp", "edge-ssh": "ssh"}
+
+
+def test_inventory_of_vantage_points_can_be_verified(tmp_path):
+    assert len(hosts_of(tmp_path, "verify.md")) == 4
+    local = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": sys.executable,
+        "xmpp_edge_verify_timeout": 0.2,
+    }
+    done = subprocess.run(
+        [
+            *(*IN_EMPTY_NETWORK, ansible_command("ansible-playbook"), "-i", str(tmp_path / "inventory.yml")),
+            *("-e", json.dumps(local), str(CHECKOUT / "playbooks" / "verify.yml")),
+        ],
+        env=environment(tmp_path),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    # In a network with nothing in it no flow that has to be possible is.
+    assert done.returncode == 2, done.stdout
+    assert re.search(r"^\d+ of \d+ flows are as the table says", done.stdout, re.MULTILINE)
+    assert "    route: partner.example.org has no route to 198.51.100.7\n" in done.stdout
+    assert "Traceback" not in done.stdout
 
 
 def test_every_link_of_the_documents_leads_somewhere():

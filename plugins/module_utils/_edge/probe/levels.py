@@ -58,6 +58,7 @@ MOST_AT_ONCE = 256
 """Attempts of one host at a time; each has a thread, which mostly waits."""
 
 _ALERT_SECONDS = 1.0
+_REJECTIONS = ("client_certificate_required", "tls_failed", "reset", "closed")
 
 
 @dataclass(frozen=True)
@@ -185,25 +186,20 @@ def _mtls(target: Target, wire: Wire, facts: Dict[str, Any]) -> str:
     tls = TlsWire(wire, target.domain, (), target.certificate, target.key)
     try:
         tls.handshake()
+        facts["tls"] = tls.facts
+        if not tls.asked_for_certificate:
+            return "no_client_certificate_request"
+        # With TLS 1.3 the server's complaint comes after the client's end of the handshake.
+        wire.hurry(_ALERT_SECONDS)
+        if tls.receive() == b"":
+            return "closed"
     except PeerError as error:
-        # Before TLS 1.3 a server that misses the certificate says no more than that it failed.
-        if error.outcome == "tls_failed" and tls.asked_for_certificate and not target.certificate:
+        if error.outcome == "timeout" and "tls" in facts:
+            return "complete" if target.certificate else "client_certificate_optional"
+        # Not every server says what it misses: some only that it failed, some hang up.
+        if error.outcome in _REJECTIONS and tls.asked_for_certificate and not target.certificate:
             return "client_certificate_required"
         raise
-    facts["tls"] = tls.facts
-    if not tls.asked_for_certificate:
-        return "no_client_certificate_request"
-    wire.hurry(_ALERT_SECONDS)
-    try:
-        # With TLS 1.3 the server's complaint comes after the client's end of the handshake.
-        if tls.receive() == b"" and not target.certificate:
-            return "client_certificate_required"
-    except PeerError as error:
-        if error.outcome != "timeout":
-            refused = error.outcome in ("tls_failed", "reset", "closed") and not target.certificate
-            if refused:
-                return "client_certificate_required"
-            raise
     return "complete" if target.certificate else "client_certificate_optional"
 
 

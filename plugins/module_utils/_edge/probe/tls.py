@@ -78,7 +78,7 @@ class TlsWire:
         return {**facts, **_decoded(der)}
 
     def _until_done(self, step: Any) -> Any:
-        waiting = True
+        waiting, hung_up = True, False
         done = None
         while waiting:
             waiting, done = self._try(step)
@@ -89,10 +89,13 @@ class TlsWire:
                     self._incoming.write(data)
                 else:
                     self._incoming.write_eof()
+                    hung_up = True
+        if hung_up and done == b"":
+            raise PeerError("closed", "without saying so in TLS")
         return done
 
     def _try(self, step: Any) -> Tuple[bool, Any]:
-        """Whether the step waits for the peer, and what came of it; b"" where the peer is gone."""
+        """Whether the step waits for the peer, and what came of it; b"" where the peer took its leave."""
         try:
             return False, step()
         except ssl.SSLWantReadError:

@@ -205,6 +205,23 @@ def test_client_certificates(server, client, version):
     assert probe(tls_server(server_context(server, version=version)), "mtls").outcome == "no_client_certificate_request"
 
 
+def test_a_server_that_hangs_up_on_whoever_has_no_certificate(server, client):
+    def script(connection):
+        context = server_context(server, client, required=False)
+        context.wrap_socket(connection, server_side=True)
+        connection.close()
+
+    assert probe(script, "mtls").outcome == "client_certificate_required"
+
+
+def test_a_server_that_leaves_after_the_handshake_is_not_said_to_require_anything(server, client):
+    def script(connection):
+        context = server_context(server, client, required=False)
+        context.wrap_socket(connection, server_side=True).unwrap()
+
+    assert probe(script, "mtls").outcome == "closed"
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_client_certificate_that_is_not_accepted_is_not_called_complete(server, client, version, tmp_path):
     stranger = make_certificate(tmp_path, "stranger.example")

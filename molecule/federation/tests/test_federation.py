@@ -1,0 +1,222 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Two real XMPP servers: what crosses with all rows in place, what does not without one, and what verify says of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import edge
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from courier import exchange
+
+HERE, PARTNER, FRONT_END = edge.host(), edge.host("partner"), edge.host("front_end")
+EVIDENCE = edge.CHECKOUT / ".cache" / "evidence"
+DOMAINS = ("edge.example", "partner.example")
+ROWS = ("federation_in", "federation_out", "gateway_in")
+FAMILIES = ("ipv4", "ipv6")
+
+
+def address(host, side, family):
+    return edge.TOPOLOGY.address(host, side, family)
+
+
+def crosses(sender, recipient):
+    """Whether a message arrives."""
+    addresses = {f"{host}.example": address(host, "external", "ipv4") for host in ("edge", "partner")}
+    return asyncio.run(exchange(addresses, sender, recipient)) == f"from {sender}"
+
+
+def verify():
+    """What verify finds: its exit status, and its evidence."""
+    done = subprocess.run(
+        [
+            *("ansible-playbook", "-i", "molecule/shared/inventory.py", "playbooks/verify.yml", "-e"),
+            json.dumps({"xmpp_edge_verify_evidence": str(EVIDENCE), "xmpp_edge_verify_timeout": 2}),
+        ],
+        cwd=edge.CHECKOUT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert "flows are as the table says" in done.stdout, done.stdout
+    found = json.loads((EVIDENCE / "evidence.json").read_text())
+    assert found["passed"] is (done.returncode == 0), done.stdout
+    return found
+
+
+def failures(found):
+    """Row, family and cause of what verify says is wrong."""
+    return {
+        (flow["row"], "ipv6" if ":" in flow["address"] else "ipv4", flow["cause"].partition(":")[0])
+        for flow in found["flows"]
+        if flow["verdict"] == "FAILS"
+    }
+
+
+def restart_servers():
+    """No session is left over from before."""
+    for host in (HERE, PARTNER):
+        host.check_output("systemctl restart prosody")
+
+
+def delete_allow_rule(row, family):
+    """Take one rule away."""
+    listing = json.loads(HERE.check_output("nft -j list table inet xmpp_edge"))["nftables"]
+    (found,) = (
+        entry["rule"]
+        for entry in listing
+        if entry.get("rule", {}).get("comment") == row
+        and {"accept": None} in entry["rule"]["expr"]
+        and f"addresses_{family}" in json.dumps(entry["rule"]["expr"])
+    )
+    HERE.check_output(f"nft delete rule inet xmpp_edge {found['chain']} handle {found['handle']}")
+
+
+def repair():
+    """Apply the table again."""
+    assert edge.changed_tasks(edge.play("site")) == 1
+
+
+def test_messages_cross_both_ways_with_tls_and_dialback():
+    restart_servers()
+    assert crosses(*DOMAINS)
+    assert crosses(*reversed(DOMAINS))
+    log = HERE.check_output("cat /var/log/prosody/prosody.log")
+    assert "verified dialback key... it is valid" in log
+    for pair in ("partner.example->edge.example", "edge.example->partner.example"):
+        assert f"connection {pair} is now authenticated" in log
+
+
+def test_nothing_broken_nothing_fails():
+    found = verify()
+    assert failures(found) == set()
+    assert found["not_checked"] == []
+    required = [flow for flow in found["flows"] if flow["expected"] == "open"]
+    assert {(flow["row"], flow["observed"]) for flow in required} == {
+        ("federation_in", "xmpp"),
+        ("federation_out", "xmpp"),
+        ("gateway_in", "client_certificate_required"),
+    }
+    assert len(required) == len(ROWS) * len(FAMILIES)
+    for flow in required:
+        assert flow["facts"]["tls"]["version"] in ("TLSv1.2", "TLSv1.3")
+        if flow["observed"] == "xmpp":
+            assert flow["facts"]["dialback"] is True and flow["facts"]["starttls"] == "required"
+    assert {entry["effective"] for entry in found["edges"][0]["rows"].values()} == {"yes"}
+
+
+@pytest.mark.parametrize("row", ["federation_in", "federation_out"])
+def test_without_a_row_no_message_crosses_and_verify_names_the_row(row):
+    for family in FAMILIES:
+        delete_allow_rule(row, family)
+    try:
+        restart_servers()
+        # Dialback needs both directions: the one that is left is worth nothing.
+        assert not crosses(*DOMAINS)
+        assert not crosses(*reversed(DOMAINS))
+        assert failures(verify()) == {(row, family, "firewall") for family in FAMILIES}
+    finally:
+        repair()
+    restart_servers()
+    assert crosses(*DOMAINS)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("row", ROWS)
+def test_without_one_rule_verify_names_it_alone(row, family):
+    delete_allow_rule(row, family)
+    try:
+        found = verify()
+        assert failures(found) == {(row, family, "firewall")}
+        (cause,) = {flow["cause"] for flow in found["flows"] if flow["verdict"] == "FAILS"}
+        assert f"edge lacks rules, for example: {row}  allow" in cause
+    finally:
+        repair()
+
+
+@contextmanager
+def after(host, breaking, mending):
+    """Something broken for a while."""
+    host.check_output(breaking)
+    try:
+        yield
+    finally:
+        host.check_output(mending)
+
+
+CERTIFICATE = "/etc/prosody/edge.example.crt /etc/prosody/edge.example.key"
+GATEWAY = f"systemd-run --unit=gateway python3 /opt/test/gateway.py {CERTIFICATE}"
+CONFIGURATION = "/etc/prosody/prosody.cfg.lua"
+WITHOUT_TLS = (
+    f'cp {CONFIGURATION} /root/; sed -i \'s/modules_disabled = {{.*/modules_disabled = {{ "tls" }}/; '
+    f"s/require_encryption = true/require_encryption = false/' {CONFIGURATION}; systemctl restart prosody"
+)
+WITH_TLS = f"cp /root/prosody.cfg.lua {CONFIGURATION}; systemctl restart prosody"
+
+
+@pytest.mark.parametrize(
+    ("host", "breaking", "mending", "row", "cause"),
+    [
+        (HERE, "systemctl stop prosody", "systemctl start prosody", "federation_in", "listener"),
+        (PARTNER, "systemctl stop prosody", "systemctl start prosody", "federation_out", "listener"),
+        (HERE, "systemctl stop gateway", f"{GATEWAY} required", "gateway_in", "listener"),
+        (
+            HERE,
+            f"systemctl stop gateway; {GATEWAY} optional",
+            f"systemctl stop gateway; {GATEWAY} required",
+            "gateway_in",
+            "TLS",
+        ),
+        (HERE, WITHOUT_TLS, WITH_TLS, "federation_in", "TLS"),
+        (PARTNER, WITHOUT_TLS, WITH_TLS, "federation_out", "TLS"),
+    ],
+)
+def test_what_else_can_be_broken_is_named(host, breaking, mending, row, cause):
+    with after(host, breaking, mending):
+        assert failures(verify()) == {(row, family, cause) for family in FAMILIES}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_missing_route_is_named(family):
+    there = address("edge", "internal", family)
+    with after(FRONT_END, f"ip route add unreachable {there}", f"ip route del unreachable {there}"):
+        assert failures(verify()) == {("gateway_in", family, "route")}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_missing_route_back_is_named(family):
+    back = address("front_end", "internal", family)
+    with after(HERE, f"ip route add unreachable {back}", f"ip route del unreachable {back}"):
+        found = verify()
+        assert failures(found) == {("gateway_in", family, "route")}
+        assert f"route: edge has no route back to {back}" in {flow["cause"] for flow in found["flows"]}
+
+
+def test_what_should_be_closed_and_is_open_is_named():
+    HERE.check_output("nft flush set inet xmpp_edge partner_networks_ipv4")
+    HERE.check_output("nft add element inet xmpp_edge partner_networks_ipv4 { 198.18.0.0/15 }")
+    try:
+        found = verify()
+        assert ("federation_in", "ipv4", "firewall") in failures(found)
+        assert {flow["expected"] for flow in found["flows"] if flow["verdict"] == "FAILS"} == {"closed"}
+        assert {flow["row"] for flow in found["flows"] if flow["verdict"] == "FAILS"} == {
+            "federation_in",
+            "federation_out",
+        }
+    finally:
+        repair()
+
+
+def test_all_is_well_again():
+    assert failures(verify()) == set()

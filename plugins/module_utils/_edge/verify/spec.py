@@ -1,0 +1,17 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options of the two halves of the check from outside, as argument specs of Ansible."""
+
+from __future__ import annotations
+
+from typing import Any, Dict
+
+_DEPTH: Dict[str, Any] = {"type": "str", "choices": ["service", "tcp"], "default": "service"}
+
+FLOWS_OPTIONS: Dict[str, Dict[str, Any]] = {"depth": _DEPTH, "timeout": {"type": "float", "default": 3}}
+REPORT_OPTIONS: Dict[str, Dict[str, Any]] = {
+    "depth": _DEPTH,
+    "evidence": {"type": "path", "default": ""},
+    "fail": {"type": "bool", "default": True},
+}
