@@ -17,7 +17,7 @@ from typing import Any
 OTHERS = {"name": "Remote Desktop", "group": "", "description": "", "enabled": True, "action": "allow"}
 OTHERS |= {"direction": "in", "protocol": 6, "local_addresses": "*", "remote_addresses": "*", "local_ports": "3389"}
 OTHERS |= {"remote_ports": "*", "profiles": 7, "application": "", "service": "", "interface_types": "All"}
-OTHERS |= {"interfaces": False, "edge_traversal": False}
+OTHERS |= {"interfaces": False, "edge_traversal": False, "package": "", "owner": "", "authorized": "", "secure": 0}
 
 
 def state(ignores_local_rules: bool) -> dict[str, Any]:

@@ -29,9 +29,18 @@ function New-EdgeFwRule {
 }
 
 function Get-EdgeFwRule {
-    # Every rule of the local store, enumerated once.
+    # Every rule of the local store, enumerated once. PowerShell makes null of what COM fails to give, and one thing
+    # without any property of what it fails to enumerate: neither is "no rules".
     $policy = Get-FirewallPolicy
-    foreach ($rule in $policy.Rules) {
+    $rules = $policy.Rules
+    $unlisted = 'the Windows firewall does not list its rules: see whether its service mpssvc runs'
+    if ($null -eq $rules) {
+        throw $unlisted
+    }
+    foreach ($rule in $rules) {
+        if ($null -eq $rule.Direction) {
+            throw $unlisted
+        }
         $rule
     }
 }

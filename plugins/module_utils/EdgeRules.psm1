@@ -23,9 +23,10 @@ function Test-ConcerningRule {
     # Whether a rule of somebody else may decide about our ports: it blocks, or it allows whatever port.
     param($Rule)
 
+    $anyPort = @('*', '') -contains [string]$Rule.LocalPorts
     [bool]$Rule.Enabled -and
     @($tcp, $anyProtocol) -contains [int]$Rule.Protocol -and
-    ([int]$Rule.Action -eq 0 -or [int]$Rule.Protocol -eq $anyProtocol -or [string]$Rule.LocalPorts -eq '*') -and
+    ([int]$Rule.Action -eq 0 -or [int]$Rule.Protocol -eq $anyProtocol -or $anyPort) -and
     -not (Test-OwnedRule -Rule $Rule)
 }
 
@@ -33,6 +34,7 @@ function Get-RuleFact {
     # All that matters of a rule. Seven is every profile, and so is the number that the API calls all of them.
     param($Rule)
 
+    $authorized = @($Rule.LocalUserAuthorizedList, $Rule.RemoteUserAuthorizedList, $Rule.RemoteMachineAuthorizedList)
     @{
         name = [string]$Rule.Name
         description = [string]$Rule.Description
@@ -48,7 +50,11 @@ function Get-RuleFact {
         application = [string]$Rule.ApplicationName
         service = [string]$Rule.ServiceName
         interface_types = [string]$Rule.InterfaceTypes
-        interfaces = $null -ne $Rule.Interfaces
+        interfaces = [string]$Rule.Interfaces -ne ''
+        package = [string]$Rule.LocalAppPackageId
+        owner = [string]$Rule.LocalUserOwner
+        authorized = $authorized -join ''
+        secure = [int]$Rule.SecureFlags
         edge_traversal = [bool]$Rule.EdgeTraversal
     }
 }
@@ -92,10 +98,10 @@ function Set-WantedRule {
     # Makes a new rule one of ours. Windows would take an empty list of addresses for any address.
     param($Rule, $Option)
 
-    foreach ($side in @('local_addresses', 'remote_addresses')) {
-        $addresses = @($Option[$side])
-        if ($addresses.Count -eq 0 -or $addresses -contains '') {
-            throw "rules.$($side): is empty in '$($Option.name)'; say * alone or name addresses"
+    foreach ($side in @('local_addresses', 'remote_addresses', 'local_ports', 'remote_ports')) {
+        $texts = @($Option[$side] | ForEach-Object { ([string]$_).Trim() })
+        if ($texts.Count -eq 0 -or $texts -contains '') {
+            throw "rules.$($side): is empty in '$($Option.name)'; say * for any"
         }
     }
     if ($Option.name -cnotlike "$prefix*") {
@@ -109,11 +115,27 @@ function Set-WantedRule {
     $Rule.RemotePorts = [string]$Option.remote_ports
     $Rule.LocalAddresses = @($Option.local_addresses) -join ','
     $Rule.RemoteAddresses = @($Option.remote_addresses) -join ','
-    $Rule.Direction = [int][array]::IndexOf($directions, [string]$Option.direction)
-    $Rule.Action = [int][array]::IndexOf($actions, [string]$Option.action)
+    $Rule.Direction = [int][array]::IndexOf($directions, ([string]$Option.direction).ToLowerInvariant())
+    $Rule.Action = [int][array]::IndexOf($actions, ([string]$Option.action).ToLowerInvariant())
     $Rule.Profiles = [int]0x7FFFFFFF
     $Rule.Enabled = $true
     $Rule
+}
+
+function Test-RuleName {
+    # The firewall finds rules by name: no two of ours, and none of somebody else's, may have the same.
+    param($All, $Owned, $Wanted)
+
+    $names = @($Wanted | ForEach-Object { $_.Name })
+    if (@($names | Sort-Object -Unique).Count -ne $names.Count) {
+        throw 'rules.name: two rules have the same; give each its own'
+    }
+    $names += @($Owned | ForEach-Object { $_.Name })
+    $taken = @($All | Where-Object { $names -ccontains $_.Name -and -not (Test-OwnedRule -Rule $_) })
+    if ($taken.Count -gt 0) {
+        $name = [string]$taken[0].Name
+        throw "somebody else's firewall rule has the name '$name', by which ours would be removed: rename it"
+    }
 }
 
 function Compare-EdgeRule {
@@ -134,6 +156,7 @@ function Compare-EdgeRule {
 }
 
 $exported = @(
-    'Test-OwnedRule', 'Test-ConcerningRule', 'Get-RuleFact', 'ConvertTo-RuleLine', 'Set-WantedRule', 'Compare-EdgeRule'
+    'Test-OwnedRule', 'Test-ConcerningRule', 'Test-RuleName', 'Get-RuleFact', 'ConvertTo-RuleLine', 'Set-WantedRule',
+    'Compare-EdgeRule'
 )
 Export-ModuleMember -Function $exported

@@ -28,6 +28,8 @@ $spec = @{
         }
     }
     supports_check_mode = $true
+    # The event log, where parameters would be noted, refuses texts as long as a list of some hundred networks.
+    no_log = $true
 }
 $module = [Ansible.Basic.AnsibleModule]::Create($args, $spec)
 
@@ -51,7 +53,7 @@ function Test-Request {
     param($State)
 
     $present = $module.Params.state -eq 'present'
-    $count = @($module.Params.rules).Count
+    $count = @($module.Params.rules | Where-Object { $null -ne $_ }).Count
     if ($present -ne ($count -gt 0)) {
         throw "rules: $count rules with state $($module.Params.state); give rules exactly when present"
     }
@@ -70,15 +72,16 @@ function Update-Firewall {
     $added = @()
     try {
         foreach ($rule in @($Add | Where-Object { $Drop -cnotcontains $_.Name })) {
+            $module.Result.rule = [string]$rule.Name
             Add-EdgeFwRule -Rule $rule
             $added += $rule.Name
         }
     }
     catch {
+        $module.Result.changed = $false
         foreach ($name in $added) {
             Remove-EdgeFwRule -Name $name
         }
-        $module.Result.changed = $false
         $module.Result.rolled_back = $true
         throw
     }
@@ -86,8 +89,10 @@ function Update-Firewall {
         Remove-EdgeFwRule -Name $name
     }
     foreach ($rule in @($Add | Where-Object { $Drop -ccontains $_.Name })) {
+        $module.Result.rule = [string]$rule.Name
         Add-EdgeFwRule -Rule $rule
     }
+    $null = $module.Result.Remove('rule')
 }
 
 function Wait-Wanted {
@@ -112,6 +117,7 @@ function Invoke-Reconcile {
     $all = @(Get-EdgeFwRule)
     $owned = @($all | Where-Object { Test-OwnedRule -Rule $_ })
     $wanted = @(foreach ($option in $module.Params.rules) { Set-WantedRule -Rule (New-EdgeFwRule) -Option $option })
+    Test-RuleName -All $all -Owned $owned -Wanted $wanted
     $plan = Compare-EdgeRule -Owned $owned -Wanted $wanted
     $module.Result.found = @($owned | ForEach-Object { Get-RuleFact -Rule $_ })
     $concerning = @($all | Where-Object { Test-ConcerningRule -Rule $_ })

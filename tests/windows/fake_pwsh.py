@@ -103,6 +103,10 @@ def facts(option: dict) -> dict:
         "service": "",
         "interface_types": "All",
         "interfaces": False,
+        "package": "",
+        "owner": "",
+        "authorized": "",
+        "secure": 0,
         "edge_traversal": False,
     }
 
@@ -129,6 +133,9 @@ def reconcile(firewall: dict, options: dict, check_mode: bool) -> dict:
     wanted = [facts(option) for option in options["rules"]]
     if any(not rule["local_addresses"] or not rule["remote_addresses"] for rule in wanted):
         raise RefusalError("an empty list of addresses")
+    for rule in rules:
+        if rule not in owned and rule["name"] in {entry["name"] for entry in (*owned, *wanted)}:
+            raise RefusalError(f"somebody else's firewall rule has the name '{rule['name']}'")
     kept = []
     for rule in wanted:
         twins = [found for found in owned if found["name"] == rule["name"]]

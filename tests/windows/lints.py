@@ -24,9 +24,14 @@ RULE_PROPERTIES = {
     *("Name", "Description", "Grouping", "Enabled", "Direction", "Action", "Protocol", "Profiles"),
     *("LocalPorts", "RemotePorts", "LocalAddresses", "RemoteAddresses"),
     *("ApplicationName", "ServiceName", "InterfaceTypes", "Interfaces", "EdgeTraversal"),
+    *("LocalAppPackageId", "LocalUserOwner", "LocalUserAuthorizedList", "RemoteUserAuthorizedList"),
+    *("RemoteMachineAuthorizedList", "SecureFlags"),
 }
 # Windows forbids some of these beside a local address, and the others would make the rule another one.
-NEVER_SET = {"ApplicationName", "ServiceName", "InterfaceTypes", "Interfaces", "EdgeTraversal"}
+NEVER_SET = RULE_PROPERTIES - {
+    *("Name", "Description", "Grouping", "Enabled", "Direction", "Action", "Protocol", "Profiles"),
+    *("LocalPorts", "RemotePorts", "LocalAddresses", "RemoteAddresses"),
+}
 NUMBERS = {"Protocol", "Direction", "Action", "Profiles"}
 ONLY_IN_SEAM = re.compile(r"HNetCfg|-ComObject|HKLM|HKEY|Registry|Get-Item|netsh|NetFirewall", re.IGNORECASE)
 NEWER_THAN_5_1 = re.compile(

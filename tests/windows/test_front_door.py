@@ -43,6 +43,7 @@ def foreign(name, **changes):
     rule = {"name": name, "group": "", "description": "", "enabled": True, "action": "allow", "direction": "in"}
     rule.update(protocol=6, local_addresses="*", remote_addresses="*", local_ports="*", remote_ports="*", profiles=7)
     rule.update(application="", service="", interface_types="All", interfaces=False, edge_traversal=False)
+    rule.update(package="", owner="", authorized="", secure=0)
     return {**rule, **changes}
 
 
@@ -214,6 +215,7 @@ DRIFT = {
     "for one profile": ({"profiles": 1}, "is for domain profile only"),
     "for one program": ({"application": "C:\\prosody.exe"}, "is for application C:\\prosody.exe only"),
     "for a kind of interface": ({"interface_types": "Wireless"}, "is for interface types Wireless only"),
+    "for some users": ({"authorized": "O:LSD:"}, "is for some users or machines only"),
     "described otherwise": ({"description": "mine"}, "is not as we write it"),
     "for other addresses": ({"remote_addresses": "LocalSubnet"}, "allow in tcp LocalSubnet -> "),
     "for any address": ({"remote_addresses": "*"}, "federation_in  allow in tcp any -> 198.18.0.2 port 5269"),
@@ -267,6 +269,17 @@ def test_purge_leaves_what_is_not_ours_by_both_marks(windows):
     assert windows.run(state="absent")["changed"] is False
 
 
+def test_somebody_else_s_rule_with_one_of_our_names_is_not_removed(windows):
+    windows.run()
+    ours = windows.ours[0]
+    windows.save(rules=[{**ours, "group": "somebody"}, *windows.firewall["rules"]])
+    before = windows.firewall["rules"]
+    refused = windows.run(partner_networks=["any"])
+    assert refused["failed"] is True
+    assert f"somebody else's firewall rule has the name '{ours['name']}'" in refused["msg"]
+    assert windows.firewall["rules"] == before
+
+
 def test_an_add_that_fails_leaves_everything_as_it_was(windows):
     windows.run(partner_networks=["any"])
     before = windows.firewall["rules"]
@@ -305,6 +318,8 @@ BLOCKING = {
     "one partner network whole": ({"remote_addresses": "198.18.7.0/255.255.255.0"}, "no"),
     "a part of a partner network": ({"remote_addresses": "198.18.7.9/255.255.255.255"}, "unknown"),
     "whoever is on the link": ({"remote_addresses": "LocalSubnet"}, "unknown"),
+    "one user": ({"authorized": "O:LSD:(A;;CC;;;S-1-5-84)"}, "unknown"),
+    "one package": ({"package": "S-1-15-2-1"}, "unknown"),
     "one program": ({"application": "C:\\other.exe"}, "unknown"),
     "any protocol": ({"protocol": 256}, "no"),
     "another port": ({"local_ports": "80,443"}, "yes"),

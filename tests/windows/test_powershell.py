@@ -18,7 +18,7 @@ MODULE, SEAM, RULES = (path.name for path in (powershell.MODULE, powershell.SEAM
 
 # What the lint has to find, the file, and what stands in it in place of what.
 PLANTED = [
-    ("syntax", MODULE, "    catch {\n        foreach", "    catch\n        foreach"),
+    ("syntax", MODULE, "    catch {\n        $module", "    catch\n        $module"),
     ("syntax", MODULE, "$failure = $null\ntry {", "$failure = $x ? 1 : 2\ntry {"),
     (
         "syntax",
@@ -58,7 +58,7 @@ PLANTED = [
     ("rule_assignment", RULES, "$Rule.LocalPorts = [string]$Option.local_ports", "$Rule.LocalPorts = $null"),
     ("identity", RULES, "$Rule.Grouping -ceq $group", "$Rule.Grouping -eq $group"),
     ("identity", RULES, "$Rule.Name -clike", "$Rule.Name -like"),
-    ("exported", RULES, "'Set-WantedRule', ", ""),
+    ("exported", RULES, ", 'Set-WantedRule'", ""),
     ("exported", SEAM, "'Add-EdgeFwRule', ", ""),
     ("quiet", MODULE, "    $null = Invoke-Reconcile", "    Invoke-Reconcile"),
     (
@@ -123,6 +123,7 @@ def test_documentation_says_what_the_spec_says():
     assert powershell.argument_spec(module) == {
         "options": as_spec(documented["options"]),
         "supports_check_mode": True,
+        "no_log": True,
     }
 
 

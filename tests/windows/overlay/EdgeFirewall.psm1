@@ -35,6 +35,8 @@ function New-EdgeFwRule {
         Name = ''; Description = ''; Grouping = ''; Enabled = $false; Direction = 1; Action = 1; Protocol = 256
         LocalAddresses = '*'; RemoteAddresses = '*'; LocalPorts = '*'; RemotePorts = '*'; Profiles = 0x7FFFFFFF
         ApplicationName = $null; ServiceName = $null; InterfaceTypes = 'All'; Interfaces = $null; EdgeTraversal = $false
+        LocalAppPackageId = $null; LocalUserOwner = $null; LocalUserAuthorizedList = $null
+        RemoteUserAuthorizedList = $null; RemoteMachineAuthorizedList = $null; SecureFlags = 0
     }
 }
 
@@ -52,6 +54,9 @@ function Get-EdgeFwRule {
             InterfaceTypes = $entry.interface_types
             Interfaces = if ($entry.interfaces) { @('Ethernet') } else { $null }
             EdgeTraversal = $entry.edge_traversal
+            LocalAppPackageId = $entry.package; LocalUserOwner = $entry.owner
+            LocalUserAuthorizedList = $entry.authorized; RemoteUserAuthorizedList = $null
+            RemoteMachineAuthorizedList = $null; SecureFlags = $entry.secure
         }
     }
 }
@@ -82,6 +87,10 @@ function Add-EdgeFwRule {
         interface_types = $Rule.InterfaceTypes
         interfaces = $false
         edge_traversal = $false
+        package = ''
+        owner = ''
+        authorized = ''
+        secure = 0
     }
     $store.rules = @($store.rules) + [PSCustomObject]$entry
     Write-Store -Store $store

@@ -19,6 +19,14 @@ PROFILES: Mapping[str, int] = {"domain": 1, "private": 2, "public": 4}
 
 ALL_PROFILES = 7
 
+_CONDITIONS = {
+    "interfaces": "some interfaces",
+    "package": "one app package",
+    "owner": "rules of one user",
+    "authorized": "some users or machines",
+    "secure": "authenticated connections",
+}
+
 
 @dataclass(frozen=True)
 class LiveRule:
@@ -46,8 +54,7 @@ class LiveRule:
         conditions = [f"{key} {facts[key]}" for key in ("application", "service") if facts.get(key)]
         if (facts.get("interface_types") or "All").lower() != "all":
             conditions.append(f"interface types {facts['interface_types']}")
-        if facts.get("interfaces"):
-            conditions.append("interfaces")
+        conditions += [words for key, words in _CONDITIONS.items() if facts.get(key)]
         return cls(
             name=facts["name"],
             enabled=facts["enabled"],
