@@ -17,7 +17,7 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.port_table import 
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.rules import Rule, to_payload
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.windows import half as windows_half
 
-_NOT_PRESENT = {"present": False, "effective": "unknown", "decided_by": None}
+_NOT_PRESENT = {"present": False, "effective": "unknown", "decided_by": None, "packets": None}
 
 
 class ActionModule(ActionBase):

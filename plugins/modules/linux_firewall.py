@@ -130,11 +130,15 @@ rows:
     decided_by:
       description: The chain and rule that decide, and where the row is not effective the connection that shows it.
       type: str
+    packets:
+      description: Packets that the row's allow rules have let pass, where the backend counts them by row (nftables).
+      type: int
   sample:
     federation_in:
       present: true
       effective: "yes"
       decided_by: 'chain inet xmpp_edge input: ip daddr @access_addresses_ipv4 tcp dport 5269 accept'
+      packets: 12
 missing_package:
   description: Package to install, where the failure is that a tool is missing.
   returned: failure
@@ -161,7 +165,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.xmpp.edge.plugins.module_utils._edge import words
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.choose import choose_backend
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.errors import EdgeError, MissingPackageError
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.host_firewall import Host, explain
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.host_firewall import Host, explain, packets_by_row
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.host_spec import HOST_OPTIONS
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.local_addresses import addresses_not_carried
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.plan import Observation, make_plan
@@ -209,8 +213,14 @@ def diff_of(plan):
 
 def rows_of(outcome, host):
     decided_by = explain(host.firewall, outcome.rows, host.run)
+    packets = packets_by_row(host.firewall)
     return {
-        row: {"present": True, "effective": verdict.effective, "decided_by": decided_by[row]}
+        row: {
+            "present": True,
+            "effective": verdict.effective,
+            "decided_by": decided_by[row],
+            "packets": packets.get(row),
+        }
         for row, verdict in outcome.rows.items()
     }
 

@@ -117,6 +117,7 @@ def test_result_of_a_first_run_in_check_mode(folder):
         "present": True,
         "effective": "yes",
         "decided_by": 'chain inet xmpp_edge input: comment "gateway_in"',
+        "packets": None,
     }
     assert len(result["rules"]) == len(result["diff"]["after"].splitlines())
     assert any("no interface of this host has the address 198.18.0.2" in warning for warning in result["warnings"])

@@ -118,8 +118,8 @@ def same(found: dict, wanted: dict) -> bool:
     )
 
 
-def reconcile(firewall: dict, options: dict, check_mode: bool) -> dict:
-    """What the module does, on a JSON store; the firewall is changed in place."""
+def refuse(firewall: dict, options: dict, wanted: list, owned: list) -> None:
+    """Refuse what the module refuses before it changes anything."""
     if "error" in firewall:
         raise RefusalError(firewall["error"])
     present = options["state"] == "present"
@@ -128,14 +128,20 @@ def reconcile(firewall: dict, options: dict, check_mode: bool) -> dict:
     ignoring = [name for name, profile in firewall["state"]["profiles"].items() if profile["ignores_local_rules"]]
     if present and ignoring and options["on_policy_override"] == "fail":
         raise RefusalError(f"group policy ignores all local firewall rules in the profiles {', '.join(ignoring)}")
+    if any(not rule["local_addresses"] or not rule["remote_addresses"] for rule in wanted):
+        raise RefusalError("an empty list of addresses")
+    names = {entry["name"] for entry in (*owned, *wanted)}
+    for rule in firewall["rules"]:
+        if rule not in owned and rule["name"] in names:
+            raise RefusalError(f"somebody else's firewall rule has the name '{rule['name']}'")
+
+
+def reconcile(firewall: dict, options: dict, check_mode: bool) -> dict:
+    """What the module does, on a JSON store; the firewall is changed in place."""
     rules = firewall["rules"]
     owned = [rule for rule in rules if rule["group"] == GROUP and rule["name"].startswith(PREFIX)]
     wanted = [facts(option) for option in options["rules"]]
-    if any(not rule["local_addresses"] or not rule["remote_addresses"] for rule in wanted):
-        raise RefusalError("an empty list of addresses")
-    for rule in rules:
-        if rule not in owned and rule["name"] in {entry["name"] for entry in (*owned, *wanted)}:
-            raise RefusalError(f"somebody else's firewall rule has the name '{rule['name']}'")
+    refuse(firewall, options, wanted, owned)
     kept = []
     for rule in wanted:
         twins = [found for found in owned if found["name"] == rule["name"]]

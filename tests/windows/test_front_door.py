@@ -360,6 +360,7 @@ def test_profiles_decide_too(windows):
         "present": True,
         "effective": "yes",
         "decided_by": "nothing: the firewall is off in the profile public",
+        "packets": None,
     }
     assert any("the firewall is off in the profile public" in text for text in off["warnings"])
     state["profiles"]["public"] = dict(PROFILE)

@@ -15,6 +15,7 @@ from .effective.rows import YES, Route, Routes, RowVerdict
 from .effective.ruleset import Chain, Content, Doubt, FilterRule, Ruleset
 from .effective.walk import Decision
 from .errors import EdgeError
+from .marks import TABLE
 from .routes import routes_of
 from .runner import Runner, find_program
 from .units import UnitStates, read_units
@@ -106,6 +107,19 @@ def explain(firewall: HostFirewall, verdicts: Mapping[str, RowVerdict], run: Run
     tables = {decision.chain.table for decision in decisions if decision.rule and decision.rule.handle is not None}
     listings = {table: _listing_with_handles(table, run) for table in tables}
     return {row: _explanation(verdict, listings) for row, verdict in verdicts.items()}
+
+
+def packets_by_row(firewall: HostFirewall) -> Dict[str, int]:
+    """How many packets the allow rules of each row in our nftables table have let pass since it was loaded."""
+    counted: Dict[str, int] = {}
+    for entry in (firewall.listing or {}).get("nftables", ()):
+        rule = entry.get("rule", {})
+        steps = [step for step in rule.get("expr", ()) if isinstance(step, dict)]
+        if f"{rule.get('family')} {rule.get('table')}" == TABLE and {"accept": None} in steps:
+            packets = sum(step["counter"]["packets"] for step in steps if isinstance(step.get("counter"), dict))
+            row = str(rule.get("comment", ""))
+            counted[row] = counted.get(row, 0) + packets
+    return counted
 
 
 def _explanation(verdict: RowVerdict, listings: Mapping[str, str]) -> Optional[str]:

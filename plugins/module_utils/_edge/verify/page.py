@@ -63,11 +63,17 @@ def _flows(report: Report) -> str:
 
 def _rows(report: Report) -> str:
     lines = [
-        (edge, row, "yes" if entry.get("present") else "no", str(entry.get("effective")), str(entry.get("decided_by")))
+        (edge, row, *(_word(entry.get(key)) for key in ("present", "effective", "decided_by", "packets")))
         for edge, rows in report.rows.items()
         for row, entry in rows.items()
     ]
-    return _table(("edge", "row", "present", "effective", "decided by"), lines)
+    return _table(("edge", "row", "present", "effective", "decided by", "packets let pass"), lines)
+
+
+def _word(value: object) -> str:
+    if value is None:
+        return "not known"
+    return str(value) if not isinstance(value, bool) else "yes" if value else "no"
 
 
 def _not_checked(report: Report) -> str:

@@ -51,7 +51,7 @@ def report(answer: Mapping[str, Any], rules: Sequence[Rule]) -> Dict[str, Any]:
         "changed": answer["changed"],
         **_BACKEND,
         "persisted": bool(rules),
-        "rows": {row: {"present": True, **asdict(verdict)} for row, verdict in rows.items()},
+        "rows": {row: {"present": True, **asdict(verdict), "packets": None} for row, verdict in rows.items()},
         "diff": {"before": words.before(plan), "after": words.after(plan)},
         "warnings": warnings_of(rules, foreign, state) if rules else [],
     }
