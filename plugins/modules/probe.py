@@ -70,6 +70,15 @@ options:
       key:
         description: File with its key, where the certificate's own file does not have that.
         type: path
+      expect:
+        description:
+          - V(open) or V(closed). Where it is otherwise, the task fails, with all results.
+          - Open means at level V(tcp) that the port answers, at level V(xmpp) that a stream with TLS is open, and at
+            level V(mtls) that a client certificate is required. Closed means that no connection is made.
+        type: str
+        choices:
+          - open
+          - closed
   routes:
     description: IP addresses of which to say whether this host has a route there. Nothing is sent to them.
     type: list
@@ -91,17 +100,22 @@ EXAMPLES = r"""
       - {address: 127.0.0.1, port: 5269, level: xmpp, domain: example.org, origin: example.net}
       - {address: 127.0.0.1, port: 23456, level: mtls}
   register: probed
+
+- name: See that nobody listens where nobody should
+  xmpp.edge.probe:
+    targets:
+      - {address: 127.0.0.1, port: 23456, expect: closed}
 """
 
 RETURN = r"""
 routes:
   description: Whether the host has a route there, by address.
-  returned: success
+  returned: success, or when a target is not as expected
   type: dict
   sample: {198.51.100.7: true}
 results:
   description: What became of each target, in the order of O(targets).
-  returned: success
+  returned: success, or when a target is not as expected
   type: list
   elements: dict
   contains:
@@ -125,6 +139,9 @@ results:
           and V(starttls_refused).
         - Otherwise V(timeout), V(closed), V(reset), V(too_much) and V(error).
       type: str
+    as_expected:
+      description: Whether it is what was expected; none where nothing was.
+      type: bool
     source:
       description: Address that the host connects from; none where it has no route.
       type: str
@@ -147,6 +164,7 @@ results:
       port: 23456
       level: mtls
       outcome: client_certificate_required
+      as_expected: null
       source: 127.0.0.1
       latency_ms: 0.1
       seconds: 0.01
@@ -156,8 +174,13 @@ results:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.errors import EdgeError
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.probe.levels import LEVELS, attempt_all
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.probe.targets import read_targets, result_of, routes_to
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.probe.levels import EXPECTATIONS, LEVELS, attempt_all
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.probe.targets import (
+    complaint,
+    read_targets,
+    result_of,
+    routes_to,
+)
 
 
 def argument_spec():
@@ -176,6 +199,7 @@ def argument_spec():
                 "direct_tls": {"type": "bool", "default": False},
                 "certificate": {"type": "path"},
                 "key": {"type": "path"},
+                "expect": {"type": "str", "choices": list(EXPECTATIONS)},
             },
         },
         "routes": {"type": "list", "elements": "str", "default": []},
@@ -192,6 +216,9 @@ def main():
         module.fail_json(msg=str(error))
     attempts = attempt_all(targets)
     results = [result_of(target, made) for target, made in zip(targets, attempts)]
+    wrong = complaint(targets, attempts)
+    if wrong:
+        module.fail_json(msg=wrong, results=results, routes=routes)
     module.exit_json(changed=False, results=results, routes=routes)
 
 

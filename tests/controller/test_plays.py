@@ -83,8 +83,9 @@ def test_results_are_as_documented(folder, state):
 
 def test_results_of_probes_are_as_documented(folder):
     tasks = yaml.safe_load(probe.EXAMPLES)
-    (result,) = run_tasks(folder, tasks)
+    result, closed = run_tasks(folder, tasks)
     assert [entry["outcome"] for entry in result["results"]] == ["refused", "refused"]
+    assert [entry["as_expected"] for entry in closed["results"]] == [True]
     own = {key: value for key, value in result.items() if key not in STANDARD}
     assert undocumented(own, yaml.safe_load(probe.RETURN)) == []
 
@@ -104,6 +105,15 @@ def test_results_of_probes_are_as_documented(folder):
 def test_probes_refuse_by_name(folder, options, words):
     (result,) = run_tasks(folder, [{"xmpp.edge.probe": {"targets": [], **options}}])
     assert result["failed"] is True and words in result["msg"]
+
+
+def test_a_probe_that_is_not_as_expected_fails_with_all_it_found(folder):
+    target = {"address": "127.0.0.1", "port": 9}
+    targets = [{**target, "expect": "open"}, target, {**target, "expect": "closed"}]
+    (result,) = run_tasks(folder, [{"xmpp.edge.probe": {"targets": targets}}])
+    assert result["failed"] is True
+    assert result["msg"] == "1 of 3 targets are not as expected: 127.0.0.1 port 9 is expected open and is refused"
+    assert [entry["as_expected"] for entry in result["results"]] == [False, None, True]
 
 
 def test_result_of_a_first_run_in_check_mode(folder):

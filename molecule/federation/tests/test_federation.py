@@ -163,7 +163,7 @@ WITHOUT_TLS = (
     f'cp {CONFIGURATION} /root/; sed -i \'s/modules_disabled = {{.*/modules_disabled = {{ "tls" }}/; '
     f"s/require_encryption = true/require_encryption = false/' {CONFIGURATION}; systemctl restart prosody"
 )
-WITH_TLS = f"cp /root/prosody.cfg.lua {CONFIGURATION}; systemctl restart prosody"
+AS_BEFORE = f"cp /root/prosody.cfg.lua {CONFIGURATION}; systemctl restart prosody"
 
 
 @pytest.mark.parametrize(
@@ -179,13 +179,41 @@ WITH_TLS = f"cp /root/prosody.cfg.lua {CONFIGURATION}; systemctl restart prosody
             "gateway_in",
             "TLS",
         ),
-        (HERE, WITHOUT_TLS, WITH_TLS, "federation_in", "TLS"),
-        (PARTNER, WITHOUT_TLS, WITH_TLS, "federation_out", "TLS"),
+        (HERE, WITHOUT_TLS, AS_BEFORE, "federation_in", "TLS"),
+        (PARTNER, WITHOUT_TLS, AS_BEFORE, "federation_out", "TLS"),
     ],
 )
 def test_what_else_can_be_broken_is_named(host, breaking, mending, row, cause):
     with after(host, breaking, mending):
         assert failures(verify()) == {(row, family, cause) for family in FAMILIES}
+
+
+def only(interface):
+    """Have an XMPP server listen in one family."""
+    return (
+        f"cp {CONFIGURATION} /root/; sed -i 's/interfaces = .*/interfaces = {{ \"{interface}\" }}/' {CONFIGURATION}; "
+    )
+
+
+@pytest.mark.parametrize(("family", "others"), [("ipv4", "::"), ("ipv6", "*")])
+@pytest.mark.parametrize(("host", "row"), [(HERE, "federation_in"), (PARTNER, "federation_out")])
+def test_a_server_that_listens_in_the_other_family_only_is_named(host, row, family, others):
+    with after(host, f"{only(others)} systemctl restart prosody", AS_BEFORE):
+        assert failures(verify()) == {(row, family, "listener")}
+
+
+@pytest.mark.parametrize(("family", "others"), [("ipv4", "::"), ("ipv6", "0.0.0.0")])  # noqa: S104
+def test_a_gateway_that_listens_in_the_other_family_only_is_named(family, others):
+    stop, start = "systemctl stop gateway", f"{GATEWAY} required"
+    with after(HERE, f"{stop}; {start} {others}", f"{stop}; {start}"):
+        assert failures(verify()) == {("gateway_in", family, "listener")}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_missing_route_to_a_partner_is_named_for_both_rows(family):
+    there = address("partner", "external", family)
+    with after(HERE, f"ip route add unreachable {there}", f"ip route del unreachable {there}"):
+        assert failures(verify()) == {(row, family, "route") for row in ("federation_in", "federation_out")}
 
 
 @pytest.mark.parametrize("family", FAMILIES)

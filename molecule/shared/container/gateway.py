@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A TLS server on the gateway port that asks for a client certificate, as the XMPP proxy of an edge server does.
 
-Usage: gateway.py CERTIFICATE KEY required|optional
+Usage: gateway.py CERTIFICATE KEY required|optional [ADDRESS]; without an address it listens on all of both families.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ async def wait(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
     writer.close()
 
 
-async def main(certificate: str, key: str, demand: str) -> None:
+async def main(certificate: str, key: str, demand: str, address: str = "") -> None:
     """Serve until stopped; say nothing once TLS is up."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     context.load_verify_locations(certificate)
     context.verify_mode = ssl.CERT_REQUIRED if demand == "required" else ssl.CERT_OPTIONAL
-    listener = socket.create_server(("::", PORT), family=socket.AF_INET6, dualstack_ipv6=True)
+    family = socket.AF_INET if "." in address else socket.AF_INET6
+    listener = socket.create_server((address or "::", PORT), family=family, dualstack_ipv6=not address)
     server = await asyncio.start_server(wait, sock=listener, ssl=context)
     await server.serve_forever()
 

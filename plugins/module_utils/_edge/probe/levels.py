@@ -54,6 +54,18 @@ OUTCOMES: Mapping[str, str] = {
 }
 """Every word for what became of an attempt."""
 
+OPEN: Mapping[str, Tuple[str, ...]] = {
+    "tcp": ("open",),
+    "xmpp": ("xmpp",),
+    "mtls": ("client_certificate_required", "complete"),
+}
+"""The outcomes by which a port is open to whom it should be, and does there what it should, by level."""
+
+CLOSED: Tuple[str, ...] = ("filtered", "refused", "prohibited", "unreachable", "no_route")
+"""The outcomes without any connection."""
+
+EXPECTATIONS: Tuple[str, ...] = ("open", "closed")
+
 MOST_AT_ONCE = 256
 """Attempts of one host at a time; each has a thread, which mostly waits."""
 
@@ -66,7 +78,7 @@ class Target:
     """One attempt.
 
     source: address to bind to; timeout: seconds for all of it; domain, origin: for the stream; direct_tls: TLS before
-    the stream; certificate, key: paths of a client certificate.
+    the stream; certificate, key: paths of a client certificate; expect: open or closed, None for neither.
     """
 
     address: str
@@ -79,6 +91,13 @@ class Target:
     direct_tls: bool = False
     certificate: Optional[str] = None
     key: Optional[str] = None
+    expect: Optional[str] = None
+
+    def is_met_by(self, outcome: str) -> Optional[bool]:
+        """Whether an outcome is what was expected; None where nothing was."""
+        if self.expect is None:
+            return None
+        return outcome in (OPEN[self.level] if self.expect == "open" else CLOSED)
 
 
 @dataclass(frozen=True)

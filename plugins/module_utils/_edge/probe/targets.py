@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import socket
-from typing import Any, Dict, List, Mapping, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from ..errors import OptionError, shown
 from .levels import Attempt, Target
@@ -58,12 +58,23 @@ def result_of(target: Target, made: Attempt) -> Dict[str, Any]:
         "port": target.port,
         "level": target.level,
         "outcome": made.outcome,
+        "as_expected": target.is_met_by(made.outcome),
         "source": made.source,
         "latency_ms": None if made.latency is None else round(made.latency * 1000, 1),
         "seconds": round(made.seconds, 3),
         "detail": _harmless(made.detail),
         "facts": _harmless(dict(made.facts)),
     }
+
+
+def complaint(targets: Sequence[Target], attempts: Sequence[Attempt]) -> Optional[str]:
+    """One sentence on the targets that are not as expected; None where all are."""
+    wrong = [
+        f"{target.address} port {target.port} is expected {target.expect} and is {made.outcome}"
+        for target, made in zip(targets, attempts)
+        if target.is_met_by(made.outcome) is False
+    ]
+    return f"{len(wrong)} of {len(targets)} targets are not as expected: {'; '.join(wrong)}" if wrong else None
 
 
 def _is_address(text: str) -> bool:

@@ -8,16 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Mapping, Optional
 
+from ..probe.levels import CLOSED, OPEN
 from .flows import Edge, Flow, is_allowed
 
 HOLDS, FAILS, NOT_CHECKED = "holds", "FAILS", "not checked"
 
-_HOPED_FOR = {
-    "tcp": ("open",),
-    "xmpp": ("xmpp",),
-    "mtls": ("client_certificate_required", "complete"),
-}
-_NO_CONNECTION = ("filtered", "refused", "prohibited", "unreachable", "no_route")
 _TLS = (
     *("no_tls", "tls_failed", "no_certificate", "no_starttls", "starttls_refused"),
     *("client_certificate_optional", "no_client_certificate_request"),
@@ -65,9 +60,9 @@ def judge(flow: Flow, result: Mapping[str, Any], edge: Edge, state: EdgeState) -
     expected = "open" if flow.required else "closed"
     observed = result["outcome"]
     verdict, cause = HOLDS, ""
-    if flow.required and observed not in _HOPED_FOR[flow.level]:
+    if flow.required and observed not in OPEN[flow.level]:
         verdict, cause = FAILS, _why_closed(flow, observed, source, allowed, state)
-    elif not flow.required and observed not in _NO_CONNECTION:
+    elif not flow.required and observed not in CLOSED:
         verdict, cause = FAILS, _why_open(flow, state)
         if observed in ("no_source", "error"):
             verdict, cause = NOT_CHECKED, f"the attempt could not be made: {observed}"
