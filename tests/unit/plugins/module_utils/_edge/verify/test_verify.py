@@ -181,7 +181,9 @@ def test_the_other_family_is_named_alone(row, word, cause):
 
 
 def test_what_should_be_closed_and_is_open():
-    condition = lambda flow: not flow.required and flow.origin == "outsider" and flow.address == "198.18.0.2"  # noqa: E731
+    def condition(flow):
+        return not flow.required and flow.origin == "outsider" and flow.address == "198.18.0.2"
+
     report = run(broken(condition, "open"))
     assert [(f.flow.row, f.flow.port, f.cause) for f in report.failed] == [
         ("federation_in", 5269, "firewall: open to whom row federation_in does not name"),
