@@ -16,7 +16,8 @@ sys.path.insert(0, str(ROOT / "molecule" / "shared"))
 
 import matrix  # noqa: E402
 
-SCENARIOS = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
+# Those that look at the whole matrix; two XMPP servers and Windows hosts have tests of their own.
+SCENARIOS = sorted(path.parents[1].name for path in ROOT.glob("molecule/*/tests/inputs"))
 
 
 def observed(scenario, inputs):
@@ -29,7 +30,7 @@ def observed(scenario, inputs):
 
 
 def test_there_is_a_scenario_for_every_backend():
-    assert {"default", "firewalld", "ufw", "iptables", "coexist"} <= set(SCENARIOS)
+    assert set(SCENARIOS) == {"default", "firewalld", "ufw", "iptables", "coexist"}
 
 
 @pytest.mark.parametrize("inputs", ["narrowed", "any"])
