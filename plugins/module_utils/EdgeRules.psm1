@@ -20,13 +20,14 @@ function Test-OwnedRule {
 }
 
 function Test-ConcerningRule {
-    # Whether a rule of somebody else may decide about our ports: it blocks, or it allows whatever port.
-    param($Rule)
+    # Whether a rule of somebody else may decide about our ports: it blocks, or it allows one of them or whatever port.
+    param($Rule, $Ports)
 
-    $anyPort = @('*', '') -contains [string]$Rule.LocalPorts
+    $parts = @(([string]$Rule.LocalPorts).Split(','))
+    $named = @($parts | Where-Object { $_ -eq '' -or $_ -eq '*' -or $_.Contains('-') -or $Ports -contains $_ })
     [bool]$Rule.Enabled -and
     @($tcp, $anyProtocol) -contains [int]$Rule.Protocol -and
-    ([int]$Rule.Action -eq 0 -or [int]$Rule.Protocol -eq $anyProtocol -or $anyPort) -and
+    ([int]$Rule.Action -eq 0 -or [int]$Rule.Protocol -eq $anyProtocol -or $named.Count -gt 0) -and
     -not (Test-OwnedRule -Rule $Rule)
 }
 

@@ -120,7 +120,8 @@ function Invoke-Reconcile {
     Test-RuleName -All $all -Owned $owned -Wanted $wanted
     $plan = Compare-EdgeRule -Owned $owned -Wanted $wanted
     $module.Result.found = @($owned | ForEach-Object { Get-RuleFact -Rule $_ })
-    $concerning = @($all | Where-Object { Test-ConcerningRule -Rule $_ })
+    $ports = @($wanted | ForEach-Object { [string]$_.LocalPorts })
+    $concerning = @($all | Where-Object { Test-ConcerningRule -Rule $_ -Ports $ports })
     $module.Result.foreign = @($concerning | ForEach-Object { Get-RuleFact -Rule $_ })
     $module.Result.kept = @($plan.kept)
     $module.Result.changed = @($plan.add).Count -gt 0 -or @($plan.drop).Count -gt 0

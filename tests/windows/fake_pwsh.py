@@ -136,6 +136,11 @@ def refuse(firewall: dict, options: dict, wanted: list, owned: list) -> None:
             raise RefusalError(f"somebody else's firewall rule has the name '{rule['name']}'")
 
 
+def may_have(text: str, ports: set) -> bool:
+    """Whether the ports of a rule may have one of these among them."""
+    return any(part in ("", "*") or "-" in part or part in ports for part in text.split(","))
+
+
 def reconcile(firewall: dict, options: dict, check_mode: bool) -> dict:
     """What the module does, on a JSON store; the firewall is changed in place."""
     rules = firewall["rules"]
@@ -149,6 +154,7 @@ def reconcile(firewall: dict, options: dict, check_mode: bool) -> dict:
             kept.append(rule["name"])
     add = [rule for rule in wanted if rule["name"] not in kept]
     drop = [rule for rule in owned if rule["name"] not in kept]
+    ports = {rule["local_ports"] for rule in wanted}
     without_group = [{key: value for key, value in rule.items() if key != "group"} for rule in rules]
     answer = {
         "changed": bool(add or drop),
@@ -159,7 +165,7 @@ def reconcile(firewall: dict, options: dict, check_mode: bool) -> dict:
             if found not in owned
             and rule["enabled"]
             and rule["protocol"] in (6, 256)
-            and (rule["action"] == "block" or rule["protocol"] == 256 or rule["local_ports"] == "*")
+            and (rule["action"] == "block" or rule["protocol"] == 256 or may_have(rule["local_ports"], ports))
         ],
         "kept": kept,
         "state": firewall["state"],

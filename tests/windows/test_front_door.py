@@ -318,6 +318,7 @@ BLOCKING = {
     "one partner network whole": ({"remote_addresses": "198.18.7.0/255.255.255.0"}, "no"),
     "a part of a partner network": ({"remote_addresses": "198.18.7.9/255.255.255.255"}, "unknown"),
     "whoever is on the link": ({"remote_addresses": "LocalSubnet"}, "unknown"),
+    "connections from one port": ({"remote_ports": "53"}, "unknown"),
     "one user": ({"authorized": "O:LSD:(A;;CC;;;S-1-5-84)"}, "unknown"),
     "one package": ({"package": "S-1-15-2-1"}, "unknown"),
     "one program": ({"application": "C:\\other.exe"}, "unknown"),
@@ -370,6 +371,59 @@ def test_profiles_decide_too(windows):
     assert "group policy, whose 3 firewall rules" in unseen["rows"]["federation_in"]["decided_by"]
 
 
+@pytest.mark.parametrize("current", [5, 0])
+def test_profiles_that_differ_leave_it_open(windows, current):
+    state = {**windows.firewall["state"], "current_profiles": current}
+    windows.save(state=state, rules=[*OTHERS, foreign("Domain only", action="block", profiles=1)])
+    result = windows.run("--check")
+    assert result["rows"]["federation_in"]["effective"] == "unknown"
+    assert "rule Domain only, which blocks, in the profile domain" in result["rows"]["federation_in"]["decided_by"]
+    assert not result.get("failed")
+    everywhere = {name: {**PROFILE, "blocks_all_inbound": True} for name in state["profiles"]}
+    windows.save(state={**state, "profiles": everywhere})
+    assert windows.run("--check")["rows"]["federation_in"]["effective"] == "no"
+
+
+def test_what_lets_in_more_than_the_table_in_the_mode_permit(windows):
+    inside = foreign("Inside", local_ports="5269", local_addresses="198.18.0.2/32", remote_addresses="198.18.7.9/32")
+    windows.save(rules=[*OTHERS, inside, foreign("Elsewhere", local_ports="80"), foreign("Out", direction="out")])
+    assert not windows.run(mode="permit").get("warnings")
+    for more in ({"remote_addresses": "198.18.99.0/24"}, {"remote_addresses": "LocalSubnet"}, {}):
+        windows.save(rules=[*OTHERS, foreign("Leftover", local_ports="5269", **more)])
+        (warning,) = windows.run(mode="permit")["warnings"]
+        assert "more than the table gets in: 'Leftover'" in warning
+
+
+def test_a_network_of_many_that_was_changed_is_never_an_empty_diff(windows):
+    many = {"partner_networks": [f"198.18.7.{2 * number}" for number in range(10)], "access_addresses": ["198.18.0.2"]}
+    windows.run(**many)
+    good = windows.firewall["rules"]
+    (victim,) = (rule for rule in windows.ours if rule["name"].startswith("xmpp.edge/federation_in/allow/ipv4 "))
+    addresses = victim["remote_addresses"].replace("198.18.7.0/", "198.18.9.9/")
+    for name in (victim["name"], "xmpp.edge/federation_in/allow/ipv4"):
+        changed = {**victim, "name": name, "remote_addresses": addresses}
+        windows.save(rules=[changed if rule == victim else rule for rule in good])
+        checked = windows.run("--check", **many)
+        assert checked["changed"] is True
+        assert "partner_networks_ipv4  198.18.9.9" in diff(checked)[0]
+
+
+def test_a_rule_that_can_match_nothing_is_not_shown_as_open(windows):
+    windows.run()
+    (victim,) = (rule for rule in windows.ours if rule["name"].startswith("xmpp.edge/federation_in/allow/ipv4 "))
+    for changes in ({"remote_addresses": "2001:db8:9::/48"}, {"local_addresses": "2001:db8::77"}):
+        windows.save(rules=[{**rule, **changes} if rule == victim else rule for rule in windows.firewall["rules"]])
+        before, _after = diff(windows.run("--check"))
+        assert not any("-> any port" in line and " allow in " in line for line in before), before
+        windows.run()
+
+
+def test_an_address_in_another_form_is_the_same_address(windows):
+    state = windows.firewall["state"]
+    windows.save(state={**state, "addresses": ["198.18.0.2", "198.18.1.2", "2001:DB8:0:0::0.0.0.2"]})
+    assert not windows.run().get("warnings")
+
+
 def test_an_address_that_the_host_has_not_is_a_warning(windows):
     windows.save(state={**windows.firewall["state"], "addresses": ["198.18.0.2", "2001:db8::2"]})
     result = windows.run()
@@ -387,6 +441,7 @@ def test_what_the_module_says_when_it_cannot_work_is_the_message(windows):
         ({"front_end_networks": []}, "front_end_networks: [] is empty"),
         ({"persist": False}, "persist: False cannot be had on a Windows host"),
         ({"partner_networks": ["240.0.0.0/4", "2001:db8:7::/48"]}, "partner_networks: 240.0.0.0/4 can be no side"),
+        ({"partner_networks": ["198.18.7.0/24", "240.0.0.0/8"]}, "partner_networks: 240.0.0.0/8 can be no side"),
         ({"on_policy_override": "ignore"}, "on_policy_override: 'ignore' is not a choice"),
     ],
 )

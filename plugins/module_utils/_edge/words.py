@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Mapping, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from .plan import Item, Placed, Plan, Stranger
-from .rules import Group, Rule, groups_of
+from .rules import Group, Rule
 
 LONGEST_SPELLED_OUT = 8
 """Networks that a line spells out; of a longer group it gives the count, and a diff lists what differs."""
@@ -59,11 +59,18 @@ def _text(items: Sequence[Item], others: Sequence[Item], notes: Sequence[str]) -
 
 def _only_here(items: Sequence[Item], others: Sequence[Item]) -> List[str]:
     """The networks of long groups that stand on this side only; a wholly new or gone group is its count."""
-    here = groups_of(item for item in items if isinstance(item, Rule))
-    there = groups_of(item for item in others if isinstance(item, Rule))
+    here, there = _members(items), _members(others)
     lines = []
     for name in here:
-        if name in there and max(len(here[name].networks), len(there[name].networks)) > LONGEST_SPELLED_OUT:
-            elsewhere = set(there[name].networks)
-            lines += [f"{name}  {network}" for network in here[name].networks if network not in elsewhere]
+        if name in there and max(len(here[name]), len(there[name])) > LONGEST_SPELLED_OUT:
+            lines += [f"{name}  {network}" for network in here[name] if network not in there[name]]
     return lines
+
+
+def _members(items: Sequence[Item]) -> Dict[str, Dict[str, None]]:
+    """The networks of each group, in order. What somebody changed may have two groups of one name."""
+    found: Dict[str, Dict[str, None]] = {}
+    for item in items:
+        for group in item.groups if isinstance(item, Rule) else ():
+            found.setdefault(group.name, {}).update(dict.fromkeys(group.networks))
+    return found

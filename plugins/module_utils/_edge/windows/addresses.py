@@ -9,6 +9,7 @@ Sources: the grammar of addresses in [MS-GPFAS] 2.2.2.19, INetFwRule::put_LocalA
 from __future__ import annotations
 
 import ipaddress
+from bisect import bisect_right
 from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 
 from ..addresses import FAMILIES
@@ -57,6 +58,20 @@ def common(spans: Sequence[Span], others: Sequence[Span]) -> List[Span]:
         else:
             there += 1
     return found
+
+
+def overlap(spans: Sequence[Span], others: Sequence[Span]) -> bool:
+    """Whether both have something in common, in a time that grows with the shorter one. Both are merged."""
+    if len(spans) > len(others):
+        spans, others = others, spans
+    for first, last in spans:
+        # The last of the others that begins before this one ends.
+        index = bisect_right(others, (last, last)) if others else 0
+        while index < len(others) and others[index][0] <= last:
+            index += 1
+        if index and others[index - 1][1] >= first:
+            return True
+    return False
 
 
 def without(spans: Sequence[Span], others: Sequence[Span]) -> List[Span]:

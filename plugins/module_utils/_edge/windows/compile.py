@@ -14,7 +14,8 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+from functools import cached_property
+from typing import Any, Dict, FrozenSet, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ..addresses import FAMILIES
 from ..effective.values import Span, merged
@@ -47,7 +48,7 @@ class WindowsRule:
     remote: Tuple[str, ...]
     port: int
 
-    @property
+    @cached_property
     def payload(self) -> Dict[str, Any]:
         """The rule as xmpp.edge.win_firewall takes it. Its name has a digest: another content is another rule."""
         content = {
@@ -61,6 +62,10 @@ class WindowsRule:
         text = json.dumps({"id": self.id, **content}, sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_LENGTH]
         return {"name": f"{NAME_PREFIX}{self.id} #{digest}", **content}
+
+
+Compiled = Mapping[Rule, Sequence[WindowsRule]]
+"""What stands for each of the ordered rules, in their order."""
 
 
 def compile_rule(rule: Rule, rules: Sequence[Rule]) -> List[WindowsRule]:
@@ -91,9 +96,14 @@ def compile_rule(rule: Rule, rules: Sequence[Rule]) -> List[WindowsRule]:
     ]
 
 
-def compile_for_windows(rules: Sequence[Rule]) -> List[WindowsRule]:
+def compile_for_windows(rules: Sequence[Rule]) -> Compiled:
     """All rules of a host. Raises EdgeError on an address that no connection of a Windows host can have."""
-    return [part for rule in rules for part in compile_rule(rule, rules)]
+    return {rule: compile_rule(rule, rules) for rule in rules}
+
+
+def names_of(parts: Iterable[WindowsRule]) -> FrozenSet[str]:
+    """The names under which the firewall has these rules."""
+    return frozenset(part.payload["name"] for part in parts)
 
 
 _Part = Tuple[str, Sequence[Span], Optional[Sequence[Span]]]
@@ -133,12 +143,13 @@ def _sides(rule: Rule) -> Tuple[Optional[Group], Optional[Group]]:
 
 
 def _known(rule: Rule, group: Optional[Group]) -> List[Span]:
-    spans = spans_of(group.networks) if group else UNICAST[rule.family]
-    if not spans:
-        named = ", ".join(group.networks) if group else ""
-        option = group.name.rpartition("_")[0] if group else rule.row
+    if group is None:
+        return UNICAST[rule.family]
+    useless = [network for network in group.networks if not spans_of([network])]
+    if useless:
+        option, named = group.name.rpartition("_")[0], ", ".join(useless)
         raise EdgeError(f"{option}: {named} can be no side of a connection of a Windows host; name unicast addresses")
-    return spans
+    return spans_of(group.networks)
 
 
 def _chunks(spans: Optional[Sequence[Span]], family: str) -> List[Tuple[str, ...]]:

@@ -33,7 +33,7 @@ def module_arguments(options: Options, rules: Sequence[Rule]) -> Dict[str, Any]:
     return {
         "state": options.state,
         "on_policy_override": options.on_policy_override,
-        "rules": [rule.payload for rule in compile_for_windows(rules)],
+        "rules": [part.payload for parts in compile_for_windows(rules).values() for part in parts],
     }
 
 
@@ -41,12 +41,13 @@ def report(answer: Mapping[str, Any], rules: Sequence[Rule]) -> Dict[str, Any]:
     """The result of a task, from what the module returned."""
     found, foreign = _live(answer["found"]), _live(answer["foreign"])
     state = State.from_facts(answer["state"])
-    observed = observe(found, answer["kept"], rules)
+    compiled = compile_for_windows(rules)
+    observed = observe(found, answer["kept"], compiled)
     plan = make_plan(observed, rules)
-    if answer["changed"] and not plan.changed:
+    if answer["changed"] and words.before(plan) == words.after(plan):
         # The module compares more than has words here.
         plan = make_plan(Observation(observed.items, ("rules of ours  are not as we write them",)), rules)
-    rows = judge_rows(rules, foreign, state)
+    rows = judge_rows(compiled, foreign, state)
     return {
         "changed": answer["changed"],
         **_BACKEND,

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Mapping, Optional, Sequence, Tuple
 
 from ..effective.values import Span
@@ -47,6 +48,7 @@ class LiveRule:
     remote_ports: str
     profiles: int
     conditions: Tuple[str, ...]
+    is_authenticated: bool
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, Any]) -> LiveRule:
@@ -54,6 +56,10 @@ class LiveRule:
         conditions = [f"{key} {facts[key]}" for key in ("application", "service") if facts.get(key)]
         if (facts.get("interface_types") or "All").lower() != "all":
             conditions.append(f"interface types {facts['interface_types']}")
+        local_ports, remote_ports = facts.get("local_ports") or ANY, facts.get("remote_ports") or ANY
+        other, ports = ("remote", remote_ports) if facts["direction"] == "in" else ("local", local_ports)
+        if facts["protocol"] == TCP and ports != ANY:
+            conditions.append(f"{other} port {ports}")
         conditions += [words for key, words in _CONDITIONS.items() if facts.get(key)]
         return cls(
             name=facts["name"],
@@ -63,11 +69,12 @@ class LiveRule:
             protocol=facts["protocol"],
             local=facts.get("local_addresses") or ANY,
             remote=facts.get("remote_addresses") or ANY,
-            local_ports=facts.get("local_ports") or ANY,
-            remote_ports=facts.get("remote_ports") or ANY,
+            local_ports=local_ports,
+            remote_ports=remote_ports,
             # All of them are seven, or every bit that there is.
             profiles=facts["profiles"] & ALL_PROFILES,
             conditions=tuple(conditions),
+            is_authenticated=bool(facts.get("secure")),
         )
 
     @property
@@ -76,7 +83,7 @@ class LiveRule:
         named, other = self.local_ports, self.remote_ports
         if self.direction == "out":
             named, other = other, named
-        return int(named) if other == ANY and named.isdigit() else None
+        return int(named) if other == ANY and _is_number(named) else None
 
     def has_port(self, port: int) -> bool:
         """Whether it concerns TCP connections to this port: inbound a port of the host, outbound one of the others."""
@@ -96,9 +103,14 @@ class LiveRule:
 
 def _has(part: str, port: int) -> bool:
     first, _dash, last = part.strip().partition("-")
-    return first.isdigit() and (last or first).isdigit() and int(first) <= port <= int(last or first)
+    return _is_number(first) and _is_number(last or first) and int(first) <= port <= int(last or first)
 
 
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
+@lru_cache(maxsize=None)
 def _of_family(text: str, family: str) -> Optional[Sequence[Span]]:
     if text == ANY:
         return [(0, (1 << (32 if family == "ipv4" else 128)) - 1)]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import AbstractSet, Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..addresses import FAMILIES
 from ..effective.values import Span, merged
@@ -15,7 +15,7 @@ from ..plan import Item, Observation, Stranger
 from ..port_table import PORT_TABLE
 from ..rules import ACTIONS, DIRECTIONS, RULE_FAMILIES, Rule, make_group
 from .addresses import ANY, read_spans, write_networks
-from .compile import NAME_PREFIX, compile_rule
+from .compile import NAME_PREFIX, Compiled, compile_rule, names_of
 from .live import ALL_PROFILES, PROFILES, TCP, LiveRule
 
 _ROWS = {row.id: row for row in PORT_TABLE}
@@ -23,6 +23,10 @@ _MOST_NEIGHBOURS = 256
 
 _Side = Optional[FrozenSet[Tuple[str, Tuple[Span, ...]]]]
 """Addresses of one side by family; None stands for any."""
+
+
+_Spans = Optional[Tuple[Span, ...]]
+"""Addresses of one side in one family; None stands for any."""
 
 
 class _Frame(NamedTuple):
@@ -46,14 +50,14 @@ class _Piece:
     port: int
 
 
-def observe(found: Sequence[LiveRule], kept: Iterable[str], wanted: Sequence[Rule]) -> Observation:
+def observe(found: Sequence[LiveRule], kept: Iterable[str], wanted: Compiled) -> Observation:
     """What the host has of ours.
 
     found: the live rules with our mark; kept: names of those that are just as they should be; wanted: ordered rules.
     """
     sound = set(kept)
-    whole = [rule for rule in wanted if _names(rule, wanted) <= sound]
-    explained = {name for rule in whole for name in _names(rule, wanted)}
+    whole = [rule for rule, parts in wanted.items() if names_of(parts) <= sound]
+    explained = {name for rule in whole for name in names_of(wanted[rule])}
     rest = [rule for rule in found if rule.name not in explained or rule.name not in sound]
     pieces = {index: _piece(rule) for index, rule in enumerate(rest)}
     strangers = [_stranger(rest[index]) for index, piece in pieces.items() if piece is None]
@@ -62,10 +66,6 @@ def observe(found: Sequence[LiveRule], kept: Iterable[str], wanted: Sequence[Rul
     guards, parts = _guards([piece for piece in readable if piece.action == "block"], [*whole, *allowed])
     items: List[Item] = sorted([*whole, *allowed, *guards], key=_order)
     return Observation((*items, *strangers, *parts), tuple(_deviations(found, sound, wanted, items)))
-
-
-def _names(rule: Rule, wanted: Sequence[Rule]) -> FrozenSet[str]:
-    return frozenset(part.payload["name"] for part in compile_rule(rule, wanted))
 
 
 def _order(item: Item) -> Tuple[int, ...]:
@@ -83,12 +83,14 @@ def _order(item: Item) -> Tuple[int, ...]:
 
 def _piece(rule: LiveRule) -> Optional[_Piece]:
     row, _slash, _rest = rule.name[len(NAME_PREFIX) :].partition("/")
-    if row not in _ROWS or rule.protocol != TCP or rule.port is None:
+    known = row in _ROWS and rule.direction in DIRECTIONS and rule.action in ACTIONS
+    if not known or rule.protocol != TCP or rule.port is None:
         return None
     try:
-        return _Piece(row, rule.action, rule.direction, _side(rule.local), _side(rule.remote), rule.port)
+        piece = _Piece(row, rule.action, rule.direction, _side(rule.local), _side(rule.remote), rule.port)
     except ValueError:
         return None
+    return piece if _families(piece) else None
 
 
 def _side(text: str) -> _Side:
@@ -111,22 +113,27 @@ def _stranger(rule: LiveRule) -> Stranger:
 
 def _allow_rules(pieces: Sequence[_Piece]) -> List[Rule]:
     """Ordered rules from their pieces: what is spread over several rules for its length is one again."""
-    remotes: Dict[Tuple[_Frame, Tuple[Span, ...]], List[Optional[List[Span]]]] = {}
+    remotes: Dict[Tuple[_Frame, _Spans], List[_Spans]] = {}
     for piece in pieces:
         for family in _families(piece):
             frame = _Frame(piece.row, piece.direction, piece.port, family)
-            local = tuple(_spans(piece.local, family) or ())
-            remotes.setdefault((frame, local), []).append(_spans(piece.remote, family))
-    locals_: Dict[Tuple[_Frame, Optional[Tuple[Span, ...]]], List[Span]] = {}
+            remotes.setdefault((frame, _spans(piece.local, family)), []).append(_spans(piece.remote, family))
+    locals_: Dict[Tuple[_Frame, _Spans], List[_Spans]] = {}
     for (frame, local), sides in remotes.items():
-        there = None if None in sides else tuple(merged(span for side in sides for span in side or ()))
-        locals_.setdefault((frame, there), []).extend(local)
-    return [_allow_rule(frame, merged(here), there) for (frame, there), here in locals_.items()]
+        locals_.setdefault((frame, _together(sides)), []).append(local)
+    return [_allow_rule(frame, _together(sides), there) for (frame, there), sides in locals_.items()]
 
 
-def _allow_rule(frame: _Frame, local: Sequence[Span], remote: Optional[Sequence[Span]]) -> Rule:
+def _together(sides: Sequence[_Spans]) -> _Spans:
+    """The addresses of all; "any" of one of them is that."""
+    return None if None in sides else tuple(merged(span for side in sides for span in side or ()))
+
+
+def _allow_rule(frame: _Frame, local: _Spans, remote: _Spans) -> Rule:
     row = _ROWS[frame.row]
-    ours = make_group(f"{row.local.option}_{frame.family}", _addresses(local, frame.family)) if local else None
+    ours = None
+    if local is not None:
+        ours = make_group(f"{row.local.option}_{frame.family}", _addresses(local, frame.family))
     theirs = None
     if remote is not None:
         theirs = make_group(f"{row.remote.option}_{frame.family}", write_networks(remote, frame.family))
@@ -145,13 +152,13 @@ def _addresses(spans: Sequence[Span], family: str) -> List[str]:
 
 
 def _families(piece: _Piece) -> Sequence[str]:
-    named = {family for side in (piece.local, piece.remote) if side is not None for family, _spans in side}
-    return [family for family in FAMILIES if family in named or not named]
+    """The families in which both sides have addresses: no other connection can match."""
+    return [family for family in FAMILIES if () not in (_spans(piece.local, family), _spans(piece.remote, family))]
 
 
-def _spans(side: _Side, family: str) -> Optional[List[Span]]:
-    """Addresses of a side in a family; None stands for any."""
-    return None if side is None else list(dict(side).get(family, ()))
+def _spans(side: _Side, family: str) -> _Spans:
+    """Addresses of a side in a family."""
+    return None if side is None else dict(side).get(family, ())
 
 
 def _guards(pieces: Sequence[_Piece], allowed: Sequence[Rule]) -> Tuple[List[Rule], List[Stranger]]:
@@ -184,11 +191,10 @@ def _shown(side: _Side) -> str:
 
 
 def _deviations(
-    found: Sequence[LiveRule], sound: Iterable[str], wanted: Sequence[Rule], items: Sequence[Item]
+    found: Sequence[LiveRule], sound: AbstractSet[str], wanted: Compiled, items: Sequence[Item]
 ) -> List[str]:
     """What else is not as we would have it, one line for each rule of ours."""
-    names = {part.payload["name"] for rule in wanted for part in compile_rule(rule, wanted)}
-    sound = set(sound)
+    names = {name for parts in wanted.values() for name in names_of(parts)}
     twins = Counter(rule.name for rule in found)
     lines = [f"rule {name}  is there {count} times" for name, count in twins.items() if count > 1]
     shown = set(items)
