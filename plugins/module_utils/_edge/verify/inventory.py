@@ -14,8 +14,7 @@ from .judge import EdgeState, Finding, judge
 from .report import Report
 
 ATTEMPTS = "xmpp_edge_verify_attempts"
-EDGE_ATTEMPTS = "xmpp_edge_verify_edge_attempts"
-"""Variables in which the role keeps what xmpp.edge.verify_flows returned; a task that is skipped empties its own."""
+"""Variable in which the role keeps what xmpp.edge.verify_flows returned."""
 
 STATE = "xmpp_edge_result"
 """Variable in which the role xmpp_edge keeps what xmpp.edge.firewall returned."""
@@ -38,12 +37,10 @@ class Inventory:
         return flows
 
     def routes_to_ask(self, name: str) -> List[str]:
-        """Addresses of vantage points to which an edge needs a route, as they were seen and as the inventory says."""
+        """Addresses of vantage points to which an edge needs a route, as far as the inventory says them."""
         if all(edge.name != name for edge in self.edges):
             return []
-        seen = [result["source"] for vantage in self.vantages for result in self._attempts(vantage.name)]
-        named = [address for vantage in self.vantages for address in vantage.addresses]
-        return sorted({address for address in (*seen, *named) if address})
+        return sorted({address for vantage in self.vantages for address in vantage.addresses})
 
     def report(self, time: str, deep: bool) -> Report:
         """What all of them found."""
@@ -67,8 +64,7 @@ class Inventory:
         return results
 
     def _attempt(self, name: str) -> Mapping[str, Any]:
-        is_edge = any(edge.name == name for edge in self.edges)
-        return self.said[name].get(EDGE_ATTEMPTS if is_edge else ATTEMPTS) or {}
+        return self.said[name].get(ATTEMPTS) or {}
 
     def _excuse(self, name: str) -> str:
         said = self._attempt(name)

@@ -9,7 +9,7 @@ from typing import Any, Dict
 
 _DEPTH: Dict[str, Any] = {"type": "str", "choices": ["service", "tcp"], "default": "service"}
 
-FLOWS_OPTIONS: Dict[str, Dict[str, Any]] = {"depth": _DEPTH, "timeout": {"type": "float", "default": 3}}
+FLOWS_OPTIONS: Dict[str, Dict[str, Any]] = {"depth": _DEPTH, "timeout": {"type": "float", "default": 2}}
 REPORT_OPTIONS: Dict[str, Dict[str, Any]] = {
     "depth": _DEPTH,
     "evidence": {"type": "path", "default": ""},

@@ -76,7 +76,7 @@ def run(outcome=as_it_should_be, state=None, routes=None, deep=True, silent=()):
     if state:
         hosts["edge"]["xmpp_edge_result"] = {**EDGE["xmpp_edge_result"], **state}
     for name, said in hosts.items():
-        key = "xmpp_edge_verify_edge_attempts" if name == "edge" else "xmpp_edge_verify_attempts"
+        key = "xmpp_edge_verify_attempts"
         results = answers(name, inventory().flows_from(name, deep), outcome)
         said[key] = {"results": results, "routes": routes or {}}
         if name in silent:
