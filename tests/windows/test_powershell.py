@@ -11,6 +11,7 @@ import lints
 import powershell
 import pytest
 import yaml
+from test_contract import as_spec
 
 HERE = Path(__file__).resolve().parent
 NAMES = [lint.__name__ for lint in lints.LINTS]
@@ -105,16 +106,6 @@ def test_every_lint_has_a_fault_planted_for_it():
 
 def test_the_module_can_be_read_in_one_sitting():
     assert len(powershell.MODULE.read_text().splitlines()) < 150
-
-
-def as_spec(documented):
-    """Documented options as an argument spec of PowerShell modules."""
-    keys = ("type", "elements", "choices", "default", "required")
-    spec = {name: {key: option[key] for key in keys if key in option} for name, option in documented.items()}
-    for name, option in documented.items():
-        if "suboptions" in option:
-            spec[name]["options"] = as_spec(option["suboptions"])
-    return spec
 
 
 def test_documentation_says_what_the_spec_says():

@@ -18,7 +18,7 @@ def addresses_not_carried(rules: Iterable[Rule]) -> List[str]:
     Where the host may bind to foreign addresses (net.ipv4.ip_nonlocal_bind, usual with virtual addresses
     that move between hosts) none is reported.
     """
-    named = [rule.destination if rule.direction == "in" else rule.source for rule in rules]
+    named = [rule.local for rule in rules]
     addresses = dict.fromkeys(address for group in named if group for address in group.networks)
     return [address for address in addresses if not _is_carried(address)]
 

@@ -50,6 +50,16 @@ class Rule:
         return f"{self.row}/{self.action}/{self.family}"
 
     @property
+    def local(self) -> Optional[Group]:
+        """The host's own side."""
+        return self.destination if self.direction == "in" else self.source
+
+    @property
+    def remote(self) -> Optional[Group]:
+        """The other side."""
+        return self.source if self.direction == "in" else self.destination
+
+    @property
     def groups(self) -> Tuple[Group, ...]:
         """The groups that the rule names, source first."""
         return tuple(group for group in (self.source, self.destination) if group is not None)

@@ -109,8 +109,8 @@ def _samples(rules: Sequence[Rule]) -> Iterable[_Sample]:
     for rule in rules:
         if rule.action != "allow":
             continue
-        here, there = (rule.destination, rule.source) if rule.direction == "in" else (rule.source, rule.destination)
-        for local in here.networks if here else ():
+        there = rule.remote
+        for local in rule.local.networks if rule.local else ():
             if there is None:
                 remotes = (*_ANYWHERE[rule.family], _neighbour(local))
                 yield _Sample(rule.row, True, tuple((local, remote) for remote in remotes), rule)

@@ -21,7 +21,7 @@ _ANY_PORT = 9
 def routes_to(addresses: Sequence[str]) -> Dict[str, bool]:
     """Whether this host has a route to each address. Raises OptionError. Nothing is sent."""
     for address in addresses:
-        if not _is_address(address):
+        if not is_address(address):
             raise OptionError("routes", address, "is not an IP address", "write it like 198.51.100.7 or 2001:db8::7")
     return {address: source_for(address, _ANY_PORT, None) is not None for address in addresses}
 
@@ -32,7 +32,7 @@ def read_targets(given: Sequence[Mapping[str, Any]], timeout: float) -> List[Tar
         raise OptionError("timeout", timeout, "is no time to wait", f"give seconds, up to {LONGEST_TIMEOUT:.0f}")
     for entry in given:
         for option in ("address", "source"):
-            if entry[option] is not None and not _is_address(entry[option]):
+            if entry[option] is not None and not is_address(entry[option]):
                 raise OptionError(
                     f"targets.{option}",
                     entry[option],
@@ -77,7 +77,8 @@ def complaint(targets: Sequence[Target], attempts: Sequence[Attempt]) -> Optiona
     return f"{len(wrong)} of {len(targets)} targets are not as expected: {'; '.join(wrong)}" if wrong else None
 
 
-def _is_address(text: str) -> bool:
+def is_address(text: str) -> bool:
+    """Whether a text is an IP address as it is given to sockets: without a zone."""
     try:
         socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text)
     except (OSError, ValueError):

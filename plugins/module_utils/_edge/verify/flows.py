@@ -13,6 +13,7 @@ from ..compile import compile_rules
 from ..errors import OptionError
 from ..options import Options, parse_options
 from ..port_table import ACCESS, ADDRESS_ENDPOINTS, PORT_TABLE, Row
+from ..probe.targets import is_address
 from ..rules import Group, Rule
 from ..spec import OPTIONS
 
@@ -91,7 +92,7 @@ def read_edge(name: str, variables: Mapping[str, Any]) -> Edge:
 def read_vantage(name: str, group: str, variables: Mapping[str, Any]) -> Vantage:
     """A vantage point from its variables. What it is connected by is its address, where that is one."""
     given = variables.get("xmpp_edge_verify_addresses") or [variables.get("ansible_host") or ""]
-    addresses = [str(address) for address in given if _is_address(str(address))]
+    addresses = [str(address) for address in given if is_address(str(address))]
     return Vantage(name, group, addresses, str(variables.get("xmpp_edge_verify_domain") or name))
 
 
@@ -174,14 +175,6 @@ def _has(group: Optional[Group], address: str) -> bool:
 
 def _outbound() -> Iterator[Row]:
     return (row for row in PORT_TABLE if row.direction == "out")
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def as_target(flow: Flow) -> Dict[str, Any]:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
 
 from ..errors import OptionError
 from .flows import EDGES, VANTAGE_GROUPS, Edge, Flow, Vantage, flows_from, flows_of_edge, read_edge, read_vantage
@@ -102,11 +102,11 @@ def read_inventory(variables: Mapping[str, Any]) -> Inventory:
         raise OptionError(
             EDGES, None, "has no hosts", "put the edges into this group of the inventory, and into the play"
         )
-    vantages: Dict[str, Tuple[str, Vantage]] = {}
+    vantages: Dict[str, Vantage] = {}
     for group in VANTAGE_GROUPS:
         for name in groups.get(group, ()):
-            vantages.setdefault(name, (group, read_vantage(name, group, said[name])))
-    return Inventory(edges, [vantage for _group, vantage in vantages.values()], said)
+            vantages.setdefault(name, read_vantage(name, group, said[name]))
+    return Inventory(edges, list(vantages.values()), said)
 
 
 def _missing_line(said: Mapping[str, Any]) -> Optional[str]:

@@ -23,8 +23,8 @@ _TLS = (
 class EdgeState:
     """What an edge says of itself. None for what was not asked or could not be answered.
 
-    rows: of xmpp.edge.firewall in check mode; diff: whether a run would change something, and what, line by line;
-    routes: by address of a vantage point, whether the edge has a route there.
+    rows: of xmpp.edge.firewall in check mode; missing: something that a run would change, in words; routes: by address
+    of a vantage point, whether the edge has a route there.
     """
 
     rows: Mapping[str, Mapping[str, Any]]
@@ -84,9 +84,8 @@ def _why_closed(flow: Flow, observed: str, source: Optional[str], allowed: Optio
         return _why_no_connection(flow, observed, source, allowed, state)
     if observed in _TLS:
         return f"TLS: {observed.replace('_', ' ')}"
-    if observed == "timeout":
-        return f"{'TLS' if flow.level == 'mtls' else 'XMPP'}: the server answered, and did not go on in time"
-    return f"{'TLS' if flow.level == 'mtls' else 'XMPP'}: {observed.replace('_', ' ')}"
+    said = "the server answered, and did not go on in time" if observed == "timeout" else observed.replace("_", " ")
+    return f"{'TLS' if flow.level == 'mtls' else 'XMPP'}: {said}"
 
 
 def _why_no_connection(

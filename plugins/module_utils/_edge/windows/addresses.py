@@ -66,7 +66,7 @@ def overlap(spans: Sequence[Span], others: Sequence[Span]) -> bool:
         spans, others = others, spans
     for first, last in spans:
         # The last of the others that begins before this one ends.
-        index = bisect_right(others, (last, last)) if others else 0
+        index = bisect_right(others, (last, last))
         while index < len(others) and others[index][0] <= last:
             index += 1
         if index and others[index - 1][1] >= first:

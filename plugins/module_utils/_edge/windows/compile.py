@@ -71,8 +71,8 @@ Compiled = Mapping[Rule, Sequence[WindowsRule]]
 def compile_rule(rule: Rule, rules: Sequence[Rule]) -> List[WindowsRule]:
     """What stands for one of the ordered rules, among all of them. Raises EdgeError."""
     if rule.action == "allow":
-        local, remote = _sides(rule)
-        parts: List[_Part] = [(rule.family, _known(rule, local), None if remote is None else _known(rule, remote))]
+        there = None if rule.remote is None else _known(rule, rule.remote)
+        parts: List[_Part] = [(rule.family, _known(rule, rule.local), there)]
     else:
         parts = [part for family in FAMILIES for part in _left_over(rule, rules, family)]
     pieces = [
@@ -118,9 +118,8 @@ def _left_over(guard: Rule, rules: Sequence[Rule], family: str) -> Iterator[_Par
     for rule in rules:
         if (rule.action, rule.direction, rule.port, rule.family) != ("allow", guard.direction, guard.port, family):
             continue
-        local, remote = _sides(rule)
-        here = everywhere if local is None else spans_of(local.networks)
-        there = None if remote is None else spans_of(remote.networks)
+        here = everywhere if rule.local is None else spans_of(rule.local.networks)
+        there = None if rule.remote is None else spans_of(rule.remote.networks)
         classes = [
             part
             for spans, allowed in classes
@@ -135,11 +134,6 @@ def _left_over(guard: Rule, rules: Sequence[Rule], family: str) -> Iterator[_Par
             yield family, spans, None
         elif allowed is not None and without(everywhere, allowed):
             yield family, spans, without(everywhere, allowed)
-
-
-def _sides(rule: Rule) -> Tuple[Optional[Group], Optional[Group]]:
-    """The host's own addresses and those of the other side; None stands for any."""
-    return (rule.destination, rule.source) if rule.direction == "in" else (rule.source, rule.destination)
 
 
 def _known(rule: Rule, group: Optional[Group]) -> List[Span]:

@@ -138,7 +138,7 @@ def _warnings_of_others(rules: Sequence[Rule], foreign: Sequence[LiveRule], stat
 
 def _warnings_of_addresses(rules: Sequence[Rule], state: State) -> List[str]:
     has = {_number(address) for address in state.addresses}
-    here = [_local(rule) for rule in rules if rule.action == "allow"]
+    here = [rule.local for rule in rules if rule.action == "allow"]
     addresses = dict.fromkeys(address for group in here if group for address in group.networks)
     return [
         f"no interface of this host has the address {address}, so the rules for it match nothing"
@@ -192,7 +192,7 @@ class _Area:
     @lru_cache(maxsize=64)
     def of(cls, rule: Rule) -> _Area:
         """The area of a rule."""
-        addresses, networks = _parts(_local(rule), rule.family), _parts(_remote(rule), rule.family)
+        addresses, networks = _parts(rule.local, rule.family), _parts(rule.remote, rule.family)
         together = [merged(span for spans in side for span in spans) for side in (addresses, networks)]
         return cls(addresses, networks, *together)
 
@@ -261,14 +261,6 @@ def _parts(group: Optional[Group], family: str) -> List[List[Span]]:
     if group is None:
         return [UNICAST[family]]
     return [spans_of([network]) for network in group.networks]
-
-
-def _local(rule: Rule) -> Optional[Group]:
-    return rule.destination if rule.direction == "in" else rule.source
-
-
-def _remote(rule: Rule) -> Optional[Group]:
-    return rule.source if rule.direction == "in" else rule.destination
 
 
 def _listed(names: Sequence[str]) -> str:
