@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The controller's half of xmpp.edge.firewall: validate, compile, dispatch to the module for the host's system."""
+"""The controller's half of xmpp.edge.firewall: validate, compile, dispatch, confirm."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.options import Opt
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.port_table import PORT_TABLE
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.rules import Rule, to_payload
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.windows import half as windows_half
+from ansible_collections.xmpp.edge.plugins.plugin_utils._confirm import confirm, refuse_own_port
 
 _NOT_PRESENT = {"present": False, "effective": "unknown", "decided_by": None, "packets": None}
 
 
 class ActionModule(ActionBase):
-    """Does all that can fail before a host is contacted, and then contacts it once."""
+    """Does all that can fail before a host is contacted; then contacts it once, and after a change once more."""
 
     TRANSFERS_FILES = False
     _supports_async = False
@@ -34,6 +35,7 @@ class ActionModule(ActionBase):
         try:
             options = parse_options(self._task.args)
             rules = compile_rules(options)
+            refuse_own_port(self._connection, options, rules)
             on_host = self._on_windows if self._is_windows else self._on_linux
             result.update(on_host(options, rules, task_vars))
         except EdgeError as error:
@@ -52,8 +54,22 @@ class ActionModule(ActionBase):
         self, options: Options, rules: t.Sequence[Rule], task_vars: dict[str, t.Any] | None
     ) -> dict[str, t.Any]:
         host_half = {name: getattr(options, name) for name in HOST_OPTIONS}
-        arguments = {**host_half, **to_payload(rules)}
-        return self._execute_module(module_name="xmpp.edge.linux_firewall", module_args=arguments, task_vars=task_vars)
+        arguments = {**host_half, **to_payload(rules), "rollback_after": options.confirm_timeout}
+        answer = self._execute_module(
+            module_name="xmpp.edge.linux_firewall", module_args=arguments, task_vars=task_vars
+        )
+        command = answer.pop("confirmation", None)
+        if "rows" in answer:
+            answer["confirmed"] = False
+        if command:
+            done = confirm(self._connection, self._low_level_execute_command, command, options.confirm_timeout)
+            answer["confirmed"] = done.confirmed
+            answer["warnings"] = [*answer.get("warnings", []), *done.warnings]
+            if not done.confirmed:
+                answer.update(failed=True, changed=False, persisted=False, msg=done.message)
+                for row in answer["rows"].values():
+                    row["present"] = False
+        return answer
 
     def _on_windows(
         self, options: Options, rules: t.Sequence[Rule], task_vars: dict[str, t.Any] | None
@@ -66,7 +82,9 @@ class ActionModule(ActionBase):
         report = windows_half.report(answer, rules)
         report["warnings"] += answer.get("warnings", [])
         dropped = words.drop_message(report["rows"], self._task.check_mode)
-        if dropped:
+        if dropped and options.on_ineffective == "warn":
+            report["warnings"].append(dropped)
+        elif dropped:
             report.update(failed=True, msg=dropped)
         return report
 

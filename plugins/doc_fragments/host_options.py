@@ -62,4 +62,24 @@ options:
       - With V(firewalld) they are in the permanent configuration too. With V(ufw) they are always kept.
     type: bool
     default: true
+  on_ineffective:
+    description:
+      - What happens when a row turns out not to be effective because something else on the host drops its packets.
+        Either way the chain and the rule that decide are named.
+      - V(rollback) fails the task, and undoes what it changed. On Windows hosts it fails the task, and what was changed
+        stays.
+      - V(warn) lets the rules stand, with a warning.
+    type: str
+    choices:
+      - rollback
+      - warn
+    default: rollback
+  cut_revoked:
+    description:
+      - Linux hosts only. Whether established connections on the table's ports are closed once their source or their
+        destination is not allowed any more. Without it they live on until one side ends them.
+      - Only connections that a rule of the former run allowed and that a guard refuses now are closed, at the socket,
+        by C(ss --kill). That needs iproute2 and a kernel with C(CONFIG_INET_DIAG_DESTROY), as distributions build it.
+    type: bool
+    default: false
 """

@@ -76,6 +76,13 @@ options:
         family.
     type: dict
     default: {}
+  rollback_after:
+    description:
+      - Seconds after which the host undoes the change by itself, unless the shell command in RV(confirmation) is run
+        on it before. With V(0) it does not.
+      - What undoes the change is armed on the host before the change is made, and needs neither Ansible nor Python.
+    type: int
+    default: 0
 seealso:
   - module: xmpp.edge.firewall
 """
@@ -139,6 +146,16 @@ rows:
       effective: "yes"
       decided_by: 'chain inet xmpp_edge input: ip daddr @access_addresses_ipv4 tcp dport 5269 accept'
       packets: 12
+confirmation:
+  description: The shell command that confirms the change. It is to be run on the host, as the user that made it.
+  returned: when O(rollback_after) is not 0 and a change was made
+  type: str
+cut:
+  description: Established connections that are not allowed any more, and are closed once the change is to stand.
+  returned: success, or when a row is not effective
+  type: list
+  elements: str
+  sample: ['198.18.0.2:5269 with 198.51.100.7:41256']
 missing_package:
   description: Package to install, where the failure is that a tool is missing.
   returned: failure
@@ -161,15 +178,17 @@ diff:
     after: "federation_in  allow in tcp any -> 198.18.0.2 port 5269\n"
 """
 
+import os
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.xmpp.edge.plugins.module_utils._edge import words
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.choose import choose_backend
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.errors import EdgeError, MissingPackageError
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.host_firewall import Host, explain, packets_by_row
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.host_firewall import Host, packets_by_row
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.host_spec import HOST_OPTIONS
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.local_addresses import addresses_not_carried
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.plan import Observation, make_plan
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.reconcile import reconcile
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.reconcile import Safety, reconcile
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.rules import (
     ACTIONS,
     DIRECTIONS,
@@ -177,6 +196,8 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.rules import (
     from_payload,
 )
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.runner import Completed
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.safety import HOME
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.safety.lock import HostLock
 
 
 def argument_spec():
@@ -197,6 +218,7 @@ def argument_spec():
             },
         },
         "groups": {"type": "dict", "default": {}},
+        "rollback_after": {"type": "int", "default": 0},
     }
 
 
@@ -212,53 +234,85 @@ def diff_of(plan):
 
 
 def rows_of(outcome, host):
-    decided_by = explain(host.firewall, outcome.rows, host.run)
     packets = packets_by_row(host.firewall)
     return {
         row: {
-            "present": True,
+            "present": not outcome.undone,
             "effective": verdict.effective,
-            "decided_by": decided_by[row],
+            "decided_by": outcome.decided_by[row],
             "packets": packets.get(row),
         }
         for row, verdict in outcome.rows.items()
     }
 
 
+def earlier_changes(run, lock, check_mode):
+    """What there is to be said of changes before this run, once they are over."""
+    if not os.path.lexists(HOME):
+        return []
+    # Imported where it is needed: a host compiles what it imports anew on every run.
+    from ansible_collections.xmpp.edge.plugins.module_utils._edge.safety.changes import Changes
+
+    return Changes(run, lock).settle(check_mode)
+
+
+def result_of(outcome, choice, rows):
+    result = {
+        "changed": outcome.plan.changed and not outcome.undone,
+        "backend": choice.backend.name,
+        "backend_reason": choice.reason,
+        "persisted": outcome.persisted and not outcome.undone,
+        "rows": rows,
+        "cut": [] if outcome.undone else list(outcome.cut),
+    }
+    if not outcome.undone:
+        result["diff"] = diff_of(outcome.plan)
+    if outcome.confirmation:
+        result["confirmation"] = outcome.confirmation
+    return result
+
+
 def main():
     module = AnsibleModule(argument_spec(), supports_check_mode=True)
     options = module.params
     wanted = ()
+    run = runner_of(module)
+    lock = HostLock(may_create=not module.check_mode)
     try:
         wanted = from_payload(options["rules"], options["groups"])
         if (options["state"] == "present") != bool(wanted):
             raise EdgeError(
                 f"rules: {len(wanted)} rules with state {options['state']}; give rules exactly when present"
             )
-        host = Host(runner_of(module))
+        lock.acquire()
+        for note in earlier_changes(run, lock, module.check_mode):
+            module.warn(note)
+        host = Host(run)
         choice = choose_backend(host, options["backend"], options["persist"], options["integrate"], wanted)
-        outcome = reconcile(host, choice.backend, wanted, module.check_mode, choice.others)
+        undo_ineffective = options["on_ineffective"] == "rollback"
+        safety = Safety(lock, options["rollback_after"], undo_ineffective, options["cut_revoked"])
+        outcome = reconcile(
+            host, choice.backend, wanted, check_mode=module.check_mode, others=choice.others, safety=safety
+        )
         rows = rows_of(outcome, host)
     except MissingPackageError as error:
         nothing_yet = make_plan(Observation(), wanted)
         module.fail_json(msg=str(error), missing_package=error.package, diff=diff_of(nothing_yet))
     except EdgeError as error:
         module.fail_json(msg=str(error))
+    finally:
+        lock.release()
     for warning in outcome.warnings:
         module.warn(warning)
     for address in addresses_not_carried(wanted):
         module.warn(f"no interface of this host has the address {address}, so the rules for it match nothing")
-    result = {
-        "changed": outcome.plan.changed,
-        "backend": choice.backend.name,
-        "backend_reason": choice.reason,
-        "persisted": outcome.persisted,
-        "rows": rows,
-        "diff": diff_of(outcome.plan),
-    }
+    result = result_of(outcome, choice, rows)
     dropped = words.drop_message(rows, module.check_mode)
+    if dropped and undo_ineffective:
+        undone = f"; {words.undo_message(outcome.undo_fault)}" if outcome.undone else ""
+        module.fail_json(msg=f"{dropped}{undone}", **result)
     if dropped:
-        module.fail_json(msg=dropped, **result)
+        module.warn(dropped)
     module.exit_json(**result)
 
 

@@ -9,8 +9,11 @@ import ctypes
 import os
 import shutil
 import subprocess
+import tempfile
 
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.reconcile import Safety, reconcile
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.runner import Completed
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.safety.lock import HostLock
 
 CLONE_NEWNET = 0x40000000
 
@@ -39,3 +42,12 @@ def run(arguments, stdin):
         arguments, input=stdin, capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C"}
     )
     return Completed(done.returncode, done.stdout, done.stderr)
+
+
+def reconciled(host, backend, rules, check_mode=False, others=(), **safety):
+    """The outcome of a run that keeps its lock and its change in a folder of their own."""
+    with tempfile.TemporaryDirectory() as folder:
+        lock = HostLock(os.path.join(folder, "lock"))
+        lock.acquire()
+        terms = Safety(lock, home=os.path.join(folder, "changes"), **safety)
+        return reconcile(host, backend, rules, check_mode=check_mode, others=others, safety=terms)

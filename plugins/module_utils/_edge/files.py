@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import stat
 import tempfile
-from typing import Optional
+from typing import Optional, Sequence, Tuple, Union
 
 from .errors import EdgeError
 
@@ -53,18 +54,32 @@ def read_text(path: str) -> Optional[str]:
         return file.read(_LONGEST)
 
 
-def write_atomically(path: str, text: str, mode: int = FILE_MODE) -> None:
-    """Put a file in place whole: after a crash there is the old one or the new one. Raises EdgeError."""
+def replace_text(path: str, text: str) -> None:
+    """Put another text into a file of somebody else, whose owner and mode stay. Raises EdgeError."""
+    try:
+        status = os.lstat(path)
+    except OSError as error:
+        raise EdgeError(f"{path} cannot be read: {error.strerror}") from None
+    write_atomically(path, text, stat.S_IMODE(status.st_mode), (status.st_uid, status.st_gid))
+
+
+def write_atomically(
+    path: str, content: Union[str, bytes], mode: int = FILE_MODE, owner: Optional[Tuple[int, int]] = None
+) -> None:
+    """Put a file in place whole: after a crash there is the old one or the new one. Raises EdgeError.
+
+    owner: user and group, as numbers; left out means the one who runs this.
+    """
     folder = os.path.dirname(path)
     try:
-        if not os.path.isdir(folder):
-            os.makedirs(folder)
-            os.chmod(folder, FOLDER_MODE)  # Whatever the caller's umask is.
+        _make_folder(folder)
         descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=f".{os.path.basename(path)}.")
         try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(text)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content.encode() if isinstance(content, str) else content)
                 file.flush()
+                if owner is not None:
+                    os.fchown(descriptor, *owner)
                 os.fchmod(descriptor, mode)
                 os.fsync(descriptor)
             os.replace(temporary, path)
@@ -73,6 +88,50 @@ def write_atomically(path: str, text: str, mode: int = FILE_MODE) -> None:
             raise
     except OSError as error:
         raise EdgeError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def link_atomically(path: str, target: str) -> None:
+    """Put a symbolic link in place, whatever was there. Raises EdgeError."""
+    try:
+        _make_folder(os.path.dirname(path))
+        temporary = f"{path}.{secrets.token_hex(8)}"
+        os.symlink(target, temporary)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise EdgeError(f"{path} cannot be made: {error.strerror}") from None
+
+
+def _make_folder(folder: str) -> None:
+    if not os.path.isdir(folder):
+        os.makedirs(folder)
+        os.chmod(folder, FOLDER_MODE)  # Whatever the caller's umask is.
+
+
+def folder_faults(path: str) -> Sequence[str]:
+    """In what a folder of ours is not as it should be, in words: files in it could be somebody else's to change."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return ()
+    if not stat.S_ISDIR(status.st_mode):
+        return ("is no folder",)
+    mode = stat.S_IMODE(status.st_mode)
+    owner = () if status.st_uid == os.geteuid() else (f"has owner {status.st_uid}",)
+    return owner if mode == FOLDER_MODE else (*owner, f"has mode {mode:04o}")
+
+
+def repair_folder(path: str) -> None:
+    """Make a folder of ours as it should be. Raises EdgeError."""
+    try:
+        if os.path.islink(path):
+            os.unlink(path)
+        if not os.path.isdir(path):
+            os.mkdir(path)
+        if folder_faults(path):
+            os.chown(path, os.geteuid(), os.getegid())
+            os.chmod(path, FOLDER_MODE)
+    except OSError as error:
+        raise EdgeError(f"{path} cannot be made as it should be: {error.strerror}") from None
 
 
 def remove_file(path: str) -> None:

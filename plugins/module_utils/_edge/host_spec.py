@@ -10,10 +10,13 @@ from typing import Any, Dict, Tuple
 STATES: Tuple[str, ...] = ("present", "absent")
 BACKENDS: Tuple[str, ...] = ("auto", "nftables", "firewalld", "ufw", "iptables")
 INTEGRATE: Tuple[str, ...] = ("auto", "never")
+ON_INEFFECTIVE: Tuple[str, ...] = ("rollback", "warn")
 
 HOST_OPTIONS: Dict[str, Dict[str, Any]] = {
     "state": {"type": "str", "choices": list(STATES), "default": "present"},
     "backend": {"type": "str", "choices": list(BACKENDS), "default": "auto"},
     "integrate": {"type": "str", "choices": list(INTEGRATE), "default": "auto"},
     "persist": {"type": "bool", "default": True},
+    "on_ineffective": {"type": "str", "choices": list(ON_INEFFECTIVE), "default": "rollback"},
+    "cut_revoked": {"type": "bool", "default": False},
 }

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, List, Mapping
+from typing import Any, Dict, List, Mapping, Optional
 
 from .addresses import ANY, WHOLE_FAMILY, ByFamily, by_family, distinct, merge, parse_address, parse_network, text_of
 from .errors import OptionError, shown
@@ -15,6 +15,9 @@ from .spec import OPTIONS
 
 MAX_LIST_LENGTH = 10_000
 """Most entries that one list may have; the bench measures at this size."""
+
+LONGEST_TIMEOUT = 3600
+"""Most seconds that a change may wait for its confirmation; other runs on that host wait with it."""
 
 _TRUE = frozenset(("true", "yes", "on", "1", "y", "t"))
 _FALSE = frozenset(("false", "no", "off", "0", "n", "f"))
@@ -33,6 +36,9 @@ class Options:
     backend: str
     integrate: str
     persist: bool
+    on_ineffective: str
+    cut_revoked: bool
+    confirm_timeout: int
     on_policy_override: str
     endpoints: Mapping[str, ByFamily]
     ports: Mapping[str, int]
@@ -60,6 +66,9 @@ def parse_options(given: Mapping[str, Any]) -> Options:
         backend=_choice("backend", values["backend"]),
         integrate=_choice("integrate", values["integrate"]),
         persist=_flag("persist", values["persist"]),
+        on_ineffective=_choice("on_ineffective", values["on_ineffective"]),
+        cut_revoked=_flag("cut_revoked", values["cut_revoked"]),
+        confirm_timeout=_seconds("confirm_timeout", values["confirm_timeout"]),
         on_policy_override=_choice("on_policy_override", values["on_policy_override"]),
         endpoints=endpoints,
         ports=ports,
@@ -91,11 +100,26 @@ def _flag(option: str, value: Any) -> bool:
 
 
 def _port(option: str, value: Any) -> int:
-    text = str(value).strip()
-    if isinstance(value, bool) or not (
-        text.isascii() and text.isdigit() and len(text) <= 5 and 1 <= int(text) <= 65535
-    ):
+    number = _number(value)
+    if number is None or not 1 <= number <= 65535:
         raise OptionError(option, value, "is not a TCP port", "give a number from 1 to 65535")
+    return number
+
+
+def _seconds(option: str, value: Any) -> int:
+    number = _number(value)
+    if number is None or number > LONGEST_TIMEOUT:
+        raise OptionError(
+            option, value, "is not a number of seconds", f"give one from 1 to {LONGEST_TIMEOUT}, or 0 to go without"
+        )
+    return number
+
+
+def _number(value: Any) -> Optional[int]:
+    """A number that is not negative; None for whatever else."""
+    text = str(value).strip()
+    if isinstance(value, bool) or not (text.isascii() and text.isdigit() and len(text) <= 5):
+        return None
     return int(text)
 
 

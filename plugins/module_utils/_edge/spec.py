@@ -17,6 +17,7 @@ ON_POLICY_OVERRIDE: Tuple[str, ...] = ("fail", "warn")
 OPTIONS: Dict[str, Dict[str, Any]] = {
     **HOST_OPTIONS,
     "on_policy_override": {"type": "str", "choices": list(ON_POLICY_OVERRIDE), "default": "fail"},
+    "confirm_timeout": {"type": "int", "default": 30},
     "mode": {"type": "str", "choices": list(MODES), "default": "exclusive"},
     **{end.option: {"type": "list", "elements": "str"} for end in ADDRESS_ENDPOINTS},
     **{end.option: {"type": "list", "elements": "str", "default": [ANY]} for end in NETWORK_ENDPOINTS},

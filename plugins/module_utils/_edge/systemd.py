@@ -13,8 +13,16 @@ import os
 from dataclasses import dataclass
 from typing import Dict, List, Mapping, Optional, Sequence
 
-from .files import difference, remove_file, remove_folder_if_empty, write_atomically
+from .files import (
+    difference,
+    folder_faults,
+    remove_file,
+    remove_folder_if_empty,
+    repair_folder,
+    write_atomically,
+)
 from .host_firewall import Host
+from .safety.restoration import Restoration
 from .units import NETFILTER_PERSISTENT, NFTABLES, UnitStates, has_systemd, read_units, systemctl
 from .units import OURS as UNIT
 
@@ -33,6 +41,22 @@ _HOST_SERVICES = (NFTABLES, NETFILTER_PERSISTENT)
 
 BANNER = "# Managed by the Ansible collection xmpp.edge: the next run overwrites local changes.\n"
 
+SANDBOX = (
+    "NoNewPrivileges=yes",
+    "ProtectHome=yes",
+    "ProtectControlGroups=yes",
+    "ProtectKernelTunables=yes",
+    "PrivateDevices=yes",
+    "RestrictAddressFamilies=AF_UNIX AF_NETLINK AF_INET AF_INET6",
+    "RestrictNamespaces=yes",
+    "RestrictRealtime=yes",
+    "LockPersonality=yes",
+    "MemoryDenyWriteExecute=yes",
+    "SystemCallArchitectures=native",
+    "UMask=0077",
+)
+"""What no unit of ours needs is taken from it; all of it is known to systemd 239. Source: systemd.exec(5)."""
+
 _UNIT_TEXT = """\
 [Unit]
 Description=Firewall rules of the XMPP edge ({manager})
@@ -46,8 +70,10 @@ Conflicts=shutdown.target
 [Service]
 Type=oneshot
 RemainAfterExit=yes
-{commands}ProtectSystem=full
-ProtectHome=yes
+{commands}{sandbox}
+ProtectSystem=strict
+ReadWritePaths=/run -/tmp
+CapabilityBoundingSet={capabilities}
 
 [Install]
 WantedBy=sysinit.target
@@ -61,7 +87,8 @@ class Service:
     manager: its name; manual: page of its tool, such as nft(8); files: text of each rules file by path, one of those
     that are named above; host_service: the service that replaces whole rulesets of this manager;
     load: commands that put the rules in place, the first of which has to succeed; unload: those that take them away;
-    before: those without which the host's own service may fail.
+    before: those without which the host's own service may fail; capabilities: what all of them need, as in
+    capabilities(7).
     """
 
     manager: str
@@ -71,6 +98,7 @@ class Service:
     load: Sequence[str]
     unload: Sequence[str]
     before: Sequence[str] = ()
+    capabilities: str = "CAP_NET_ADMIN"
 
     @property
     def texts(self) -> Dict[str, str]:
@@ -83,6 +111,8 @@ class Service:
             manual=self.manual,
             host_service=self.host_service,
             commands="".join(f"{line}\n" for line in lines),
+            sandbox="\n".join(SANDBOX),
+            capabilities=self.capabilities,
         )
         # The leading "-" keeps a fault of ours from failing the host's own service.
         hooks = ("ExecStartPost", "ExecReload", "ExecStopPost")
@@ -97,6 +127,10 @@ class Service:
 
 def _drop_in_file(host_service: str) -> str:
     return f"/etc/systemd/system/{host_service}.d/xmpp-edge.conf"
+
+
+_FOLDERS = (RULES_FOLDER, *(os.path.dirname(_drop_in_file(service)) for service in _HOST_SERVICES))
+"""Those that are ours, or may be there for the sake of our file in them only."""
 
 
 @dataclass(frozen=True)
@@ -151,6 +185,7 @@ class Persistence:
         texts = service.texts
         differences = {path: difference(path, text) for path, text in texts.items()}
         lines = [f"file {path}  {words}" for path, words in differences.items() if words]
+        lines += [f"folder {RULES_FOLDER}  {fault}" for fault in folder_faults(RULES_FOLDER)]
         lines += [f"file {path}  is present" for path in self._present() if path not in (*texts, WANTS_LINK)]
         state = _unit_state(service, self._host.units)
         if not state.enabled:
@@ -161,6 +196,16 @@ class Persistence:
             lines.append(f"unit {UNIT} or {service.host_service}  is not loaded as it stands on disk")
         return lines
 
+    def restoration(self) -> Restoration:
+        """What puts our files and units back as they are now."""
+        drop_ins = tuple(_drop_in_file(service) for service in _HOST_SERVICES)
+        return Restoration(
+            paths=(*_RULES_FILES, UNIT_FILE, *drop_ins, WANTS_LINK),
+            folders=_FOLDERS,
+            units=self._has_systemd,
+            active=_unit_state(None, self._host.units).activity == "active",
+        )
+
     def write(self, service: Optional[Service]) -> None:
         """Write what is missing or differs; with None, or where rules are not kept, remove all of ours."""
         if service is None or not self.possible:
@@ -170,6 +215,7 @@ class Persistence:
         texts = service.texts
         superfluous = [path for path in self._present() if path not in (*texts, WANTS_LINK)]
         units_differ = any(path not in _RULES_FILES for path in superfluous)
+        repair_folder(RULES_FOLDER)
         for path, text in texts.items():
             if difference(path, text):
                 write_atomically(path, text)
@@ -185,7 +231,7 @@ class Persistence:
     def _remove(self, paths: Sequence[str]) -> None:
         for path in paths:
             remove_file(path)
-        for folder in (RULES_FOLDER, *(os.path.dirname(_drop_in_file(service)) for service in _HOST_SERVICES)):
+        for folder in _FOLDERS:
             remove_folder_if_empty(folder)
 
     def _stop(self) -> None:

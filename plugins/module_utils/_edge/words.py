@@ -44,6 +44,11 @@ def drop_message(rows: Mapping[str, Mapping[str, Any]], check_mode: bool) -> Opt
     return f"another rule of this host {verb} what the table allows, {'; '.join(dropped)}" if dropped else None
 
 
+def undo_message(fault: Optional[str]) -> str:
+    """What is said of a change that was undone. fault: what could not be."""
+    return f"not all of the change could be taken back: {fault}" if fault else "the change was taken back"
+
+
 def _side(group: Optional[Group]) -> str:
     if group is None:
         return "any"

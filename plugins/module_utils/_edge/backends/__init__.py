@@ -10,6 +10,7 @@ from typing import Sequence
 from ..effective.ruleset import Ruleset
 from ..plan import Item, Observation, Plan
 from ..rules import Rule
+from ..safety.restoration import Restoration
 
 
 class Backend:
@@ -25,8 +26,15 @@ class Backend:
         """What this host should have for the wanted rules; to be asked after observe."""
         return wanted
 
-    def apply(self, plan: Plan, wanted: Sequence[Rule]) -> None:
-        """Carry the plan out on the live rules, in one transaction; no wanted rules means: leave nothing."""
+    def restoration(self, wanted: Sequence[Rule]) -> Restoration:
+        """What puts back what the host has of ours, once it has been made what is wanted; to be asked after observe."""
+        raise NotImplementedError
+
+    def apply(self, plan: Plan, wanted: Sequence[Rule]) -> Sequence[str]:
+        """Carry the plan out on the live rules, in one transaction; no wanted rules means: leave nothing.
+
+        Returns what the administrator should know of it.
+        """
         raise NotImplementedError
 
     def persist(self, wanted: Sequence[Rule]) -> None:

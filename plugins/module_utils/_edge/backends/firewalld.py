@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from shlex import quote
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 from ..effective.ours import allow_rules
@@ -23,6 +24,7 @@ from ..marks import NAME_PREFIX
 from ..plan import Item, Observation, Plan
 from ..rules import DIRECTIONS, Group, Rule, make_group
 from ..runner import find_program
+from ..safety.restoration import Restoration
 from . import Backend
 from .firewalld_config import (
     LONGEST_SPELLED_OUT,
@@ -66,7 +68,6 @@ class FirewalldBackend(Backend):
         self._running = False
         self._policies: Dict[str, Policy] = {}
         self._sets: Dict[str, Tuple[str, ...]] = {}
-        self._warnings: List[str] = []
 
     def observe(self, wanted: Sequence[Rule]) -> Observation:
         """See Backend.observe."""
@@ -100,26 +101,53 @@ class FirewalldBackend(Backend):
                 deviations += self._permanent_deviations(wanted, permanent_policies, permanent_sets)
         return Observation(tuple(items), tuple(deviations))
 
-    def apply(self, plan: Plan, wanted: Sequence[Rule]) -> None:
+    def restoration(self, wanted: Sequence[Rule]) -> Restoration:
+        """See Backend.restoration."""
+        policies = {direction: self._path("policies", name) for direction, name in POLICIES.items()}
+        sets = {name: self._path("ipsets", name) for name in (*self._sets, *_wanted_sets(wanted))}
+        paths = tuple(dict.fromkeys((*self._our_files(), *policies.values(), *sets.values())))
+        if not self._running:
+            return Restoration(paths)
+        if self._can_change_at_runtime(wanted):
+            calls = _runtime_calls(self._policies, self._sets)
+            return Restoration(paths, live=tuple(" ".join(map(quote, _command(*call))) for call in calls))
+        reload = " ".join(map(quote, _command("", "reload")))
+        if self._policies == self._permanent_policies() and self._sets == self._permanent_sets():
+            return Restoration(paths, live=(reload,))
+        # What is only in the runtime configuration has to be in the permanent one for as long as a reload takes.
+        data = {
+            f"{direction}.xml": write_policy_file(policy, direction, self._rows_in_file(direction))
+            for direction, policy in self._policies.items()
+        }
+        data.update({f"{name}.xml": write_set_file(Group(name, networks)) for name, networks in self._sets.items()})
+        lend = [f"cp {direction}.xml {quote(policies[direction])}" for direction in self._policies]
+        lend += [f"cp {name}.xml {quote(sets[name])}" for name in self._sets]
+        return Restoration(paths, live=(*lend, reload, "files"), data=data)
+
+    def apply(self, plan: Plan, wanted: Sequence[Rule]) -> Sequence[str]:
         """See Backend.apply: at runtime where that is possible, and by a reload where policies or sets come or go."""
         if not self._running:
-            return
-        sets = _wanted_sets(wanted)
-        sound_frames = all(
-            direction in self._policies and self._policies[direction].frame == wanted_policy(wanted, direction).frame
-            for direction in DIRECTIONS
-        )
-        if wanted and sound_frames and set(sets) == set(self._sets):
-            self._apply_at_runtime(wanted, sets)
-            return
+            return ()
+        if self._can_change_at_runtime(wanted):
+            policies = {direction: wanted_policy(wanted, direction) for direction in DIRECTIONS}
+            for call in _runtime_calls(
+                {key: policy for key, policy in policies.items() if not same_policy(policy, self._policies[key])},
+                {
+                    name: group.networks
+                    for name, group in _wanted_sets(wanted).items()
+                    if self._sets[name] != group.networks
+                },
+            ):
+                self._call(*call)
+            return ()
         if not wanted and not self._policies and not self._sets:
-            return
+            return ()
         fault = self._fault()
         if fault:
             raise EdgeError(
                 f"firewalld could not be reloaded for a fault that is not ours, so nothing was done: {fault}"
             )
-        self._warn_of_runtime_changes()
+        warnings = self._runtime_changes()
         before = {path: read_text(path) or "" for path in self._our_files()}
         self._write_permanent(wanted)
         fault = self._fault()
@@ -130,6 +158,7 @@ class FirewalldBackend(Backend):
                 write_atomically(path, text)
             raise EdgeError(f"firewalld refused the configuration: {fault}")
         self._call("", "reload")
+        return warnings
 
     def persist(self, wanted: Sequence[Rule]) -> None:
         """See Backend.persist."""
@@ -169,7 +198,7 @@ class FirewalldBackend(Backend):
     def warnings(self) -> Sequence[str]:
         """See Backend.warnings."""
         stopped = "firewalld is not running: the rules are in its permanent configuration and not live; start firewalld"
-        return self._warnings if self._running else (stopped,)
+        return () if self._running else (stopped,)
 
     def _frame_deviations(self, direction: str, wanted: Sequence[Rule]) -> List[str]:
         policy, name = self._policies.get(direction), POLICIES[direction]
@@ -207,16 +236,13 @@ class FirewalldBackend(Backend):
             if groups.get(name) != sets.get(name)
         ]
 
-    def _apply_at_runtime(self, wanted: Sequence[Rule], sets: Mapping[str, Group]) -> None:
-        for name, group in sets.items():
-            if self._sets[name] != group.networks:
-                self._call("ipset", "setEntries", "sas", name, str(len(group.networks)), *group.networks)
-        for direction, name in POLICIES.items():
-            policy = wanted_policy(wanted, direction)
-            if not same_policy(policy, self._policies[direction]):
-                rules = [write_rich_rule(elements) for elements in policy.rules]
-                arguments = (name, "1", "rich_rules", "as", str(len(rules)), *rules)
-                self._call("policy", "setPolicySettings", "sa{sv}", *arguments)
+    def _can_change_at_runtime(self, wanted: Sequence[Rule]) -> bool:
+        """Whether policies and sets are there as they should be, and only what is in them is not."""
+        sound_frames = all(
+            direction in self._policies and self._policies[direction].frame == wanted_policy(wanted, direction).frame
+            for direction in DIRECTIONS
+        )
+        return bool(wanted) and sound_frames and set(_wanted_sets(wanted)) == set(self._sets)
 
     def _write_permanent(self, wanted: Sequence[Rule]) -> None:
         """Write what does not mean what it should, and remove what should not be there."""
@@ -233,7 +259,10 @@ class FirewalldBackend(Backend):
             found = policies.get(direction)
             same = found is not None and same_policy(found, wanted_policy(wanted, direction))
             if not same or self._rows_in_file(direction) != rows_of_ports(wanted, direction):
-                write_atomically(path, write_policy_file(wanted, direction))
+                write_atomically(
+                    path,
+                    write_policy_file(wanted_policy(wanted, direction), direction, rows_of_ports(wanted, direction)),
+                )
         for path in self._our_files():
             if path not in keep:
                 remove_file(path)
@@ -295,10 +324,7 @@ class FirewalldBackend(Backend):
 
     def _call(self, interface: str, method: str, *arguments: str) -> Any:
         """Call a method of the daemon; its results, with their types where they are variants."""
-        program = find_program("busctl") or "busctl"
-        name = f"{SERVICE}.{interface}" if interface else SERVICE
-        command = [program, "--auto-start=no", "--json=short", "--timeout=120", "call", SERVICE, _OBJECT, name, method]
-        done = self._host.run([*command, *arguments], "")
+        done = self._host.run(_command(interface, method, *arguments), "")
         if done.returncode != 0:
             if "Unknown" in done.stderr and interface == "policy":
                 raise EdgeError(_TOO_OLD)
@@ -307,7 +333,9 @@ class FirewalldBackend(Backend):
             raise EdgeError(f"firewalld refused: {done.complaint}")
         return json.loads(done.stdout)["data"] if done.stdout.strip() else []
 
-    def _warn_of_runtime_changes(self) -> None:
+    def _runtime_changes(self) -> List[str]:
+        """What a reload makes others lose."""
+        warnings = []
         program = find_program("firewall-cmd") or "firewall-cmd"
         for what in ("zones", "policies"):
             runtime, permanent = (
@@ -315,10 +343,33 @@ class FirewalldBackend(Backend):
                 for where in ([], ["--permanent"])
             )
             if runtime != permanent:
-                self._warnings.append(
+                warnings.append(
                     f"firewalld was reloaded, and {what} had changes at runtime that its permanent configuration "
                     "does not have: they are gone"
                 )
+        return warnings
+
+
+def _runtime_calls(policies: Mapping[str, Policy], sets: Mapping[str, Sequence[str]]) -> List[Tuple[str, ...]]:
+    """The calls that give sets and policies their contents: interface, method, and arguments as busctl takes them."""
+    calls: List[Tuple[str, ...]] = [
+        ("ipset", "setEntries", "sas", name, str(len(networks)), *networks) for name, networks in sets.items()
+    ]
+    for direction, policy in policies.items():
+        rules = [write_rich_rule(elements) for elements in policy.rules]
+        count = str(len(rules))
+        calls.append(
+            ("policy", "setPolicySettings", "sa{sv}", POLICIES[direction], "1", "rich_rules", "as", count, *rules)
+        )
+    return calls
+
+
+def _command(interface: str, method: str, *arguments: str) -> List[str]:
+    """The command that calls a method of the daemon."""
+    program = find_program("busctl") or "busctl"
+    name = f"{SERVICE}.{interface}" if interface else SERVICE
+    options = ["--auto-start=no", "--json=short", "--timeout=120"]
+    return [program, *options, "call", SERVICE, _OBJECT, name, method, *arguments]
 
 
 def _wanted_sets(wanted: Sequence[Rule]) -> Dict[str, Group]:

@@ -113,14 +113,13 @@ def rows_of_ports(rules: Sequence[Rule], direction: str) -> Dict[int, str]:
     return {rule.port: rule.row for rule in rules if rule.direction == direction}
 
 
-def write_policy_file(rules: Sequence[Rule], direction: str) -> str:
-    """The XML file of a policy."""
-    policy = wanted_policy(rules, direction)
-    ports = ", ".join(f"{port} {row}" for port, row in rows_of_ports(rules, direction).items())
+def write_policy_file(policy: Policy, direction: str, rows: Mapping[int, str]) -> str:
+    """The XML file of a policy, with the frame that ours have. rows: which row a port belongs to."""
+    ports = ", ".join(f"{port} {row}" for port, row in rows.items())
     way = "inbound" if direction == "in" else "outbound"
     lines = [
         '<?xml version="1.0" encoding="utf-8"?>',
-        f'<policy priority="{policy.frame["priority"]}" target="{policy.frame["target"]}">',
+        f'<policy priority="{_FRAME["priority"]}" target="{_FRAME["target"]}">',
         f"  <short>XMPP edge, {way}</short>",
         f"  <description>Rows by port: {ports}. Managed by the Ansible collection xmpp.edge.</description>",
         f'  <ingress-zone name="{_ZONES[direction][0]}"/>',

@@ -16,10 +16,12 @@ from ..marks import CHAIN_PREFIX, NAME_PREFIX
 from ..plan import Item, Observation, Plan
 from ..rules import DIRECTIONS, Group, Rule
 from ..runner import find_program
+from ..safety.restoration import Restoration, together
 from ..systemd import BANNER, IPSETS_FILE, IPTABLES_FILES, IPTABLES_LOADER, Persistence, Service
 from ..units import NETFILTER_PERSISTENT
 from . import Backend
 from .iptables_lines import BASES, CHAINS, PROGRAMS, foreign_jumps, has_chain, jump, lines_in, read_line, write_line
+from .iptables_restoration import write_restoration
 from .lines import FAMILIES, Line, lines_of, rules_of, sets_of
 
 LONGEST_SPELLED_OUT = 32
@@ -70,7 +72,17 @@ class IptablesBackend(Backend):
             deviations += on_disk
         return Observation(tuple(items), tuple(deviations))
 
-    def apply(self, plan: Plan, wanted: Sequence[Rule]) -> None:
+    def restoration(self, wanted: Sequence[Rule]) -> Restoration:
+        """See Backend.restoration."""
+        ipset = find_program("ipset")
+        saved = self._host.run([ipset, "save"], "").stdout if ipset else ""
+        programs = {name: find_program(name) or name for name in self._elsewhere()}
+        programs.update({f"{PROGRAMS[family]}-{self._variant(family)}": self._program(family) for family in FAMILIES})
+        listings = {path: self._host.firewall.saves.get(name, "") for name, path in programs.items()}
+        data, live = write_restoration(listings, ipset or "ipset", saved, list(_wanted_sets(wanted)))
+        return together([self._persistence.restoration(), Restoration(live=live, data=data)])
+
+    def apply(self, plan: Plan, wanted: Sequence[Rule]) -> Sequence[str]:
         """See Backend.apply: one transaction for each family. Sets are filled before rules that name them appear."""
         for name, group in _wanted_sets(wanted).items():
             if sorted(self._sets.get(name, ())) != sorted(group.networks):
@@ -84,6 +96,7 @@ class IptablesBackend(Backend):
         for name in self._sets:
             if name not in _wanted_sets(wanted):
                 self._restore_sets(f"destroy {name}\n")
+        return ()
 
     def persist(self, wanted: Sequence[Rule]) -> None:
         """See Backend.persist."""
@@ -158,7 +171,9 @@ class IptablesBackend(Backend):
         unload = [f"/bin/sh {IPTABLES_LOADER} unload"]
         # Rules that somebody saved for that service name the sets, and would fail all together without them.
         before = [f"/bin/sh {IPTABLES_LOADER} sets"] if sets else []
-        return Service("iptables", "iptables(8)", files, NETFILTER_PERSISTENT, load, unload, before)
+        # The legacy variant loads its modules itself, and speaks through a raw socket.
+        capabilities = "CAP_NET_ADMIN CAP_NET_RAW CAP_SYS_MODULE"
+        return Service("iptables", "iptables(8)", files, NETFILTER_PERSISTENT, load, unload, before, capabilities)
 
     def _observed_sets(self) -> Dict[str, List[str]]:
         program = find_program("ipset")

@@ -9,13 +9,14 @@ In nftables an accept ends one base chain only, so that each base chain that dro
 from __future__ import annotations
 
 import re
+from shlex import quote
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ..effective.ours import span_of_network
 from ..effective.ruleset import Ruleset
 from ..effective.values import Span, merged
 from ..effective.walk import Decision
-from ..marks import COMMENT, TABLE_NAME
+from ..marks import COMMENT, TABLE, TABLE_NAME
 from ..plan import Placed, Stranger
 from ..rules import Group, Rule, make_group
 
@@ -87,7 +88,7 @@ def may_have_ours(ruleset: Ruleset, decision: Decision) -> bool:
 def wanted_accepts(ruleset: Ruleset, chains: Sequence[ChainKey], rules: Sequence[Rule]) -> List[Placed]:
     """The accept rules that belong at the head of some base chains."""
     return [
-        Placed(_place(key), rule)
+        Placed(place_of(key), rule)
         for key in chains
         for rule in rules
         if rule.action == "allow"
@@ -114,7 +115,7 @@ def observed_accepts(listing: Mapping[str, Any], wanted: Sequence[Rule]) -> Dict
         else:
             read = _read(rule, _DIRECTIONS.get(hooks.get(key, ""), ""), known) if at_head.get(key, True) else None
             text = f'comment "{rule["comment"]}" is not at the head as we write it'
-            found.setdefault(key, []).append(Placed(_place(key), read) if read else Stranger(_place(key), text))
+            found.setdefault(key, []).append(Placed(place_of(key), read) if read else Stranger(place_of(key), text))
     return found
 
 
@@ -152,6 +153,35 @@ def write_loader(accepts: Sequence[Placed], nft: str) -> str:
     return "".join(blocks)
 
 
+def write_restoration(nft: str, table: str, listings: Mapping[str, str]) -> Tuple[Dict[str, str], Tuple[str, ...]]:
+    """Data and shell commands that make our table, and our rules in chains of others, as they are listed.
+
+    table: the listing of our table, empty where there is none; listings: of each chain that may have rules of ours then
+    or now, by its place. Where the chains are no more what they were the table alone is put back, and where that fails
+    too, which only a table that others have worked on can bring about, it is removed: what matters is a way in.
+    """
+    ours = f' comment "{COMMENT}'
+    accepts = [
+        f"insert rule {place[len('chain ') :]} {line.strip()}\n"
+        for place, listing in listings.items()
+        for line in reversed(listing.splitlines())
+        if ours in line
+    ]
+    data = {
+        "nftables.nft": f"add table {TABLE}\ndelete table {TABLE}\n{table}",
+        "accepts.nft": "".join(accepts),
+    }
+    find = [
+        f"{quote(nft)} -a list {place} 2> /dev/null | "
+        f"sed -n 's/^.*{ours}[^\"]*\" # handle \\([0-9]*\\)$/delete rule {place[len('chain ') :]} handle \\1/p'"
+        for place in listings
+    ]
+    script = "; ".join(["cat nftables.nft", *find, "cat accepts.nft"])
+    load = f"{quote(nft)} -f"
+    whole = f"{{ {script}; }} > all.nft && {load} all.nft"
+    return data, (f"{whole} || {load} nftables.nft || {quote(nft)} delete table {TABLE}",)
+
+
 def _is_ours(rule: Mapping[str, Any]) -> bool:
     return (
         bool(rule)
@@ -171,7 +201,8 @@ def _table(entry: Mapping[str, Any]) -> str:
     return f"{entry['family']} {entry['table']}"
 
 
-def _place(key: ChainKey) -> str:
+def place_of(key: ChainKey) -> str:
+    """A chain as people name it."""
     return f"chain {key[0]} {key[1]}"
 
 

@@ -18,6 +18,7 @@ from ..marks import TABLE
 from ..plan import Item, Observation, Placed, Plan, Stranger
 from ..rules import Rule
 from ..runner import Completed, find_program
+from ..safety.restoration import Restoration, together
 from ..systemd import ACCEPTS_FILE, BANNER, NFTABLES_FILE, Persistence, Service
 from ..units import NFTABLES
 from . import Backend
@@ -25,10 +26,12 @@ from .nft_accepts import (
     handles_of,
     may_have_ours,
     observed_accepts,
+    place_of,
     wanted_accepts,
     write_accepts,
     write_loader,
     write_removals,
+    write_restoration,
 )
 from .nft_syntax import (
     HOOKS,
@@ -98,18 +101,28 @@ class NftablesBackend(Backend):
         """See Backend.target."""
         return (*wanted, *self._accepts)
 
-    def apply(self, plan: Plan, wanted: Sequence[Rule]) -> None:
+    def restoration(self, wanted: Sequence[Rule]) -> Restoration:
+        """See Backend.restoration."""
+        table = self._run("list", "table", *TABLE.split()).stdout if self._live is not None else ""
+        places = {accept.place for accept in self._accepts}
+        places |= {place_of(key) for key, _handle in handles_of(self._host.firewall.listing or {})}
+        listings = {place: self._run("list", *place.split()).stdout for place in sorted(places)}
+        data, live = write_restoration(self._nft or "nft", table, listings)
+        return together([self._persistence.restoration(), Restoration(live=live, data=data)])
+
+    def apply(self, plan: Plan, wanted: Sequence[Rule]) -> Sequence[str]:
         """See Backend.apply. Where only elements of sets differ, nothing else is touched, counters included."""
         accepts = self._accept_changes(plan)
         if not wanted:
             self._load((f"delete table {TABLE}\n" if self._live is not None else "") + accepts)
-            return
+            return ()
         target = to_table(wanted)
         scripts = [write_table(target) + accepts]
         if self._live is not None and self._live.frame == target.frame:
             # Elements that somebody else wrote in a way that we cannot take back one by one need the whole table.
             scripts.insert(0, write_element_changes(self._live, target) + accepts)
         self._load(*scripts)
+        return ()
 
     def persist(self, wanted: Sequence[Rule]) -> None:
         """See Backend.persist."""

@@ -15,16 +15,18 @@ import os
 import re
 from collections import Counter
 from dataclasses import replace
+from shlex import quote
 from typing import Dict, Iterator, List, Optional, Sequence
 
 from ..effective.ours import allow_rules
 from ..effective.ruleset import Ruleset
 from ..errors import EdgeError, MissingPackageError
-from ..files import read_text, write_atomically
+from ..files import read_text, replace_text
 from ..host_firewall import Host
 from ..plan import Item, Observation, Plan
 from ..rules import DIRECTIONS, Rule
 from ..runner import find_program
+from ..safety.restoration import Restoration
 from . import Backend
 from .iptables_lines import PROGRAMS, lines_in
 from .lines import FAMILIES, Found, Line, rules_of
@@ -33,7 +35,6 @@ from .ufw_rules import FILES, UserRules, chain_of, found_lines, is_ours, lines_b
 _FOLDER = "/etc/ufw"
 _DEFAULTS = "/etc/default/ufw"
 _LOCK = "/run/ufw.lock"
-_FILE_MODE = 0o640
 
 
 class UfwBackend(Backend):
@@ -80,10 +81,21 @@ class UfwBackend(Backend):
         """See Backend.target: without what is for IPv6 only, where ufw does not look after that."""
         return [rule for rule in wanted if rule.family in (*self._families(), "any")]
 
-    def apply(self, plan: Plan, wanted: Sequence[Rule]) -> None:
+    def restoration(self, wanted: Sequence[Rule]) -> Restoration:
+        """See Backend.restoration: a file is loaded in one transaction, as ufw itself does whenever it starts."""
+        families = [family for family in FAMILIES if self._has_live_chain(family)] if self.is_active else []
+        return Restoration(
+            paths=tuple(self._path(family) for family in FAMILIES),
+            live=tuple(
+                f"{quote(self._program(family))}-restore --noflush --wait < {quote(self._path(family))}"
+                for family in families
+            ),
+        )
+
+    def apply(self, plan: Plan, wanted: Sequence[Rule]) -> Sequence[str]:
         """See Backend.apply: the live chains, by one transaction per family."""
         if not self.is_active:
-            return
+            return ()
         for family, lines in lines_by_family(wanted, self._families()).items():
             script = self._live_changes(family, lines)
             if script:
@@ -91,6 +103,7 @@ class UfwBackend(Backend):
                 done = self._host.run([program, "--noflush", "--wait"], script)
                 if done.returncode != 0:
                     raise EdgeError(f"{program} refused: {done.complaint}")
+        return ()
 
     def persist(self, wanted: Sequence[Rule]) -> None:
         """See Backend.persist: ufw's files, which it reads whenever it does anything."""
@@ -99,7 +112,7 @@ class UfwBackend(Backend):
                 rules = self._user_rules(family)
                 changed = rules.with_ours(lines) if rules else None
                 if changed is not None and changed != rules:
-                    write_atomically(self._path(family), changed.text, _FILE_MODE)
+                    replace_text(self._path(family), changed.text)
 
     def placed(self, ruleset: Ruleset, wanted: Sequence[Rule]) -> Ruleset:
         """See Backend.placed."""

@@ -16,7 +16,6 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.compile import com
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.errors import EdgeError
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.host_firewall import Host
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.options import parse_options
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.reconcile import reconcile
 
 
 def why_not():
@@ -43,7 +42,7 @@ def rules_for(**changes):
 def apply(rules, check_mode=False):
     host = Host(namespace.run)
     others = [NftablesBackend.on_this_host(host, persist=False, integrate=True)]
-    return reconcile(host, IptablesBackend.on_this_host(host, persist=False), rules, check_mode, others)
+    return namespace.reconciled(host, IptablesBackend.on_this_host(host, persist=False), rules, check_mode, others)
 
 
 def sh(command):
@@ -114,9 +113,8 @@ def test_check_mode_judges_as_the_real_run_does_where_another_backend_has_rules(
         host = Host(namespace.run)
         backend = NftablesBackend.on_this_host(host, persist=False, integrate=True)
         others = [IptablesBackend.on_this_host(host, persist=False)]
-        return {
-            row: one.effective for row, one in reconcile(host, backend, rules_for(), check_mode, others).rows.items()
-        }
+        outcome = namespace.reconciled(host, backend, rules_for(), check_mode, others)
+        return {row: one.effective for row, one in outcome.rows.items()}
 
     assert with_nftables(check_mode=True) == with_nftables(check_mode=False)
     assert with_nftables(check_mode=False)["federation_in"] == "no"

@@ -86,7 +86,7 @@ def test_firewalld_policies_come_back_from_file_and_from_rich_rules(options):
     rules = compile_rules(parse_options(options))
     for direction in DIRECTIONS:
         wanted = firewalld_config.wanted_policy(rules, direction)
-        text = firewalld_config.write_policy_file(rules, direction)
+        text = firewalld_config.write_policy_file(wanted, direction, firewalld_config.rows_of_ports(rules, direction))
         settings = {**wanted.frame, "rich_rules": [firewalld_config.write_rich_rule(one) for one in wanted.rules]}
         for policy in (firewalld_config.read_policy_file(text), firewalld_config.read_settings(settings)):
             assert firewalld_config.same_policy(policy, wanted)

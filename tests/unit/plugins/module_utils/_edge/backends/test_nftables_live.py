@@ -19,7 +19,6 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.host_firewall impo
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.marks import TABLE
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.options import parse_options
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.plan import make_plan
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.reconcile import reconcile
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.systemd import Persistence
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -65,7 +64,7 @@ def backend():
 def apply(backend, rules, check_mode):
     """Reconcile with a backend that knows the host as it is now."""
     backend._host.forget()
-    return reconcile(backend._host, backend, rules, check_mode)
+    return namespace.reconciled(backend._host, backend, rules, check_mode)
 
 
 def rules_for(**options):
@@ -241,7 +240,7 @@ def test_what_fails_the_check_is_not_loaded(tmp_path):
     refusing = fake_nft(
         tmp_path,
         'case "$1" in list) echo "Error: No such file or directory" >&2; exit 1;; --version) echo "nftables v1.0.6";; '
-        f'-c) echo "Error: refused" >&2; exit 1;; -f) touch {loaded};; esac',
+        f'-c) echo "Error: refused" >&2; exit 1;; -f) [ "$2" != - ] || touch {loaded};; esac',
     )
     with pytest.raises(EdgeError, match="nft refused: Error: refused"):
         apply(refusing, rules_for(), check_mode=False)

@@ -1,0 +1,149 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controller's half of a confirmation, against hosts that answer, hang, and answer too late."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleConnectionFailure
+from ansible.plugins.connection import ConnectionBase
+
+_EDGE = "ansible_collections.xmpp.edge.plugins.module_utils._edge"
+_confirm = import_module("ansible_collections.xmpp.edge.plugins.plugin_utils._confirm")
+options = import_module(f"{_EDGE}.options")
+compiler = import_module(f"{_EDGE}.compile")
+errors = import_module(f"{_EDGE}.errors")
+safety = import_module(f"{_EDGE}.safety")
+
+SOUND = {"access_addresses": ["198.51.100.7"], "internal_addresses": ["10.20.0.7"]}
+
+
+class Connection(ConnectionBase):
+    """A connection that counts how often it was made anew, with options of its own."""
+
+    transport = "fake"
+
+    def __init__(self, **given: Any) -> None:
+        self.given = given
+        self.resets = 0
+
+    def get_option(self, option: str, hostvars: Any = None) -> Any:
+        return self.given[option]
+
+    def reset(self) -> None:
+        self.resets += 1
+
+    def _connect(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def exec_command(self, *_arguments: Any) -> None: ...
+
+    def put_file(self, *_arguments: Any) -> None: ...
+
+    def fetch_file(self, *_arguments: Any) -> None: ...
+
+
+class Container(Connection):
+    """A connection that is made anew for every command, and says that it cannot be reset."""
+
+    reset = ConnectionBase.reset
+
+
+class Clock:
+    """Time that passes only where somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    monkeypatch.setattr(_confirm, "time", Clock())
+    return _confirm.time
+
+
+def answer(rc, stdout="", stderr=""):
+    return {"rc": rc, "stdout": stdout, "stderr": stderr}
+
+
+def test_every_try_has_a_connection_of_its_own(clock):
+    connection, resets = Connection(), []
+
+    def execute(command):
+        assert command == "confirm it"
+        resets.append(connection.resets)
+        if len(resets) < 3:
+            raise AnsibleConnectionFailure("timed out")
+        return answer(0, "a line\n")
+
+    done = _confirm.confirm(connection, execute, "confirm it", 30)
+    assert done.confirmed
+    assert done.warnings == ["a line"]
+    assert resets == [1, 2, 3]
+
+
+def test_a_connection_that_cannot_be_reset_is_used_as_it_is(clock, capsys):
+    assert _confirm.confirm(Container(), lambda _command: answer(0), "confirm it", 30).confirmed
+    assert "not implemented" not in "".join(capsys.readouterr())
+
+
+def test_a_host_that_has_undone_the_change_ends_the_tries(clock):
+    def execute(_command):
+        if clock.now < 7:
+            raise AnsibleConnectionFailure("Connection timed\nout")
+        return answer(safety.TAKEN_BACK_STATUS)
+
+    done = _confirm.confirm(Connection(), execute, "confirm it", 5)
+    assert not done.confirmed
+    assert done.message == (
+        "the change was not confirmed over a fresh connection within 5 seconds (Connection timed out); "
+        "the host has taken the change back"
+    )
+
+
+def test_a_host_that_stays_away_is_not_waited_for_for_ever(clock):
+    def execute(_command):
+        raise AnsibleConnectionFailure("no route")
+
+    done = _confirm.confirm(Connection(), execute, "confirm it", 5)
+    assert not done.confirmed
+    assert "(no route); the host cannot be reached still" in done.message
+    assert 20 <= clock.now < 25
+
+
+def test_what_fails_on_the_host_is_named(clock):
+    done = _confirm.confirm(Connection(), lambda _command: answer(1, "", "sudo: a password is required\n"), "x", 5)
+    assert "(sudo: a password is required)" in done.message
+
+
+@pytest.mark.parametrize(("port", "option"), [(5269, "federation_port"), ("23456", "gateway_port")])
+def test_guards_that_would_shut_the_way_in_are_refused(port, option):
+    for extra in ({}, {"host": "198.51.100.7"}, {"host": "127.0.0.1.example"}):
+        with pytest.raises(errors.OptionError, match=rf"{option}: {port} is the port of the control connection itself"):
+            refuse(Connection(port=port, **extra))
+
+
+def test_a_way_in_that_no_guard_shuts_is_not_refused():
+    refuse(Connection(port=22, host="198.51.100.7"))
+    refuse(Connection(port=None))
+    refuse(Connection())
+    refuse(Connection(port=5269, host="198.51.100.7"), mode="permit")
+    refuse(Connection(port=5269, host="127.0.0.1"))
+    refuse(Connection(port=5269, host="::1"))
+    refuse(Connection(port=5269, host="localhost"))
+
+
+def refuse(connection, **changes):
+    given = options.parse_options({**SOUND, **changes})
+    _confirm.refuse_own_port(connection, given, compiler.compile_rules(given))

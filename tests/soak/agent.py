@@ -1,0 +1,254 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs on a host: the host's half of the collection again and again, killed or left without its confirmation.
+
+Usage: agent.py MANAGER kills|crashes|lost COUNT SEED, with the inputs as JSON on standard input: options of
+linux_firewall by name. It prints one JSON object with what it counted and every wrong state that it found.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import fcntl
+import glob
+import itertools
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+LOCK = "/run/xmpp-edge.lock"
+HOME = "/var/lib/xmpp-edge"
+FILES = (
+    "/etc/xmpp-edge/*",
+    "/etc/systemd/system/*xmpp-edge*",
+    "/etc/systemd/system/*/*xmpp-edge*",
+    "/etc/firewalld/*/xmpp-edge*",
+    "/etc/ufw/user*.rules",
+)
+OURS = ("XMPP-EDGE", "xmpp-edge", "ufw-user-input", "ufw-user-output", "ufw6-user-input", "ufw6-user-output")
+# A change that nothing was told of is undone after this many seconds, and may be late by as many.
+TIMEOUT, LATE = 2, 1.5
+
+
+def output(*command):
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout if done.returncode == 0 else ""
+
+
+def live(manager):
+    """All live rules of ours, without what counts packets."""
+    if manager == "nftables":
+        return output("nft", "-s", "list", "table", "inet", "xmpp_edge")
+    if manager == "firewalld":
+        # Rules of one priority stand in whatever order, as they came.
+        lines = output("nft", "-s", "list", "table", "inet", "firewalld").splitlines()
+        groups = itertools.groupby(lines, lambda line: line.split()[-1:] if " dport " in line else None)
+        return "\n".join(line for verdict, group in groups for line in (sorted(group) if verdict else group))
+    lines = output("iptables-save", "-t", "filter") + output("ip6tables-save", "-t", "filter")
+    kept = [line for line in lines.splitlines() if line.startswith("-A") and any(mark in line for mark in OURS)]
+    sets = [line for line in output("ipset", "save").splitlines() if "xmpp-edge" in line]
+    return "\n".join([*kept, *sorted(line.split(" initval")[0] for line in sets)])
+
+
+def persisted():
+    """All files of ours, and those that hold rules of ours; unit files that say when a change is undone are none."""
+    paths = sorted(path for pattern in FILES for path in glob.glob(pattern) if "recovery" not in path)
+    return {
+        path: f"{os.lstat(path).st_mode:o} {Path(path).read_text() if os.path.exists(path) else ''}" for path in paths
+    }
+
+
+def start(options):
+    """The module, as Ansible starts it, in a process group of its own."""
+    process = subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("run_module.py"))],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    process.stdin.write(json.dumps(options))
+    process.stdin.close()
+    return process
+
+
+def run(options):
+    process = start(options)
+    text = process.stdout.read()
+    process.wait()
+    try:
+        return json.loads(text)
+    except ValueError:
+        return {"failed": True, "msg": text}
+
+
+def tree(root):
+    """A process and all its descendants."""
+    children = {}
+    for path in glob.glob("/proc/[0-9]*/stat"):
+        try:
+            words = Path(path).read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        children.setdefault(int(words[1]), []).append(int(path.split("/")[2]))
+    found, waiting = [], [root]
+    while waiting:
+        found.append(waiting.pop())
+        waiting += children.get(found[-1], [])
+    return found
+
+
+def everything():
+    """Every process of the collection on this host."""
+    found = []
+    for path in glob.glob("/proc/[0-9]*/cmdline"):
+        try:
+            command = Path(path).read_bytes()
+        except OSError:
+            continue
+        if b"run_module.py" in command or b"/var/lib/xmpp-edge" in command:
+            found.append(int(path.split("/")[2]))
+    return found
+
+
+def kill(processes):
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+
+
+def wait_for_lock():
+    """Until nobody works on the rules any more."""
+    try:
+        with open(LOCK, "rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+    except FileNotFoundError:
+        pass
+
+
+def difference(found, expected):
+    """The lines in which two states differ."""
+    one, other = (str(state).replace("\\n", "\n").splitlines() for state in (found, expected))
+    return "\n".join(line for line in difflib.unified_diff(one, other, "found", "expected", lineterm="", n=0))
+
+
+class Soak:
+    """One series: which states there may be, and which were found."""
+
+    def __init__(self, manager, inputs, seed):
+        self.manager = manager
+        self.inputs = inputs
+        self.random = random.Random(seed)
+        self.states = {}
+        self.counts = {"rounds": 0, "wrong": 0, "old": 0, "new": 0}
+        self.complaints = []
+        self.seconds = 1.0
+
+    def learn(self):
+        """What each input comes to, live and on disk, whatever was there before."""
+        for _again in range(2):
+            for name, options in self.inputs.items():
+                begun = time.monotonic()
+                result = run(options)
+                self.seconds = max(time.monotonic() - begun, 0.2)
+                if result.get("failed"):
+                    sys.exit(f"{name}: {result.get('msg')}")
+                state = (live(self.manager), persisted())
+                if self.states.setdefault(name, state) != state:
+                    sys.exit(f"{name}: comes to other states at other times: {state} {self.states[name]}")
+                self.now = name
+
+    def complain(self, what, *details):
+        self.counts["wrong"] += 1
+        self.complaints.append([what, *(str(detail)[:2000] for detail in details)])
+
+    def look(self, new):
+        """See that live rules and files are each what one of two inputs comes to."""
+        found = (live(self.manager), persisted())
+        old = self.states[self.now]
+        for number, kind in enumerate(("live rules", "files")):
+            if found[number] not in (old[number], self.states[new][number]):
+                self.complain(f"mixed {kind} between {self.now} and {new}", difference(found[number], old[number]))
+        self.counts["new" if found == self.states[new] else "old"] += 1
+
+    def converge(self, new):
+        result = run(self.inputs[new])
+        found = (live(self.manager), persisted())
+        if result.get("failed") or found != self.states[new]:
+            self.complain(
+                f"no convergence from {self.now} to {new}", result.get("msg"), *map(difference, found, self.states[new])
+            )
+        if os.path.exists(HOME) or os.path.exists(LOCK) or glob.glob("/etc/systemd/system/*recovery*"):
+            self.complain("something was left behind", os.path.exists(HOME), os.path.exists(LOCK))
+        self.now = new
+
+    def other(self):
+        return self.random.choice([name for name in self.inputs if name != self.now])
+
+    def kills(self):
+        """A run is killed with its group and its descendants; nothing may ever be half done."""
+        new = self.other()
+        process = start(self.inputs[new])
+        time.sleep(self.random.uniform(0, self.seconds))
+        kill(tree(process.pid))
+        process.wait()
+        wait_for_lock()
+        self.look(new)
+        self.converge(new)
+
+    def crashes(self):
+        """All processes are killed, as by a crash; the next run puts everything right."""
+        new = self.other()
+        process = start(self.inputs[new])
+        time.sleep(self.random.uniform(0, self.seconds))
+        kill(everything())
+        process.wait()
+        wait_for_lock()
+        self.converge(new)
+
+    def lost(self):
+        """A change that is never confirmed is undone by the host, in time, live and on disk."""
+        new = self.other()
+        result = run({**self.inputs[new], "rollback_after": TIMEOUT})
+        if not result.get("changed"):
+            self.complain("nothing was changed", result)
+            return
+        deadline = time.monotonic() + TIMEOUT + LATE
+        while os.path.exists(HOME) and glob.glob(f"{HOME}/*ing-*") and time.monotonic() < deadline:
+            time.sleep(0.05)
+        wait_for_lock()
+        found = (live(self.manager), persisted())
+        if found != self.states[self.now]:
+            self.complain(f"{new} was not undone to {self.now} in time", *map(difference, found, self.states[self.now]))
+        else:
+            self.counts["old"] += 1
+        said = run(self.inputs[self.now])
+        if said.get("changed") or "was not confirmed in time" not in json.dumps(said.get("warnings")):
+            self.complain("the next run changes something, or does not say what happened", said)
+        self.converge(self.other())
+
+
+def main():
+    manager, kind, count, seed = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+    soak = Soak(manager, json.load(sys.stdin), seed)
+    soak.learn()
+    begun = time.monotonic()
+    for _round in range(count):
+        getattr(soak, kind)()
+        soak.counts["rounds"] += 1
+        if soak.counts["wrong"] > 5:
+            break
+    seconds = round(time.monotonic() - begun)
+    print(json.dumps({**soak.counts, "seconds": seconds, "run": round(soak.seconds, 2), "complaints": soak.complaints}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+#!/usr/bin/env python
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Kills, cuts off, races and feeds nonsense to the collection, many times, and counts what is wrong afterwards.
+
+Usage: soak.py KIND [--count N] [--manager NAME ...] [--seed N]
+
+Kinds: kills    a run is killed with its group and its descendants; looked at at once, and after the next run
+       crashes  every process is killed, the one included that carries out the change; looked at after the next run
+       lost     nothing confirms a change; the host undoes it in time, and the next run says so
+       races    four runs with different inputs at once, from four controllers
+       inputs   what administrators may write
+       states   what a host may say of itself
+Counts are for each manager, where there are several.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import ansible
+
+SOAK = Path(__file__).resolve().parent
+CHECKOUT = SOAK.parents[1]
+sys.path.insert(0, str(CHECKOUT / "tests"))
+
+import conftest  # noqa: E402, F401  (it makes this checkout importable as the collection)
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.compile import compile_rules  # noqa: E402
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.options import parse_options  # noqa: E402
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.rules import to_payload  # noqa: E402
+
+# Release and kind of each manager's image, and what makes it live there.
+HOSTS = {
+    "nftables": ("trixie", "edge", "true"),
+    "iptables": (
+        "bookworm",
+        "persistent",
+        "systemctl enable --now netfilter-persistent; iptables -A INPUT -p tcp --dport 22 -j ACCEPT; "
+        "iptables -P FORWARD DROP; ip6tables -P FORWARD DROP",
+    ),
+    "ufw": (
+        "bookworm",
+        "managers",
+        "systemctl disable --now firewalld; nft flush ruleset; ufw allow 22/tcp; ufw limit 2222/tcp; "
+        "ufw --force enable",
+    ),
+    "firewalld": (
+        "trixie",
+        "managers",
+        "systemctl enable --now firewalld; firewall-cmd --permanent --add-port=5222/tcp; firewall-cmd --reload",
+    ),
+}
+SOUND = {"access_addresses": ["198.18.0.2", "2001:db8::2"], "internal_addresses": ["198.18.0.3", "2001:db8::3"]}
+INPUTS = {
+    "open": SOUND,
+    "narrow": {**SOUND, "partner_networks": ["198.19.7.0/24", "2001:db8:7::/64"], "front_end_networks": ["198.19.8.9"]},
+    "long": {**SOUND, "partner_networks": [f"198.19.{number}.0/25" for number in range(60)]},
+    "permit": {**SOUND, "mode": "permit", "federation_port": 5270},
+    "absent": {"state": "absent"},
+}
+
+
+def host_options(given, manager):
+    """An administrator's options as those of linux_firewall."""
+    options = parse_options(given)
+    backend = "auto" if options.state == "absent" else manager
+    return {"state": options.state, "backend": backend, **to_payload(compile_rules(options))}
+
+
+class Host:
+    """A container with one firewall manager, and the module in it."""
+
+    def __init__(self, manager):
+        self.manager = manager
+        self.name = f"xmpp-edge-soak-{manager}"
+
+    def __enter__(self):
+        release, kind, prepare = HOSTS[self.manager]
+        image = self.run([CHECKOUT / "molecule" / "shared" / "build-image", release, kind]).strip()
+        self.run(["podman", "rm", "--force", "--ignore", "--time", "1", self.name])
+        options = ["--privileged", "--systemd=always", "--network=none", "--stop-timeout=1"]
+        self.run(["podman", "run", "--detach", "--name", self.name, *options, image, "/sbin/init"])
+        self.shell("systemctl is-system-running --wait || true")
+        self.shell("mkdir -p /soak/ansible /soak/ansible_collections/xmpp/edge")
+        library = Path(ansible.__file__).parent
+        # As Ansible's own wrapper has it on a host.
+        self.shell("echo '__version__ = __author__ = \"\"' > /soak/ansible/__init__.py")
+        self.run(["podman", "cp", library / "module_utils", f"{self.name}:/soak/ansible/module_utils"])
+        self.run(["podman", "cp", CHECKOUT / "plugins", f"{self.name}:/soak/ansible_collections/xmpp/edge/plugins"])
+        for path in ("agent.py", "run_module.py"):
+            self.run(["podman", "cp", SOAK / path, f"{self.name}:/soak/{path}"])
+        addresses = SOUND["access_addresses"] + SOUND["internal_addresses"]
+        self.shell("; ".join(f"ip address add {one} dev lo" for one in addresses))
+        self.shell(prepare)
+        return self
+
+    def __exit__(self, *_reason):
+        if "XMPP_EDGE_KEEP" not in os.environ:
+            self.run(["podman", "rm", "--force", "--ignore", "--time", "1", self.name])
+
+    def run(self, command, given=""):
+        done = subprocess.run(
+            list(map(str, command)), input=given, capture_output=True, text=True, check=False, cwd=CHECKOUT
+        )
+        if done.returncode != 0:
+            sys.exit(f"{' '.join(map(str, command))} failed:\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def shell(self, command):
+        return self.run(["podman", "exec", self.name, "sh", "-c", command])
+
+
+def on_host(kind, manager, count, seed):
+    """One series of the agent's."""
+    inputs = {name: host_options(given, manager) for name, given in INPUTS.items()}
+    with Host(manager) as host:
+        command = ["podman", "exec", "--interactive", host.name, "python3", "/soak/agent.py"]
+        answer = json.loads(host.run([*command, manager, kind, str(count), str(seed)], json.dumps(inputs)))
+    complaints = answer.pop("complaints")
+    print(f"{kind} {manager}: {answer}", flush=True)
+    for complaint in complaints:
+        print(*complaint, sep="\n  ")
+    return answer["wrong"] == 0 and answer["rounds"] == count
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("kind", choices=["kills", "crashes", "lost"])
+    parser.add_argument("--count", type=int, default=10)
+    parser.add_argument("--manager", action="append", choices=list(HOSTS))
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6))
+    given = parser.parse_args()
+    print(f"seed {given.seed}", flush=True)
+    with ThreadPoolExecutor(2) as pool:
+        done = pool.map(lambda one: on_host(given.kind, one, given.count, given.seed), given.manager or HOSTS)
+        return int(not all(list(done)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
