@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import ExitStack
 
 import edge
@@ -64,6 +65,35 @@ def test_sessions_lose_no_byte_while_rules_change(host):
         assert edge.changed_tasks(edge.play("site", **outsider)) == 1
         host.check_output("systemctl reload nftables.service")
     assert edge.changed_tasks(edge.play("site", **ANY)) == 1
+
+
+@pytest.mark.parametrize("timeout", [0, 30])
+def test_revoked_sessions_are_cut_and_no_others(timeout):
+    assert edge.play("site", **ANY).returncode == 0
+    access = [edge.TOPOLOGY.address("edge", "external", family) for family in ("ipv4", "ipv6")]
+    internal = edge.TOPOLOGY.address("edge", "internal", "ipv4")
+    away = [edge.TOPOLOGY.address("outsider", "external", family) for family in ("ipv4", "ipv6")]
+    with ExitStack() as sessions:
+        for vantage, target, port, cut in (
+            ("outsider", access[0], 5222, False),
+            ("front_end", internal, 23456, False),
+            ("partner", access[0], 5269, False),
+            ("partner", access[1], 5269, False),
+            ("outsider", access[0], 5269, True),
+            ("outsider", access[1], 5269, True),
+            ("intruder", internal, 23456, True),
+            ("edge", away[0], 5269, True),
+            ("edge", away[1], 5269, True),
+        ):
+            sessions.enter_context(edge.session(vantage, target, port, cut=cut))
+        assert edge.changed_tasks(edge.play("site")) == 1
+        assert edge.changed_tasks(edge.play("site", **ANY)) == 1
+        looked = edge.play("site", "--check", "-v", xmpp_edge_cut_revoked=True, xmpp_edge_confirm_timeout=timeout)
+        assert looked.stdout.count(f"{access[0]}:5269 with ") == 1
+        done = edge.play("site", "-v", xmpp_edge_cut_revoked=True, xmpp_edge_confirm_timeout=timeout)
+        assert edge.changed_tasks(done) == 1
+        assert "is established still" not in done.stdout
+        assert len(re.findall(r" with ", re.search(r'"cut": (\[.*?\])', done.stdout)[1])) == 5
 
 
 def test_bad_input_changes_nothing(host):

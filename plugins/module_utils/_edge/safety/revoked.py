@@ -34,7 +34,7 @@ class Socket:
     remote_port: int
 
     def __str__(self) -> str:
-        return f"{_end(self.local, self.local_port)} with {_end(self.remote, self.remote_port)}"
+        return f"{_end(_plain(self.local), self.local_port)} with {_end(_plain(self.remote), self.remote_port)}"
 
     @property
     def filter(self) -> str:
