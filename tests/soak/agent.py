@@ -5,6 +5,7 @@
 
 Usage: agent.py MANAGER kills|crashes|lost COUNT SEED, with the inputs as JSON on standard input: options of
 linux_firewall by name. It prints one JSON object with what it counted and every wrong state that it found.
+       agent.py MANAGER state, which prints the state of the host.
 """
 
 from __future__ import annotations
@@ -237,6 +238,9 @@ class Soak:
 
 
 def main():
+    if sys.argv[2] == "state":
+        print(json.dumps([live(sys.argv[1]), persisted()]))
+        return
     manager, kind, count, seed = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
     soak = Soak(manager, json.load(sys.stdin), seed)
     soak.learn()

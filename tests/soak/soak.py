@@ -2,17 +2,16 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Kills, cuts off, races and feeds nonsense to the collection, many times, and counts what is wrong afterwards.
+"""Kills, cuts off and races runs of the collection, many times, and counts what is wrong afterwards.
 
 Usage: soak.py KIND [--count N] [--manager NAME ...] [--seed N]
 
 Kinds: kills    a run is killed with its group and its descendants; looked at at once, and after the next run
        crashes  every process is killed, the one included that carries out the change; looked at after the next run
        lost     nothing confirms a change; the host undoes it in time, and the next run says so
-       races    four runs with different inputs at once, from four controllers
-       inputs   what administrators may write
-       states   what a host may say of itself
-Counts are for each manager, where there are several.
+       races    four playbook runs with different inputs at once, each with its confirmation
+
+Counts are for each manager. Nonsense is fed by tests/fuzz, with XMPP_EDGE_EXAMPLES for how often.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ import os
 import random
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -131,17 +131,65 @@ def on_host(kind, manager, count, seed):
     return answer["wrong"] == 0 and answer["rounds"] == count
 
 
+def races(manager, count, seed):
+    """Runs of the playbook at once, from controllers of their own; one of their inputs has to be what is there."""
+    names = [name for name in INPUTS if name != "absent"]
+    dice = random.Random(seed)
+    counts = {"rounds": 0, "wrong": 0, "failed": 0}
+    with Host(manager) as host, tempfile.TemporaryDirectory() as folder:
+        inventory = Path(folder) / "hosts.yml"
+        connection = {"ansible_connection": "containers.podman.podman", "ansible_host": host.name}
+        connection["ansible_python_interpreter"] = "/usr/bin/python3"
+        inventory.write_text(json.dumps({"xmpp_edge": {"hosts": {"edge": connection}}}))
+
+        def start(name):
+            variables = {f"xmpp_edge_{option}": value for option, value in INPUTS[name].items()}
+            command = ["ansible-playbook", "-i", inventory, "playbooks/site.yml"]
+            return subprocess.Popen(
+                [*command, "-e", json.dumps({**variables, "xmpp_edge_backend": manager})],
+                cwd=CHECKOUT,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+
+        def state():
+            return host.run(["podman", "exec", host.name, "python3", "/soak/agent.py", manager, "state"])
+
+        states = {}
+        for name in [*names, *names]:
+            done = start(name)
+            done.communicate()
+            states[name] = state()
+        for _round in range(count):
+            for name, run in [(name, start(name)) for name in dice.sample(names, 4)]:
+                said = run.communicate()[0]
+                if run.returncode != 0:
+                    counts["failed"] += 1
+                    print(name, said, sep="\n")
+            if state() not in states.values():
+                counts["wrong"] += 1
+                print(state())
+            counts["rounds"] += 1
+    print(f"races {manager}: {counts}", flush=True)
+    return counts["wrong"] == counts["failed"] == 0
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kind", choices=["kills", "crashes", "lost"])
+    parser.add_argument("kind", choices=["kills", "crashes", "lost", "races"])
     parser.add_argument("--count", type=int, default=10)
     parser.add_argument("--manager", action="append", choices=list(HOSTS))
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     given = parser.parse_args()
     print(f"seed {given.seed}", flush=True)
     with ThreadPoolExecutor(2) as pool:
-        done = pool.map(lambda one: on_host(given.kind, one, given.count, given.seed), given.manager or HOSTS)
-        return int(not all(list(done)))
+        managers = given.manager or list(HOSTS)
+        if given.kind == "races":
+            done = [races(manager, given.count, given.seed) for manager in managers]
+        else:
+            done = list(pool.map(lambda one: on_host(given.kind, one, given.count, given.seed), managers))
+        return int(not all(done))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import Callable, Dict, List, Sequence, Tuple
 
 from .backends import Backend
 from .effective.ruleset import Chain, Ruleset, Verdict
-from .errors import EdgeError
+from .errors import EdgeError, understood
 from .host_firewall import Host
 from .marks import MARKS, may_have_traces
 from .rules import Rule
@@ -31,12 +31,13 @@ class Choice:
 
 def choose_backend(host: Host, name: str, persist: bool, integrate: str, wanted: Sequence[Rule]) -> Choice:
     """The backend for this host. name: as in the option backend. Raises EdgeError where two managers are live."""
-    traces = [other for other in _MAKERS if may_have_traces(other, host)]
-    backends = {other: _MAKERS[other](host, persist, integrate) for other in traces}
-    if name == "auto":
-        name, reason = _found(host) if wanted else _with_traces(list(backends.values()))
-    else:
-        reason = "it was asked for"
+    with understood("the firewall of this host"):
+        traces = [other for other in _MAKERS if may_have_traces(other, host)]
+        backends = {other: _MAKERS[other](host, persist, integrate) for other in traces}
+        if name == "auto":
+            name, reason = _found(host) if wanted else _with_traces(list(backends.values()))
+        else:
+            reason = "it was asked for"
     backend = backends.pop(name, None) or _MAKERS[name](host, persist, integrate)
     return Choice(backend, reason, list(backends.values()))
 

@@ -5,11 +5,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import traceback
+from typing import Iterator
+
 _SHOWN_LENGTH = 80
 
 
 class EdgeError(Exception):
-    """Something that the administrator has to know or mend; str() is one sentence."""
+    """Something that the administrator has to know or mend; str() is one sentence, on one line."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 class OptionError(EdgeError):
@@ -33,6 +41,30 @@ class MissingPackageError(EdgeError):
     def __init__(self, message: str, package: str) -> None:
         super().__init__(message)
         self.package = package
+
+
+def printable(text: str) -> str:
+    """A text with escapes for all that a terminal might obey, since parts of it may come from a host."""
+    if text.isprintable():
+        return text
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
+
+
+@contextlib.contextmanager
+def understood(what: str) -> Iterator[None]:
+    """Raise EdgeError where reading something of a host's fails, since nobody vouches for how it is made.
+
+    what: what is read, as people name it.
+    """
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{os.path.basename(place.filename)}:{place.lineno}"
+        raise EdgeError(
+            f"{what} is not as its program makes it, or of a kind that is not known here "
+            f"({type(error).__name__} at {where}); look at it, and report it if it is sound"
+        ) from None
 
 
 def shown(value: object) -> str:

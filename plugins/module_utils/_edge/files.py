@@ -76,7 +76,8 @@ def write_atomically(
         descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=f".{os.path.basename(path)}.")
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.write(content.encode() if isinstance(content, str) else content)
+                # What came from a host as bytes that are no text goes back as such.
+                file.write(content.encode(errors="surrogateescape") if isinstance(content, str) else content)
                 file.flush()
                 if owner is not None:
                     os.fchown(descriptor, *owner)

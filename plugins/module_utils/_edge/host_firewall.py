@@ -14,7 +14,7 @@ from .effective import iptables_save, nft_json
 from .effective.rows import YES, Route, Routes, RowVerdict
 from .effective.ruleset import Chain, Content, Doubt, FilterRule, Ruleset
 from .effective.walk import Decision
-from .errors import EdgeError
+from .errors import EdgeError, understood
 from .marks import TABLE
 from .routes import routes_of
 from .runner import Runner, find_program
@@ -158,11 +158,12 @@ def _read_nft(host: HostFirewall, run: Runner) -> None:
         return
     try:
         host.listing = json.loads(done.stdout)
-    except ValueError:
+    except (ValueError, RecursionError):
         host.unread = "nft -j list ruleset prints no JSON"
         return
     host.listing_text = done.stdout
-    host.ruleset = nft_json.read_ruleset(host.listing or {})
+    with understood("what nft -j list ruleset prints"):
+        host.ruleset = nft_json.read_ruleset(host.listing or {})
     host.ruleset.owners.update({table: owner for table, owner in _OWNED.items() if table in host.ruleset.tables()})
 
 
@@ -193,7 +194,8 @@ def _read_iptables(host: HostFirewall, run: Runner, program: str, nft_tables: Li
         return
     host.saves[program] = done.stdout
     sets = iptables_save.members_of(_ipset_listing(run)) if "--match-set" in done.stdout else {}
-    ruleset = iptables_save.read_ruleset(done.stdout, program, sets)
+    with understood(f"what {program}-save prints"):
+        ruleset = iptables_save.read_ruleset(done.stdout, program, sets)
     for table in nft_tables:
         name = table.partition(" ")[2]
         # iptables-save leaves out a table with rules of nft's own kind: then nft's listing of it counts.

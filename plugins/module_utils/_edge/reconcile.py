@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, List, Mapping, Optional, Sequence, Tuple
 from . import words
 from .backends import Backend
 from .effective.rows import NO, UNKNOWN, RowVerdict, judge_rows, routes_to_ask
-from .errors import EdgeError
+from .errors import EdgeError, understood
 from .host_firewall import Host, explain
 from .plan import Observation, Plan, make_plan
 from .rules import Rule
@@ -131,27 +131,29 @@ def _judge(
     host: Host, backend: Backend, wanted: Sequence[Rule], to_come: Optional[Leftovers]
 ) -> Mapping[str, RowVerdict]:
     """The verdict on each row. to_come: None once the host is as it should be; else what is yet to be removed."""
-    ruleset = host.firewall.ruleset
-    if to_come is not None:
-        for other, _removal in to_come:
-            ruleset = other.without_ours(ruleset)
-        ruleset = backend.placed(ruleset, wanted)
-    # Only what this backend has on this host can be expected to be effective.
-    judged = [item for item in backend.target(wanted) if isinstance(item, Rule)]
-    rows = judge_rows(ruleset, judged, host.routes(routes_to_ask(judged)))
+    with understood("the firewall of this host"):
+        ruleset = host.firewall.ruleset
+        if to_come is not None:
+            for other, _removal in to_come:
+                ruleset = other.without_ours(ruleset)
+            ruleset = backend.placed(ruleset, wanted)
+        # Only what this backend has on this host can be expected to be effective.
+        judged = [item for item in backend.target(wanted) if isinstance(item, Rule)]
+        rows = judge_rows(ruleset, judged, host.routes(routes_to_ask(judged)))
     return {row: RowVerdict(UNKNOWN, None, None) for row in rows} if host.firewall.unread else rows
 
 
 def _outcome(
     host: Host, backend: Backend, wanted: Sequence[Rule], plan: Plan, rows: Mapping[str, RowVerdict]
 ) -> Outcome:
-    return Outcome(
-        plan=plan,
-        persisted=backend.persisted and bool(wanted),
-        rows=rows,
-        decided_by=explain(host.firewall, rows, host.run),
-        warnings=backend.warnings if wanted else (),
-    )
+    with understood("the firewall of this host"):
+        return Outcome(
+            plan=plan,
+            persisted=backend.persisted and bool(wanted),
+            rows=rows,
+            decided_by=explain(host.firewall, rows, host.run),
+            warnings=backend.warnings if wanted else (),
+        )
 
 
 def _cut(
@@ -169,14 +171,26 @@ def _cut(
 
 def _plan(backend: Backend, wanted: Sequence[Rule], others: Sequence[Backend]) -> Tuple[Plan, Leftovers]:
     """The plan, in which what other backends have is something to be repaired, and the plans that remove that."""
-    observed = backend.observe(wanted)
+    observed = _observed(backend, wanted)
     leftovers = [
-        (other, make_plan(other.observe(()), ())) for other in others if other.name != backend.name and other.has_traces
+        (other, make_plan(_observed(other, ()), ()))
+        for other in others
+        if other.name != backend.name and _has_traces(other)
     ]
     notes = [f"{other.name}  {words.line(item)}" for other, removal in leftovers for item in removal.before]
     notes += [f"{other.name}  has more than rules" for other, removal in leftovers if not removal.before]
     observed = Observation(observed.items, (*observed.deviations, *notes))
     return make_plan(observed, backend.target(wanted)), leftovers
+
+
+def _observed(backend: Backend, wanted: Sequence[Rule]) -> Observation:
+    with understood(f"what this host has of ours in {backend.name}"):
+        return backend.observe(wanted)
+
+
+def _has_traces(backend: Backend) -> bool:
+    with understood(f"what this host has of ours in {backend.name}"):
+        return backend.has_traces
 
 
 def _difference(plan: Plan) -> Sequence[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
+from .errors import printable
 from .plan import Item, Placed, Plan, Stranger
 from .rules import Group, Rule
 
@@ -17,7 +18,7 @@ LONGEST_SPELLED_OUT = 8
 def line(item: Item) -> str:
     """One rule as one line, for example "federation_in  allow in tcp any -> 198.18.0.2 port 5269"."""
     if isinstance(item, Stranger):
-        return f"{item.place}  {item.text}"
+        return printable(f"{item.place}  {item.text}")
     if isinstance(item, Placed):
         return f"{line(item.rule)} at the head of {item.place}"
     source, destination = _side(item.source), _side(item.destination)

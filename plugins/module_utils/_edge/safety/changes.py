@@ -165,7 +165,7 @@ class Changes:
                 link_atomically(_RECOVERY_LINK, RECOVERY_UNIT_FILE)
             if seconds:
                 self._arm(change, token, seconds)
-        except (EdgeError, OSError) as error:
+        except (EdgeError, OSError, UnicodeError) as error:
             self._clear_away(change.folder)
             if isinstance(error, MissingPackageError):
                 raise
