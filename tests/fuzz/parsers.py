@@ -67,16 +67,10 @@ def ufw(text):
 
 
 def firewalld(text):
-    for read in (
-        firewalld_config.read_policy_file,
-        firewalld_config.rows_in_policy_file,
-        firewalld_config.read_set_file,
-    ):
-        try:
+    readers = (firewalld_config.read_policy_file, firewalld_config.rows_in_policy_file, firewalld_config.read_set_file)
+    for read in (*readers, firewalld_config.read_rich_rule):
+        with contextlib.suppress(ValueError):
             read(text)
-        except ValueError:
-            continue
-    firewalld_config.read_rich_rule(text)
 
 
 PARSERS = {"nft": nft, "nft_table": nft_table, "iptables": iptables, "ufw": ufw, "firewalld": firewalld}
