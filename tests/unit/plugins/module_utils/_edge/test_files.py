@@ -12,8 +12,12 @@ import pytest
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.errors import EdgeError
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.files import (
     difference,
+    folder_faults,
+    link_atomically,
     remove_file,
     remove_folder_if_empty,
+    repair_folder,
+    replace_text,
     write_atomically,
 )
 
@@ -78,3 +82,50 @@ def test_folder_with_something_in_it_stays(tmp_path):
     (tmp_path / "theirs").touch()
     remove_folder_if_empty(str(tmp_path))
     assert (tmp_path / "theirs").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_file_of_somebody_else_keeps_owner_and_mode(tmp_path):
+    path = tmp_path / "rules"
+    path.write_text("old")
+    path.chmod(0o640)
+    os.chown(path, 1, 2)
+    replace_text(str(path), "new")
+    status = path.stat()
+    assert (path.read_text(), stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid) == ("new", 0o640, 1, 2)
+    with pytest.raises(EdgeError, match="none cannot be read: No such file"):
+        replace_text(str(tmp_path / "none"), "new")
+
+
+def test_a_link_takes_the_place_of_whatever_was_there(tmp_path):
+    for before in ("nothing", "file", "link"):
+        path = tmp_path / before
+        if before == "file":
+            path.write_text("old")
+        elif before == "link":
+            path.symlink_to("elsewhere")
+        link_atomically(str(path), "/target")
+        assert os.readlink(path) == "/target"
+    assert sorted(os.listdir(tmp_path)) == ["file", "link", "nothing"]
+
+
+@pytest.mark.parametrize(("mode", "fault"), [(0o777, "has mode 0777"), (0o700, "has mode 0700")])
+def test_a_folder_that_others_may_write_to_is_seen_and_repaired(tmp_path, mode, fault):
+    path = tmp_path / "ours"
+    path.mkdir()
+    path.chmod(mode)
+    assert list(folder_faults(str(path))) == [fault]
+    repair_folder(str(path))
+    assert not folder_faults(str(path))
+
+
+def test_a_link_in_the_place_of_a_folder_is_replaced_and_not_followed(tmp_path):
+    path, theirs = tmp_path / "ours", tmp_path / "theirs"
+    theirs.mkdir()
+    path.symlink_to(theirs)
+    assert list(folder_faults(str(path))) == ["is no folder"]
+    repair_folder(str(path))
+    write_atomically(str(path / "rules"), "text")
+    assert not path.is_symlink()
+    assert not os.listdir(theirs)
+    assert not folder_faults(str(tmp_path / "none"))

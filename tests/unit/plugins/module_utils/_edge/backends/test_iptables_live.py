@@ -22,7 +22,8 @@ def why_not():
     """Why this cannot be tried here, or None."""
     if namespace.why_not():
         return namespace.why_not()
-    return None if shutil.which("iptables-legacy") and shutil.which("iptables-nft") else "iptables is not installed"
+    missing = [name for name in ("iptables-legacy", "iptables-nft", "ipset") if shutil.which(name) is None]
+    return f"{', '.join(missing)} is not installed" if missing else None
 
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
@@ -118,3 +119,33 @@ def test_check_mode_judges_as_the_real_run_does_where_another_backend_has_rules(
 
     assert with_nftables(check_mode=True) == with_nftables(check_mode=False)
     assert with_nftables(check_mode=False)["federation_in"] == "no"
+
+
+LONG = {"partner_networks": [f"198.19.{number}.0/25" for number in range(40)]}
+DROPPED = "-p tcp --dport 5269 -m comment --comment meant -j DROP"
+
+
+@pytest.mark.parametrize("variant", ["nft", "legacy"])
+@pytest.mark.parametrize(("before", "after"), [(None, {}), ({}, LONG), (LONG, {"mode": "permit"}), (LONG, LONG)])
+def test_a_change_that_does_not_work_is_undone_in_full(variant, before, after):
+    sh(f"iptables-{variant} {FOREIGN}; ip6tables-{variant} {FOREIGN}")
+    if before is not None:
+        apply(rules_for(**before))
+    # What somebody else drops beforehand makes any change fail; what he put into ours is put back as well.
+    sh(f"iptables-{variant} -t mangle -A INPUT {DROPPED}")
+    if before is not None:
+        sh(f"ip6tables-{variant} -A XMPP-EDGE-IN -s 2001:db8::66 -j ACCEPT")
+    # The kernel gives a set another number of buckets when it is made anew.
+    state = comparable()
+    outcome = apply(rules_for(**after))
+    assert outcome.undone
+    assert outcome.undo_fault is None
+    assert "meant" in outcome.decided_by["federation_in"]
+    assert comparable() == state
+
+
+def comparable():
+    """All rules and sets, without counters, empty tables and what the kernel chooses by itself."""
+    lines = [line for line in everything().splitlines() if line.startswith("-A")]
+    sets = [line.split(" hashsize")[0] for line in sh("ipset save").splitlines()]
+    return lines + sorted(sets)

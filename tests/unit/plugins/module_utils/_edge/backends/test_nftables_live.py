@@ -258,3 +258,49 @@ def test_missing_nft_names_the_package(monkeypatch):
     with pytest.raises(EdgeError, match="install the package nftables") as failure:
         NftablesBackend.on_this_host(Host(namespace.run), persist=True, integrate=True).observe(rules_for())
     assert failure.value.package == "nftables"
+
+
+DROPPING = """
+table inet theirs {
+  chain input { type filter hook input priority 0; policy drop; ct state established accept; }
+  chain output { type filter hook output priority 0; policy drop; ct state established accept; }
+}
+"""
+MEANT = """
+table inet meant {
+  chain input { type filter hook input priority 5; iifname != "lo" tcp dport 5269 drop; }
+}
+"""
+NARROW = {"partner_networks": ["198.18.7.0/24", "2001:db8:7::/48"]}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(None, {}), ({}, NARROW), (NARROW, {}), (NARROW, {"mode": "permit"}), (NARROW, None)]
+)
+def test_a_change_that_does_not_work_is_undone_in_full(before, after):
+    nft("flush ruleset")
+    nft(FOREIGN + DROPPING)
+    if before is not None:
+        apply(backend(), rules_for(**before), check_mode=False)
+        # What somebody else put into ours is put back as well.
+        nft("add rule inet xmpp_edge input ip saddr 198.18.9.9 accept")
+        nft('add rule inet theirs input tcp dport 1 counter accept comment "xmpp_edge strange"')
+    nft(MEANT)
+    state = listed("-s", "ruleset")
+    one = backend()
+    if after is None:
+        # Nothing can be ineffective where there are no rules, so that the change has to fail by itself.
+        one.persist = refuse
+        with pytest.raises(EdgeError, match=r"^disk full; the change was taken back$"):
+            apply(one, (), check_mode=False)
+    else:
+        outcome = apply(one, rules_for(**after), check_mode=False)
+        assert outcome.undone
+        assert outcome.undo_fault is None
+        assert "tcp dport 5269 drop" in outcome.decided_by["federation_in"]
+    assert sorted(listed("-s", "ruleset").splitlines()) == sorted(state.splitlines())
+    nft(f"flush ruleset\n{FOREIGN}")
+
+
+def refuse(_wanted):
+    raise EdgeError("disk full")
