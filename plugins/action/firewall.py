@@ -66,7 +66,9 @@ class ActionModule(ActionBase):
             answer["confirmed"] = done.confirmed
             answer["warnings"] = [*answer.get("warnings", []), *done.warnings]
             if not done.confirmed:
-                answer.update(failed=True, changed=False, persisted=False, msg=done.message)
+                # What the diff says was undone again.
+                answer.pop("diff", None)
+                answer.update(failed=True, changed=False, persisted=False, cut=[], msg=done.message)
                 for row in answer["rows"].values():
                     row["present"] = False
         return answer

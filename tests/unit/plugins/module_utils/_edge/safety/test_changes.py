@@ -89,11 +89,11 @@ def wait_until(truth, seconds):
 
 
 def test_it_is_undone_when_nothing_confirms_it_and_the_next_run_says_so(place):
-    place.begin(seconds=1)
+    place.begin(seconds=2)
     place.make()
     place.lock.release()
     assert place.is_new
-    assert wait_until((place.home / "taken-back").exists, 4)
+    assert wait_until((place.home / "taken-back").exists, 15)
     assert place.is_old
     assert not os.path.exists(place.lock.path)
     assert any("was not confirmed in time" in note for note in place.changes.settle(check_mode=True))
@@ -117,21 +117,21 @@ def test_it_stands_once_it_is_confirmed(place):
 
 
 def test_a_confirmation_that_comes_too_late_says_so(place):
-    change = place.begin(seconds=1)
+    change = place.begin(seconds=2)
     place.make()
     place.lock.release()
-    assert wait_until((place.home / "taken-back").exists, 4)
+    assert wait_until((place.home / "taken-back").exists, 15)
     assert sh(change.command) == TAKEN_BACK_STATUS
     assert place.is_old
 
 
 def test_a_run_that_works_is_waited_for_before_anything_is_undone(place):
-    place.begin(seconds=1)
+    place.begin(seconds=2)
     place.make()
-    time.sleep(2.5)
+    time.sleep(3.5)
     assert place.is_new
     place.lock.release()
-    assert wait_until(lambda: place.is_old, 3)
+    assert wait_until(lambda: place.is_old, 15)
 
 
 def test_it_is_kept_at_once(place):

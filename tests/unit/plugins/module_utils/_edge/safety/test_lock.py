@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import stat
@@ -117,6 +118,24 @@ def test_check_mode_makes_no_file_and_respects_one(tmp_path):
     with pytest.raises(EdgeError):
         looking.acquire(soon())
     changing.release()
+
+
+def test_a_file_that_its_holder_removes_at_the_last_moment_is_no_lock(tmp_path, monkeypatch):
+    holder, late = HostLock(str(tmp_path / "lock")), HostLock(str(tmp_path / "lock"))
+    holder.acquire()
+    real, calls = fcntl.flock, []
+
+    def flock(descriptor, operation):
+        calls.append(descriptor)
+        if len(calls) == 1:
+            holder.release()
+        real(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    late.acquire(soon())
+    with pytest.raises(EdgeError):
+        holder.acquire(soon())
+    late.release()
 
 
 def test_many_processes_never_hold_it_together(tmp_path):
