@@ -10,7 +10,7 @@ import time
 import typing as t
 from dataclasses import dataclass
 
-from ansible.errors import AnsibleConnectionFailure
+from ansible.errors import AnsibleError
 from ansible.plugins.connection import ConnectionBase
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.errors import OptionError
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.options import Options
@@ -45,7 +45,7 @@ def confirm(connection: ConnectionBase, execute: Execute, command: str, seconds:
         try:
             _forget_connection(connection)
             done = execute(command)
-        except AnsibleConnectionFailure as error:
+        except AnsibleError as error:
             fault = " ".join(str(error).split())
         else:
             if done["rc"] == 0:

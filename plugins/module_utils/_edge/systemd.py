@@ -41,8 +41,8 @@ _HOST_SERVICES = (NFTABLES, NETFILTER_PERSISTENT)
 
 BANNER = "# Managed by the Ansible collection xmpp.edge: the next run overwrites local changes.\n"
 
+# NoNewPrivileges= is not among them: it would keep SELinux from putting nft and iptables into their own domain.
 SANDBOX = (
-    "NoNewPrivileges=yes",
     "ProtectHome=yes",
     "ProtectControlGroups=yes",
     "ProtectKernelTunables=yes",
