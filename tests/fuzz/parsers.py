@@ -10,6 +10,7 @@ Usage: parsers.py NAME [libFuzzer options, such as -runs=20000]
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import sys
 from pathlib import Path
@@ -19,7 +20,8 @@ import atheris
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE)]
 
-import conftest  # noqa: E402, F401  (it makes this checkout importable as the collection)
+# It makes this checkout importable as the collection.
+importlib.import_module("conftest")
 
 with atheris.instrument_imports(include=["ansible_collections"]):
     from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends import (

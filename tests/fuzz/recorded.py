@@ -126,7 +126,7 @@ class Recorded:
             place = folder / path.lstrip("/")
             place.parent.mkdir(parents=True, exist_ok=True)
             changed = damaged(text, self._dice) if self._dice.random() < 0.3 else text
-            place.write_bytes(changed.encode(errors="surrogateescape" if False else "replace"))
+            place.write_bytes(changed.encode(errors="replace"))
 
     def run(self, arguments: list[str], stdin: str) -> Completed:
         """What a program would print."""

@@ -17,6 +17,7 @@ Counts are for each manager. Nonsense is fed by tests/fuzz, with XMPP_EDGE_EXAMP
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import random
@@ -32,7 +33,8 @@ SOAK = Path(__file__).resolve().parent
 CHECKOUT = SOAK.parents[1]
 sys.path.insert(0, str(CHECKOUT / "tests"))
 
-import conftest  # noqa: E402, F401  (it makes this checkout importable as the collection)
+# It makes this checkout importable as the collection.
+importlib.import_module("conftest")
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.compile import compile_rules  # noqa: E402
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.options import parse_options  # noqa: E402
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.rules import to_payload  # noqa: E402
