@@ -82,7 +82,8 @@ def reconcile(
     # Imported where it is needed: a host compiles what it imports anew on every run.
     from .safety.changes import Changes
 
-    parts = [backend.restoration(wanted), *(other.restoration(()) for other, _removal in leftovers)]
+    with understood("what this host has of ours"):
+        parts = [backend.restoration(wanted), *(other.restoration(()) for other, _removal in leftovers)]
     change = Changes(host.run, safety.lock, safety.home).begin(parts, safety.seconds)
     try:
         notes = _carry_out(backend, wanted, plan, leftovers)

@@ -29,7 +29,6 @@ _FRAME: Mapping[str, Any] = {"target": "CONTINUE", "priority": -100}
 # A policy has an allow before a guard by their priorities; its rules have no order otherwise.
 _PRIORITIES = {"allow": "-100", "block": "-90"}
 _BLOCK: Mapping[str, Tuple[str, Dict[str, str]]] = {"in": ("drop", {}), "out": ("reject", {"type": "tcp-reset"})}
-_SET_FAMILIES = {"ipv4": "inet", "ipv6": "inet6"}
 _DESCRIPTION = re.compile(r"\b(\d+) (\w+)")
 
 Elements = Tuple[Tuple[str, Tuple[Tuple[str, str], ...]], ...]
@@ -139,8 +138,8 @@ def read_set_file(text: str) -> Tuple[str, ...]:
 
 
 def write_set_file(group: Group) -> str:
-    """The XML file of an ipset."""
-    family = _SET_FAMILIES[group.name.rpartition("_")[2]]
+    """The XML file of an ipset, whatever its name; one without any networks is for IPv4."""
+    family = "inet6" if any(":" in network for network in group.networks) else "inet"
     lines = [
         '<?xml version="1.0" encoding="utf-8"?>',
         '<ipset type="hash:net">',
