@@ -224,7 +224,15 @@ def argument_spec():
 
 def runner_of(module):
     def run(arguments, stdin):
-        return Completed(*module.run_command(arguments, data=stdin, binary_data=True, environ_update={"LC_ALL": "C"}))
+        environment = {"LC_ALL": "C"}
+        try:
+            done = module.run_command(
+                arguments, data=stdin, binary_data=True, environ_update=environment, handle_exceptions=False
+            )
+        except OSError as error:
+            # The module's own way out would leave a change behind that nobody undoes.
+            return Completed(127, "", f"{arguments[0]} cannot be run: {error.strerror}")
+        return Completed(*done)
 
     return run
 

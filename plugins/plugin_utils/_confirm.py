@@ -15,7 +15,7 @@ from ansible.plugins.connection import ConnectionBase
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.errors import OptionError
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.options import Options
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.rules import Rule
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.safety import TAKEN_BACK_STATUS
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.safety import OVER_STATUS, TAKEN_BACK_STATUS
 
 _BETWEEN_TRIES = 1.0
 _UNDO_PATIENCE = 15.0
@@ -52,6 +52,10 @@ def confirm(connection: ConnectionBase, execute: Execute, command: str, seconds:
                 return Confirmation(True, warnings=done["stdout"].splitlines())
             if done["rc"] == TAKEN_BACK_STATUS:
                 return Confirmation(False, _message(seconds, fault, "the host has taken the change back"))
+            if done["rc"] == OVER_STATUS:
+                # An earlier try has confirmed it, and its answer was lost on the way.
+                unknown = "it is over, and not known how: another run may have undone it"
+                return Confirmation(True) if fault else Confirmation(False, _message(seconds, fault, unknown))
             fault = " ".join((done["stderr"] or done["stdout"] or f"exit status {done['rc']}").split())
         if time.monotonic() > begun + seconds + _UNDO_PATIENCE:
             state = "the host cannot be reached still, so that it is not known whether it has taken the change back"

@@ -112,6 +112,21 @@ def test_a_host_that_has_undone_the_change_ends_the_tries(clock):
     )
 
 
+def test_an_answer_that_is_lost_is_no_failure(clock):
+    answers = iter([AnsibleConnectionFailure("broken pipe"), answer(safety.OVER_STATUS)])
+
+    def execute(_command):
+        given = next(answers)
+        if isinstance(given, Exception):
+            raise given
+        return given
+
+    assert _confirm.confirm(Connection(), execute, "confirm it", 30).confirmed
+    done = _confirm.confirm(Connection(), lambda _command: answer(safety.OVER_STATUS), "confirm it", 30)
+    assert not done.confirmed
+    assert "not known how" in done.message
+
+
 def test_a_host_that_stays_away_is_not_waited_for_for_ever(clock):
     def execute(_command):
         raise AnsibleConnectionFailure("no route")

@@ -223,7 +223,7 @@ class Soak:
             self.complain("nothing was changed", result)
             return
         deadline = time.monotonic() + TIMEOUT + LATE
-        while os.path.exists(HOME) and glob.glob(f"{HOME}/*ing-*") and time.monotonic() < deadline:
+        while glob.glob(f"{HOME}/change-*") and time.monotonic() < deadline:
             time.sleep(0.05)
         wait_for_lock()
         found = (live(self.manager), persisted())

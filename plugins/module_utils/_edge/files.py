@@ -95,7 +95,7 @@ def link_atomically(path: str, target: str) -> None:
     """Put a symbolic link in place, whatever was there. Raises EdgeError."""
     try:
         _make_folder(os.path.dirname(path))
-        temporary = f"{path}.{secrets.token_hex(8)}"
+        temporary = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.{secrets.token_hex(8)}")
         os.symlink(target, temporary)
         os.replace(temporary, path)
     except OSError as error:

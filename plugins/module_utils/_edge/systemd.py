@@ -9,6 +9,7 @@ Sources: systemd.unit(5), systemd.service(5).
 
 from __future__ import annotations
 
+import glob
 import os
 from dataclasses import dataclass
 from typing import Dict, List, Mapping, Optional, Sequence
@@ -247,7 +248,11 @@ class Persistence:
 
     def _present(self) -> List[str]:
         drop_ins = (_drop_in_file(service) for service in _HOST_SERVICES)
-        return [path for path in (*_RULES_FILES, UNIT_FILE, *drop_ins, WANTS_LINK) if os.path.lexists(path)]
+        # Files that a run was about to write when it was killed.
+        unfinished = glob.glob(f"{RULES_FOLDER}/.*")
+        return [
+            path for path in (*_RULES_FILES, UNIT_FILE, *drop_ins, WANTS_LINK) if os.path.lexists(path)
+        ] + unfinished
 
 
 def _unit_state(service: Optional[Service], units: UnitStates) -> _UnitState:

@@ -119,9 +119,10 @@ class FirewalldBackend(Backend):
             f"{direction}.xml": write_policy_file(policy, direction, self._rows_in_file(direction))
             for direction, policy in self._policies.items()
         }
-        data.update({f"{name}.xml": write_set_file(Group(name, networks)) for name, networks in self._sets.items()})
         lend = [f"cp {direction}.xml {quote(policies[direction])}" for direction in self._policies]
-        lend += [f"cp {name}.xml {quote(sets[name])}" for name in self._sets]
+        for number, (name, networks) in enumerate(self._sets.items()):
+            data[f"set-{number}.xml"] = write_set_file(Group(name, networks))
+            lend.append(f"cp set-{number}.xml {quote(sets[name])}")
         return Restoration(paths, live=(*lend, reload, "files"), data=data)
 
     def apply(self, plan: Plan, wanted: Sequence[Rule]) -> Sequence[str]:

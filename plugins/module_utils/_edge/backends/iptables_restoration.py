@@ -26,7 +26,7 @@ def write_restoration(
     old = _ours(saved_sets)
     if old:
         data["ipsets"] = "".join(_swapped(name, lines) for name, lines in old.items())
-        live.append(f"{quote(ipset)} restore -exist < ipsets")
+        live.append(f"cat ipsets | {quote(ipset)} restore -exist")
     for number, (program, listing) in enumerate(listings.items()):
         chains = [chain for chain in CHAINS.values() if has_chain(listing, chain)]
         if chains:
@@ -38,7 +38,8 @@ def write_restoration(
                     "COMMIT\n",
                 ]
             )
-            live.append(f"{quote(f'{program}-restore')} --noflush --wait < iptables-{number}")
+            # By a pipe, since SELinux may keep the program from files where these stand.
+            live.append(f"cat iptables-{number} | {quote(f'{program}-restore')} --noflush --wait")
         live += _jumps(program, listing)
     live += [
         f"! {quote(ipset)} list -name {name} > /dev/null 2>&1 || {quote(ipset)} destroy {name}"

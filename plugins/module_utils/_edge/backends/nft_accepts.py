@@ -177,9 +177,9 @@ def write_restoration(nft: str, table: str, listings: Mapping[str, str]) -> Tupl
         for place in listings
     ]
     script = "; ".join(["cat nftables.nft", *find, "cat accepts.nft"])
-    load = f"{quote(nft)} -f"
-    whole = f"{{ {script}; }} > all.nft && {load} all.nft"
-    return data, (f"{whole} || {load} nftables.nft || {quote(nft)} delete table {TABLE}",)
+    # By pipes, since SELinux may keep nft from files where these stand.
+    load = f"{quote(nft)} -f -"
+    return data, (f"{{ {script}; }} | {load} || cat nftables.nft | {load} || {quote(nft)} delete table {TABLE}",)
 
 
 def _is_ours(rule: Mapping[str, Any]) -> bool:

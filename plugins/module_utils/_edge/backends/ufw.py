@@ -26,11 +26,21 @@ from ..host_firewall import Host
 from ..plan import Item, Observation, Plan
 from ..rules import DIRECTIONS, Rule
 from ..runner import find_program
-from ..safety.restoration import Restoration
+from ..safety.restoration import Part, Restoration
 from . import Backend
 from .iptables_lines import PROGRAMS, lines_in
 from .lines import FAMILIES, Found, Line, rules_of
-from .ufw_rules import FILES, UserRules, chain_of, found_lines, is_ours, lines_by_family, live_rule, read_user_rules
+from .ufw_rules import (
+    FILES,
+    MERGE,
+    UserRules,
+    chain_of,
+    found_lines,
+    is_ours,
+    lines_by_family,
+    live_rule,
+    read_user_rules,
+)
 
 _FOLDER = "/etc/ufw"
 _DEFAULTS = "/etc/default/ufw"
@@ -84,8 +94,20 @@ class UfwBackend(Backend):
     def restoration(self, wanted: Sequence[Rule]) -> Restoration:
         """See Backend.restoration: a file is loaded in one transaction, as ufw itself does whenever it starts."""
         families = [family for family in FAMILIES if self._has_live_chain(family)] if self.is_active else []
+        rules = {family: self._user_rules(family) for family in FAMILIES}
+        data = {"merge.awk": MERGE}
+        parts = {}
+        for family, lines in lines_by_family(wanted, self._families()).items():
+            found = rules[family]
+            if found is not None:
+                data[f"ours-{family}"] = "".join(
+                    f"{line}\n" for entry in found.entries if is_ours(entry) for line in entry
+                )
+                parts[self._path(family)] = Part(found.with_ours(lines).text, f"awk -v ours=ours-{family} -f merge.awk")
         return Restoration(
             paths=tuple(self._path(family) for family in FAMILIES),
+            parts=parts,
+            data=data,
             live=tuple(
                 f"{quote(self._program(family))}-restore --noflush --wait < {quote(self._path(family))}"
                 for family in families

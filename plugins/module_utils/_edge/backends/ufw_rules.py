@@ -29,6 +29,22 @@ _ACTIONS = {("allow", "in"): "allow", ("allow", "out"): "allow", ("block", "in")
 _TARGETS = {"allow": "ACCEPT", "deny": "DROP", "reject": "REJECT --reject-with tcp-reset"}
 
 
+MERGE = f"""\
+# Reads one of ufw's files, leaves out all of ours, and puts what is in the file "ours" before all other rules.
+function put_ours(line) {{
+  while ((getline line < ours) > 0) print line
+  done = 1
+}}
+/^{_TUPLE}/ {{ skip = / comment={binascii.hexlify(COMMENT.encode()).decode()}/ }}
+/^{_TAIL}/ {{ skip = 0 }}
+head && !done && $0 != "" {{ put_ours() }}
+!skip {{ print }}
+/^{_HEAD}/ {{ head = 1 }}
+END {{ if (head && !done) put_ours() }}
+"""
+"""A program for awk(1)."""
+
+
 def chain_of(family: str, direction: str) -> str:
     """The chain in which ufw has user rules."""
     return f"{_PREFIXES[family]}-user-{_WORDS[direction]}"

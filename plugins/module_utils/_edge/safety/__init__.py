@@ -8,3 +8,6 @@ HOME = "/var/lib/xmpp-edge"
 
 TAKEN_BACK_STATUS = 3
 """Exit status of the command that confirms a change, when the host has taken the change back."""
+
+OVER_STATUS = 4
+"""Exit status of that command, when there is nothing of the change any more."""

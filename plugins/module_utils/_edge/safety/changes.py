@@ -10,6 +10,7 @@ confirm, a timer that runs it. Nothing of it needs Ansible or Python.
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import secrets
 import shutil
@@ -23,16 +24,20 @@ from ..files import link_atomically, read_text, remove_file, remove_folder_if_em
 from ..runner import Runner, find_program
 from ..systemd import SANDBOX
 from ..units import has_systemd
-from . import HOME, TAKEN_BACK_STATUS, daemon
+from . import HOME, OVER_STATUS, TAKEN_BACK_STATUS, daemon
 from .lock import PATIENCE, HostLock
 from .restoration import Restoration, saved_files, together
 from .script import Places, change_script
 
 RECOVERY_UNIT_FILE = "/etc/systemd/system/xmpp-edge-recovery.service"
 _RECOVERY_LINK = "/etc/systemd/system/sysinit.target.wants/xmpp-edge-recovery.service"
+# Files of units that a run was about to write when it was killed.
+_UNFINISHED = ("/etc/systemd/system/.xmpp-edge*", "/etc/systemd/system/*/.xmpp-edge*")
 _NOTE = "taken-back"
+_PENDING, _RESTORING, _ARMED = "pending", "restoring", "armed"
 _GRACE = 10.0
 """Seconds that a timer may be late before the next run does its work."""
+_START_PATIENCE = 10.0
 _BETWEEN_LOOKS = 0.2
 
 # What needs the rights: CAP_NET_ADMIN, CAP_NET_RAW and CAP_SYS_MODULE iptables, the next three files of other owners,
@@ -81,9 +86,16 @@ class Change:
 
     @property
     def command(self) -> str:
-        """The shell command that confirms it; exit status TAKEN_BACK_STATUS: it is too late."""
+        """The shell command that confirms it; exit status TAKEN_BACK_STATUS: it is too late; OVER_STATUS: it was
+        confirmed before, or taken back and another run knows of it.
+        """
         path = quote(self.script)
-        return f"if [ -e {path} ]; then exec /bin/sh {path} confirm; else exit {TAKEN_BACK_STATUS}; fi"
+        note = quote(os.path.join(os.path.dirname(self.folder), _NOTE))
+        token = os.path.basename(self.folder).partition("-")[2]
+        return (
+            f"if [ -e {path} ]; then exec /bin/sh {path} confirm; "
+            f"elif grep -q {token} {note} 2> /dev/null; then exit {TAKEN_BACK_STATUS}; else exit {OVER_STATUS}; fi"
+        )
 
     def cut(self, commands: Sequence[str]) -> None:
         """Have connections closed by these shell commands once the change is to stand. Raises EdgeError."""
@@ -131,7 +143,8 @@ class Changes:
         while self._folders():
             folder = self._folders()[0]
             left = _seconds_left(folder)
-            if os.path.basename(folder).startswith("confirmed-"):
+            if not any(os.path.exists(os.path.join(folder, state)) for state in (_PENDING, _RESTORING)):
+                # It is to stand, or had not begun.
                 self._clear_away(folder)
             elif left is None or left < -_GRACE:
                 notes.append(self._take_back_leftover(folder))
@@ -156,7 +169,7 @@ class Changes:
         """
         self._make_home()
         token = secrets.token_hex(8)
-        change = Change(self._run, os.path.join(self._home, f"pending-{token}"))
+        change = Change(self._run, os.path.join(self._home, f"change-{token}"))
         try:
             os.mkdir(change.folder, 0o700)
             self._save(change, together(parts), token)
@@ -184,30 +197,34 @@ class Changes:
         places = Places(self._home, token, self._lock.path, recovery)
         text = change_script(places, restoration, files)
         write_atomically(change.script, text, 0o700)
+        write_atomically(os.path.join(change.folder, _PENDING), "", 0o600)
 
     def _arm(self, change: Change, token: str, seconds: int) -> None:
         if find_program("flock") is None:
             raise MissingPackageError("flock is not installed on this host; install util-linux", "util-linux")
         ends = time.clock_gettime(time.CLOCK_BOOTTIME) + seconds
         write_atomically(os.path.join(change.folder, "deadline"), f"{ends:.3f} {_boot()}", 0o600)
-        if not self._with_systemd:
-            daemon.start(["/bin/sh", change.script, "sleep", str(seconds)])
-            return
-        program = find_program("systemd-run") or "systemd-run"
-        unit = f"xmpp-edge-rollback-{token}"
-        options = ["--quiet", "--no-ask-password", "--collect", f"--unit={unit}", f"--on-active={seconds}s"]
-        options += ["--description=Take an unconfirmed change of the XMPP edge's firewall rules back"]
-        options += ["--timer-property=AccuracySec=100ms", *(f"--property={right}" for right in _RIGHTS)]
-        done = self._run([program, *options, "/bin/sh", change.script, "timer"], "")
-        if done.returncode != 0:
-            raise EdgeError(f"systemd-run failed: {done.complaint}")
+        command = ["/bin/sh", change.script, "wait", str(seconds)]
+        if self._with_systemd:
+            program = find_program("systemd-run") or "systemd-run"
+            # A service that waits, and no timer: systemd begins to count anew for timers whenever it reads its units.
+            options = ["--quiet", "--no-ask-password", "--collect", f"--unit=xmpp-edge-rollback-{token}"]
+            options += ["--description=Take an unconfirmed change of the XMPP edge's firewall rules back"]
+            done = self._run([program, *options, *(f"--property={right}" for right in _RIGHTS), *command], "")
+            if done.returncode != 0:
+                raise EdgeError(f"systemd-run failed: {done.complaint}")
+        else:
+            daemon.start(command)
+        patience = time.monotonic() + _START_PATIENCE
+        while not os.path.exists(os.path.join(change.folder, _ARMED)):
+            if time.monotonic() > patience:
+                raise EdgeError("what would undo it cannot be started with its rights under systemd, or at all")
+            time.sleep(0.01)
 
     def _take_back_leftover(self, folder: str) -> str:
-        change = Change(self._run, folder)
-        if not os.path.exists(change.script):
-            self._clear_away(folder)
-            return "an interrupted run had left something over, and had not changed anything"
-        fault = change.take_back()
+        fault = Change(self._run, folder).take_back()
+        if os.path.exists(folder):
+            raise EdgeError(f"a change that an interrupted run left in {folder} cannot be taken back: {fault}")
         if fault:
             return f"a change that an interrupted run left over could not be taken back in full: {fault}"
         return "a change that an interrupted run left over was taken back first"
@@ -217,14 +234,20 @@ class Changes:
         if self._with_systemd:
             remove_file(_RECOVERY_LINK)
             remove_file(RECOVERY_UNIT_FILE)
-        shutil.rmtree(folder, ignore_errors=True)
+            for pattern in _UNFINISHED:
+                for path in glob.glob(pattern):
+                    remove_file(path)
+        try:
+            shutil.rmtree(folder)
+        except OSError as error:
+            raise EdgeError(f"{folder} cannot be removed: {error.strerror}") from None
         remove_folder_if_empty(self._home)
 
     def _notes(self) -> List[str]:
         text = read_text(os.path.join(self._home, _NOTE))
         if not text:
             return []
-        when, how, fault, *_rest = [*text.splitlines(), "", "", ""]
+        when, how, fault, *_token = [*text.splitlines(), "", "", ""]
         why = "before the host was rebooted" if how == "boot" else "in time"
         failed = f"; not everything could be taken back:{fault}" if fault else ""
         return [f"the change before this run was not confirmed {why}, and the host took it back at {when}{failed}"]
@@ -234,8 +257,7 @@ class Changes:
             names = sorted(os.listdir(self._home))
         except (FileNotFoundError, NotADirectoryError, PermissionError):
             return []
-        kinds = ("pending-", "restoring-", "confirmed-")
-        return [os.path.join(self._home, name) for name in names if name.startswith(kinds)]
+        return [os.path.join(self._home, name) for name in names if name.startswith("change-")]
 
     def _make_home(self) -> None:
         try:

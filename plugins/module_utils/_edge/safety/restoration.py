@@ -15,16 +15,27 @@ from ..errors import EdgeError
 
 
 @dataclass(frozen=True)
+class Part:
+    """A file of somebody else, of which a part is ours. text: what the change makes of it; merge: a shell command that
+    reads the file as it is and writes it with our part as it was before the change.
+    """
+
+    text: str
+    merge: str
+
+
+@dataclass(frozen=True)
 class Restoration:
     """What puts back what a host has of one backend's.
 
-    paths: files that are to be again as they are now, be it missing; folders: those of them that are to be there only
-    while something is in them; live: shell commands for the live rules, to be
+    paths: files that are to be again as they are now, be it missing; parts: those of them that others write too;
+    folders: those that are to be there only while something is in them; live: shell commands for the live rules, to be
     run after the files are back, each of which has to succeed; data: text of the files that they read, by name;
     units: whether systemd has to read its units again; active: whether our unit is active now.
     """
 
     paths: Tuple[str, ...] = ()
+    parts: Mapping[str, Part] = field(default_factory=dict)
     folders: Tuple[str, ...] = ()
     live: Tuple[str, ...] = ()
     data: Mapping[str, str] = field(default_factory=dict)
@@ -39,6 +50,7 @@ def together(parts: Sequence[Restoration]) -> Restoration:
         data.update(part.data)
     return Restoration(
         paths=tuple(dict.fromkeys(path for part in parts for path in part.paths)),
+        parts={path: part for one in parts for path, part in one.parts.items()},
         folders=tuple(dict.fromkeys(folder for part in parts for folder in part.folders)),
         live=tuple(command for part in parts for command in part.live),
         data=data,
@@ -54,6 +66,11 @@ def saved_files(restoration: Restoration) -> Tuple[List[str], Dict[str, bytes]]:
     """
     contents: Dict[str, bytes] = {}
     commands = [_saved(path, contents) for path in restoration.paths]
+    for number, (path, part) in enumerate(restoration.parts.items()):
+        contents[f"part-{number}"] = part.text.encode(errors="surrogateescape")
+        put = commands[restoration.paths.index(path)]
+        if put.startswith("put "):
+            commands[restoration.paths.index(path)] = f"part {put[4:]} part-{number} {quote(part.merge)}"
     commands += [f"leave {quote(folder)}" for folder in restoration.folders]
     return commands, contents
 

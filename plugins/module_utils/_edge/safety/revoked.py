@@ -20,7 +20,7 @@ from ..errors import EdgeError, MissingPackageError
 from ..rules import Group, Rule
 from ..runner import Runner, find_program
 
-_END = re.compile(r"\[?([0-9a-fA-F:.]+)\]?:(\d+)")
+_END = re.compile(r"\[?([0-9a-fA-F:.]+)(?:%[^\]:]+)?\]?(?:%[^\]:]+)?:(\d+)")
 _MAPPED = re.compile(r"::ffff:(\d+\.\d+\.\d+\.\d+)", re.IGNORECASE)
 
 
@@ -51,7 +51,6 @@ def established(run: Runner) -> List[Socket]:
     found = []
     for line in done.stdout.splitlines():
         ends = [_END.fullmatch(word) for word in line.split()[2:4]]
-        # What else there may be has a zone in its address, and is link-local: no rule is about that.
         if len(ends) == 2 and ends[0] and ends[1]:
             found.append(Socket(ends[0][1], int(ends[0][2]), ends[1][1], int(ends[1][2])))
     return found
@@ -59,6 +58,9 @@ def established(run: Runner) -> List[Socket]:
 
 def revoked(before: Sequence[Rule], after: Sequence[Rule], sockets: Sequence[Socket]) -> List[Socket]:
     """The connections that rules allowed before, and that guards would refuse after."""
+    # A connection of the host with itself goes by loopback, which guards spare.
+    own = {(_plain(socket.local), socket.local_port) for socket in sockets}
+    sockets = [socket for socket in sockets if (_plain(socket.remote), socket.remote_port) not in own]
     once, still = [_Matcher(rule) for rule in before], [_Matcher(rule) for rule in after]
     return [
         socket

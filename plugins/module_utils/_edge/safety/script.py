@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The shell script of a change, which takes it back or lets it stand. It needs POSIX sh, coreutils and flock(1).
 
-It stands in a folder of the change's own, which is named pending-TOKEN while the change waits for its confirmation,
-restoring-TOKEN while it is taken back and confirmed-TOKEN while it is cleared away.
+It stands in a folder of the change's own. How far the change has come is said by a file in it: "pending" while it may
+be confirmed, "restoring" while it is taken back, "confirmed" once it is to stand.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from .restoration import Restoration
 _SCRIPT = """\
 #!/bin/sh
 # Written by the Ansible collection xmpp.edge: takes a change of its rules back, or lets it stand.
-# Usage: change confirm | keep | restore | timer | sleep SECONDS | boot
-# With "keep" and "restore" the caller has the lock. The last three take the change back unless it was confirmed.
+# Usage: change confirm | keep | restore | wait SECONDS | boot
+# With "keep" and "restore" the caller has the lock. The last two take the change back unless it was confirmed.
 set -u
 umask 077
 PATH=/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin
@@ -30,43 +30,58 @@ home={home}
 token={token}
 lock={lock}
 recovery={recovery}
+folder=$home/change-$token
 how=$1
+held=
 fault=
 
-# Of the lock's file: the one that was opened may be one that its last holder has removed.
+# The file that was opened may be one that the lock's last holder has removed.
 hold() {{
-  while exec 9>> "$lock" && flock 9; do
-    [ /proc/self/fd/9 -ef "$lock" ] && return
+  while command exec 9>> "$lock" && timeout 60 flock 9; do
+    if [ /proc/self/fd/9 -ef "$lock" ]; then
+      held=yes
+      return
+    fi
   done
   echo 'xmpp-edge: the lock cannot be had; going on without' >&2
 }}
 
+let_go() {{
+  [ -z "$held" ] || rm -f "$lock"
+}}
+
+systemd() {{
+  [ ! -d /run/systemd/system ] || timeout 60 systemctl "$@"
+}}
+
 finish() {{ # exit status
+  [ "$how" = wait ] || systemd stop "xmpp-edge-rollback-$token.service" 2> /dev/null
   if [ -n "$recovery" ] && [ -e "$recovery" ]; then
     rm -f "$recovery" "${{recovery%/*}}/sysinit.target.wants/${{recovery##*/}}"
     # It is known to systemd only where something made that read all units since.
-    [ "$(systemctl show --property=LoadState --value "${{recovery##*/}}")" = not-found ] || systemctl daemon-reload
+    [ "$(systemd show --property=LoadState --value "${{recovery##*/}}")" = not-found ] || systemd daemon-reload
   fi
-  rm -rf "$home/confirmed-$token" "$home/restoring-$token"
+  rm -rf "$folder"
   rmdir --ignore-fail-on-non-empty "$home"
-  case "$how" in keep | restore) ;; *) rm -f "$lock" ;; esac
+  let_go
   exit "$1"
 }}
 
 case "$how" in
 confirm | keep)
   [ "$how" = keep ] || hold
-  if ! mv "$home/pending-$token" "$home/confirmed-$token" 2> /dev/null; then
-    rm -f "$lock"
+  if [ ! -e "$folder/pending" ]; then
+    let_go
     exit {taken_back}
   fi
-  [ ! -d /run/systemd/system ] || systemctl stop "xmpp-edge-rollback-$token.timer" 2> /dev/null
-  [ ! -e "$home/confirmed-$token/cut" ] || . "$home/confirmed-$token/cut"
+  mv "$folder/pending" "$folder/confirmed" || exit 1
+  [ ! -e "$folder/cut" ] || . "$folder/cut"
   finish 0
   ;;
-sleep)
+wait)
   left=$2
-  while [ "$left" -gt 0 ] && [ -d "$home/pending-$token" ]; do
+  : > "$folder/armed"
+  while [ "$left" -gt 0 ] && [ -e "$folder/pending" ]; do
     sleep 1
     left=$((left - 1))
   done
@@ -74,16 +89,28 @@ sleep)
 esac
 
 [ "$how" = restore ] || hold
-mv "$home/pending-$token" "$home/restoring-$token" 2> /dev/null
-if ! cd "$home/restoring-$token" 2> /dev/null; then
-  [ "$how" = restore ] || rm -f "$lock"
+if ! cd "$folder" 2> /dev/null || [ -e confirmed ]; then
+  let_go
   exit 0
 fi
+[ ! -e pending ] || mv pending restoring
 
 put() {{ # path, mode, owner, saved copy
   part=${{1%/*}}/.xmpp-edge-$token
   [ -d "${{1%/*}}" ] || mkdir -p -m 755 "${{1%/*}}"
   rm -f "$part" && cp "$4" "$part" && chown "$3" "$part" && chmod "$2" "$part" && sync "$part" && mv -fT "$part" "$1"
+}}
+
+# Of a file that others write too, only our part is put back once they did.
+part() {{ # path, mode, owner, saved copy, copy of what the change makes of it, command that merges
+  if cmp -s "$1" "$4"; then
+    return 0
+  fi
+  if cmp -s "$1" "$5"; then
+    put "$1" "$2" "$3" "$4"
+  else
+    eval "$6" < "$1" > merged && put "$1" "$2" "$3" merged
+  fi
 }}
 
 link() {{ # path, target
@@ -100,35 +127,55 @@ files() {{
   :
 {files}}}
 
-files
-{units}if [ "$how" != boot ]; then
+live() {{
+  [ "$how" != boot ] || return 0
+{live}}}
+
+units() {{
   :
-{live}fi
+{units}}}
+
+# What fails may succeed a moment later: a daemon is restarted, a disk is cleaned up.
+for pause in 1 2 4 0; do
+  fault=
+  files
+  live
+  units
+  [ -n "$fault" ] || break
+  sleep "$pause"
+done
 case "$how$fault" in
-restore | keep) ;;
+restore) ;;
 *)
   {{
     date -u '+%Y-%m-%d %H:%M:%S UTC'
     echo "$how"
-    printf '%s\\n' "$fault"
+    printf '%s\\n' "$fault" "$token"
   }} > "$home/.taken-back-$token" && mv -f "$home/.taken-back-$token" "$home/taken-back"
   ;;
 esac
-[ -z "$fault" ] || echo "xmpp-edge: not everything could be taken back:$fault" >&2
-[ -z "$fault" ]
-finish $?
+if [ -n "$fault" ]; then
+  echo "xmpp-edge: not everything could be taken back:$fault" >&2
+  # The next boot or the next run tries again.
+  [ "$how" = restore ] || {{
+    let_go
+    exit 1
+  }}
+  finish 1
+fi
+finish 0
 """
 
 _UNITS = """\
-if [ -d /run/systemd/system ]; then
-  systemctl daemon-reload || fault="$fault systemctl daemon-reload;"
+  systemd daemon-reload || fault="$fault systemctl daemon-reload;"
   if [ "$how" != boot ]; then
     {state}
+    # To stop or start our unit loads and unloads rules.
+    live
   fi
-fi
 """
-_ACTIVE = 'systemctl start xmpp-edge.service || fault="$fault start of xmpp-edge.service;"'
-_INACTIVE = "systemctl reset-failed xmpp-edge.service 2> /dev/null; systemctl stop xmpp-edge.service 2> /dev/null"
+_ACTIVE = 'systemd start xmpp-edge.service || fault="$fault start of xmpp-edge.service;"'
+_INACTIVE = "systemd reset-failed xmpp-edge.service 2> /dev/null; systemd stop xmpp-edge.service 2> /dev/null"
 
 
 @dataclass(frozen=True)

@@ -240,11 +240,12 @@ def test_what_fails_the_check_is_not_loaded(tmp_path):
     refusing = fake_nft(
         tmp_path,
         'case "$1" in list) echo "Error: No such file or directory" >&2; exit 1;; --version) echo "nftables v1.0.6";; '
-        f'-c) echo "Error: refused" >&2; exit 1;; -f) [ "$2" != - ] || touch {loaded};; esac',
+        f'-c) echo "Error: refused" >&2; exit 1;; -f) cat >> {loaded};; esac',
     )
     with pytest.raises(EdgeError, match="nft refused: Error: refused"):
         apply(refusing, rules_for(), check_mode=False)
-    assert not loaded.exists()
+    # Nothing but what puts back the nothing that was there.
+    assert loaded.read_text() == f"add table {TABLE}\ndelete table {TABLE}\n"
 
 
 def test_a_host_that_ignores_the_change_is_a_failure(tmp_path):

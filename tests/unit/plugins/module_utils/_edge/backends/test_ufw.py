@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends import ufw_rules
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends.lines import lines_of
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends.ufw import UfwBackend
@@ -65,3 +67,19 @@ def test_live_rules_that_the_file_does_not_say_are_a_warning(tmp_path):
     stale = "-A ufw-user-input -s 198.19.1.1/32 -p tcp -m tcp --dport 5269 -j ACCEPT"
     assert any('"ufw reload" makes them equal' in text for text in backend(tmp_path, [stale], PRISTINE).warnings)
     assert not any("ufw reload" in text for text in backend(tmp_path, [], PRISTINE).warnings)
+
+
+def test_our_part_is_put_back_among_rules_that_a_user_made_since(tmp_path):
+    """awk does what UserRules.with_ours does."""
+    old, new = lines_of(RULES, "ipv4"), lines_of(RULES, "ipv4")[:2]
+    file = ufw_rules.read_user_rules(f"### RULES ###\n\n{USERS}\n### END RULES ###\nCOMMIT\n")
+    made = f"{USERS}\n{USERS.replace('5269', '22').replace('deny', 'allow').replace('DROP', 'ACCEPT')}"
+    since = ufw_rules.read_user_rules(f"### RULES ###\n\n{made}\n### END RULES ###\nCOMMIT\n")
+    (tmp_path / "merge.awk").write_text(ufw_rules.MERGE)
+    for before, after in ((old, new), (new, old), ([], old), (old, [])):
+        ours = [entry for entry in file.with_ours(before).entries if ufw_rules.is_ours(entry)]
+        (tmp_path / "ours").write_text("".join(f"{line}\n" for entry in ours for line in entry))
+        command = ["awk", "-v", "ours=ours", "-f", "merge.awk"]
+        text = since.with_ours(after).text
+        done = subprocess.run(command, input=text, stdout=subprocess.PIPE, text=True, check=True, cwd=tmp_path)
+        assert done.stdout == since.with_ours(before).text

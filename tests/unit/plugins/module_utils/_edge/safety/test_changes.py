@@ -14,9 +14,9 @@ import time
 import namespace
 import pytest
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.errors import EdgeError
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.safety import TAKEN_BACK_STATUS, changes
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.safety import OVER_STATUS, TAKEN_BACK_STATUS, changes
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.safety.lock import HostLock
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.safety.restoration import Restoration
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.safety.restoration import Part, Restoration
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="owners of files are restored by root only")
 ODD = "a b'c\"$(touch owned);`touch owned`\\n*"
@@ -41,7 +41,8 @@ class Place:
     def begin(self, seconds=0, live=None):
         commands = (f"cat rules > {self.live}",) if live is None else live
         paths = (str(self.old), str(self.missing), str(self.link))
-        restoration = Restoration(paths, (str(self.missing.parent),), commands, {"rules": self.live.read_text()})
+        folders, data = (str(self.missing.parent),), {"rules": self.live.read_text()}
+        restoration = Restoration(paths, folders=folders, live=commands, data=data)
         return self.changes.begin([restoration], seconds)
 
     def make(self):
@@ -207,7 +208,7 @@ def test_a_run_does_not_wait_longer_than_it_has_patience(place, monkeypatch):
 
 def test_nobody_else_may_look_and_no_name_can_be_foreseen(place):
     change = place.begin(seconds=30)
-    assert re.fullmatch(r"pending-[0-9a-f]{16}", os.path.basename(change.folder))
+    assert re.fullmatch(r"change-[0-9a-f]{16}", os.path.basename(change.folder))
     for path in (place.home, change.folder):
         assert stat.S_IMODE(os.stat(path).st_mode) == 0o700
     modes = {
@@ -245,3 +246,88 @@ def test_without_flock_nothing_is_changed(place, monkeypatch):
     with pytest.raises(EdgeError, match="flock is not installed on this host; install util-linux"):
         place.begin(seconds=5)
     assert place.has_nothing_left()
+
+
+def test_a_restoration_that_was_killed_half_way_is_finished_by_whoever_comes_next(place):
+    change = place.begin(seconds=2)
+    place.make()
+    # As the script does it first.
+    os.rename(os.path.join(change.folder, "pending"), os.path.join(change.folder, "restoring"))
+    place.lock.release()
+    assert wait_until((place.home / "taken-back").exists, 15)
+    assert place.is_old
+    assert sh(change.command) == TAKEN_BACK_STATUS
+
+
+def test_a_boot_undoes_files_and_leaves_live_rules_to_those_who_load_them(place):
+    change = place.begin()
+    place.make()
+    place.lock.release()
+    subprocess.run(["/bin/sh", change.script, "boot"], check=True)
+    assert place.live.read_text() == "new rules\n"
+    place.live.write_text("old rules\n")
+    assert place.is_old
+    assert "before the host was rebooted" in place.changes.settle(check_mode=False)[0]
+
+
+def test_a_confirmation_whose_answer_is_lost_is_known_to_be_over(place):
+    change = place.begin(seconds=30)
+    place.make()
+    place.lock.release()
+    assert [sh(change.command), sh(change.command)] == [0, OVER_STATUS]
+    assert place.is_new
+
+
+def test_what_fails_at_first_is_tried_again(place):
+    once = f"[ -e {place.folder}/tried ] || {{ : > {place.folder}/tried; false; }}"
+    change = place.begin(live=(once, f"cat rules > {place.live}"))
+    place.make()
+    assert change.take_back() is None
+    assert place.is_old
+
+
+def test_what_fails_for_good_is_kept_for_the_next_run(place):
+    change = place.begin(seconds=1, live=(f"[ -e {place.folder}/sound ]", f"cat rules > {place.live}"))
+    place.make()
+    place.lock.release()
+    assert wait_until((place.home / "taken-back").exists, 25)
+    assert wait_until(lambda: not os.path.exists(place.lock.path), 5)
+    assert os.path.exists(change.script)
+    (place.folder / "sound").touch()
+    place.lock.acquire()
+    os.unlink(os.path.join(change.folder, "deadline"))
+    notes = place.changes.settle(check_mode=False)
+    assert notes[0] == "a change that an interrupted run left over was taken back first"
+    assert "not everything could be taken back: live rules, step 1;" in notes[1]
+    assert place.has_nothing_left()
+
+
+def test_a_host_that_cannot_be_written_to_is_no_endless_loop(place, monkeypatch):
+    change = place.begin()
+    monkeypatch.setattr(changes.Change, "take_back", lambda _self: "Read-only file system")
+    with pytest.raises(EdgeError, match=r"cannot be taken back: Read-only file system$"):
+        place.changes.settle(check_mode=False)
+    monkeypatch.undo()
+    change.keep()
+
+
+def test_a_lock_that_cannot_be_had_does_not_keep_a_change_from_being_undone(place):
+    change = place.begin()
+    place.make()
+    place.lock.release()
+    os.mkdir(place.lock.path)
+    subprocess.run(["/bin/sh", change.script, "wait", "0"], check=True)
+    assert place.is_old
+    os.rmdir(place.lock.path)
+
+
+def test_of_a_file_that_others_write_too_only_our_part_is_put_back(place):
+    shared = place.folder / "shared"
+    former, made = "ours: old\ntheirs\n", "ours: new\ntheirs\n"
+    merge = "grep -v ours; echo ours: old"
+    for found, expected in ((former, former), (made, former), (made + "more\n", "theirs\nmore\nours: old\n")):
+        shared.write_text(former)
+        change = place.changes.begin([Restoration((str(shared),), {str(shared): Part(made, merge)})], 0)
+        shared.write_text(found)
+        assert change.take_back() is None
+        assert shared.read_text() == expected

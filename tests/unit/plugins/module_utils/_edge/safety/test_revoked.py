@@ -12,6 +12,7 @@ import namespace
 import pytest
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.compile import compile_rules
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.options import parse_options
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.runner import Completed
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.safety.revoked import (
     Socket,
     closing_commands,
@@ -51,6 +52,19 @@ def cut(before, after):
 
 def test_just_what_is_no_longer_allowed_is_revoked():
     assert cut(OPEN, NARROW) == [name for name in SOCKETS if name.startswith("cut")]
+
+
+def test_a_connection_of_the_host_with_itself_is_spared():
+    both_ends = [Socket(ACCESS, 5269, ACCESS, 40000), Socket(ACCESS, 40000, ACCESS, 5269)]
+    assert revoked(OPEN, NARROW, both_ends) == []
+
+
+def test_addresses_on_a_device_are_read():
+    listing = (
+        "0 0 198.18.0.2%eth0:5269 198.18.8.9:40000\n0 0 [2001:db8::2]%eth0:5269 [2001:db8:8::9%eth0]:40000\nnoise\n"
+    )
+    found = established(lambda _arguments, _stdin: Completed(0, listing, ""))
+    assert found == [Socket(ACCESS, 5269, OUTSIDER, 40000), Socket("2001:db8::2", 5269, "2001:db8:8::9", 40000)]
 
 
 def test_nothing_is_revoked_where_nothing_is_taken_away():
