@@ -19,8 +19,10 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -141,6 +143,55 @@ def difference(found, expected):
     return "\n".join(line for line in difflib.unified_diff(one, other, "found", "expected", lineterm="", n=0))
 
 
+class Foreign:
+    """An established connection of somebody else, through the firewall, that talks for as long as the series lasts."""
+
+    PORT = 22
+    TALK = """
+import socket, sys, time
+with socket.create_connection(("198.18.9.1", 22), 10) as session:
+    session.settimeout(10)
+    while True:
+        session.sendall(b"x")
+        if session.recv(1) != b"x":
+            sys.exit(1)
+        time.sleep(0.02)
+"""
+
+    def __init__(self):
+        for command in (
+            "ip netns add peer",
+            "ip link add near type veth peer name far netns peer",
+            "ip address add 198.18.9.1/30 dev near",
+            "ip link set near up",
+            "ip -n peer address add 198.18.9.2/30 dev far",
+            "ip -n peer link set far up",
+        ):
+            subprocess.run(command.split(), check=False, stderr=subprocess.DEVNULL)
+        self.trips = 0
+        server = socket.create_server(("198.18.9.1", self.PORT))
+        threading.Thread(target=self.echo, args=[server], daemon=True).start()
+        command = ["ip", "netns", "exec", "peer", sys.executable, "-c", self.TALK]
+        self.client = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        time.sleep(1)
+
+    def echo(self, server):
+        session, _address = server.accept()
+        server.close()
+        while data := session.recv(1):
+            session.sendall(data)
+            self.trips += 1
+
+    def is_broken(self):
+        """Whether it has ended, or has not said a word for a second."""
+        before = self.trips
+        time.sleep(1)
+        broken = self.client.poll() is not None or self.trips == before
+        self.client.kill()
+        self.client.wait()
+        return broken
+
+
 class Soak:
     """One series: which states there may be, and which were found."""
 
@@ -243,6 +294,7 @@ def main():
         return
     manager, kind, count, seed = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
     soak = Soak(manager, json.load(sys.stdin), seed)
+    foreign = Foreign()
     soak.learn()
     begun = time.monotonic()
     for _round in range(count):
@@ -251,7 +303,19 @@ def main():
         if soak.counts["wrong"] > 5:
             break
     seconds = round(time.monotonic() - begun)
-    print(json.dumps({**soak.counts, "seconds": seconds, "run": round(soak.seconds, 2), "complaints": soak.complaints}))
+    if foreign.is_broken():
+        soak.complain("a connection of somebody else was broken", foreign.trips)
+    print(
+        json.dumps(
+            {
+                **soak.counts,
+                "foreign round trips": foreign.trips,
+                "seconds": seconds,
+                "run": round(soak.seconds, 2),
+                "complaints": soak.complaints,
+            }
+        )
+    )
 
 
 if __name__ == "__main__":
