@@ -11,7 +11,8 @@ Kinds: kills    a run is killed with its group and its descendants; looked at at
        lost     nothing confirms a change; the host undoes it in time, and the next run says so
        races    four playbook runs with different inputs at once, each with its confirmation
 
-Counts are for each manager. Nonsense is fed by tests/fuzz, with XMPP_EDGE_EXAMPLES for how often.
+Counts are for each manager. With XMPP_EDGE_SOAK=-a the hosts get other names, so that several series can run at once.
+Nonsense is fed by tests/fuzz, with XMPP_EDGE_EXAMPLES for how often.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ class Host:
 
     def __init__(self, manager):
         self.manager = manager
-        self.name = f"xmpp-edge-soak-{manager}"
+        self.name = f"xmpp-edge-soak{os.environ.get('XMPP_EDGE_SOAK', '')}-{manager}"
 
     def __enter__(self):
         release, kind, prepare = HOSTS[self.manager]
