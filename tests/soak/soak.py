@@ -8,7 +8,8 @@ Usage: soak.py KIND ... [--count N] [--manager NAME ...] [--seed N]
 
 Kinds: kills    a run is killed with its group and its descendants; looked at at once, and after the next run
        crashes  every process is killed, the one included that carries out the change; looked at after the next run
-       lost     nothing confirms a change; the host undoes it in time, and the next run says so
+       lost     nothing confirms a change; the host undoes it in time, and the next run says so; "late" is the most
+                seconds after that time at which all was undone
        races    four playbook runs with different inputs at once, each with its confirmation
 
 Counts are for each manager. With XMPP_EDGE_SOAK=-a the hosts get other names, so that several series can run at once.
