@@ -158,7 +158,8 @@ class Changes:
                 time.sleep(_BETWEEN_LOOKS)
                 self._lock.acquire()
         notes += self._notes()
-        remove_file(os.path.join(self._home, _NOTE))
+        for path in (os.path.join(self._home, _NOTE), *glob.glob(os.path.join(self._home, f".{_NOTE}-*"))):
+            remove_file(path)
         remove_folder_if_empty(self._home)
         return notes
 
@@ -239,6 +240,8 @@ class Changes:
                     remove_file(path)
         try:
             shutil.rmtree(folder)
+        except FileNotFoundError:
+            pass
         except OSError as error:
             raise EdgeError(f"{folder} cannot be removed: {error.strerror}") from None
         remove_folder_if_empty(self._home)

@@ -331,3 +331,17 @@ def test_of_a_file_that_others_write_too_only_our_part_is_put_back(place):
         shared.write_text(found)
         assert change.take_back() is None
         assert shared.read_text() == expected
+
+
+def test_a_disk_that_is_full_stops_the_change_before_it_begins(place, monkeypatch):
+    real = os.mkdir
+
+    def mkdir(path, *arguments):
+        if "change-" in str(path):
+            raise OSError(28, "No space left on device")
+        real(path, *arguments)
+
+    monkeypatch.setattr(os, "mkdir", mkdir)
+    with pytest.raises(EdgeError, match=r"^nothing was changed, .*No space left on device"):
+        place.begin()
+    assert place.has_nothing_left()
