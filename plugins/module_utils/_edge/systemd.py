@@ -130,7 +130,11 @@ def _drop_in_file(host_service: str) -> str:
     return f"/etc/systemd/system/{host_service}.d/xmpp-edge.conf"
 
 
-_FOLDERS = (RULES_FOLDER, *(os.path.dirname(_drop_in_file(service)) for service in _HOST_SERVICES))
+_DROP_INS = tuple(_drop_in_file(service) for service in _HOST_SERVICES)
+_FILES = (*_RULES_FILES, UNIT_FILE, *_DROP_INS, WANTS_LINK)
+"""All files that may ever be ours."""
+
+_FOLDERS = (RULES_FOLDER, *(os.path.dirname(path) for path in _DROP_INS))
 """Those that are ours, or may be there for the sake of our file in them only."""
 
 
@@ -199,9 +203,8 @@ class Persistence:
 
     def restoration(self) -> Restoration:
         """What puts our files and units back as they are now."""
-        drop_ins = tuple(_drop_in_file(service) for service in _HOST_SERVICES)
         return Restoration(
-            paths=(*_RULES_FILES, UNIT_FILE, *drop_ins, WANTS_LINK),
+            paths=_FILES,
             folders=_FOLDERS,
             units=self._has_systemd,
             active=_unit_state(None, self._host.units).activity == "active",
@@ -247,12 +250,9 @@ class Persistence:
             systemctl(self._host.run, "stop", UNIT)
 
     def _present(self) -> List[str]:
-        drop_ins = (_drop_in_file(service) for service in _HOST_SERVICES)
         # Files that a run was about to write when it was killed.
         unfinished = glob.glob(f"{RULES_FOLDER}/.*")
-        return [
-            path for path in (*_RULES_FILES, UNIT_FILE, *drop_ins, WANTS_LINK) if os.path.lexists(path)
-        ] + unfinished
+        return [path for path in _FILES if os.path.lexists(path)] + unfinished
 
 
 def _unit_state(service: Optional[Service], units: UnitStates) -> _UnitState:

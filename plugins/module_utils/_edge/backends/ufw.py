@@ -94,11 +94,10 @@ class UfwBackend(Backend):
     def restoration(self, wanted: Sequence[Rule]) -> Restoration:
         """See Backend.restoration: a file is loaded in one transaction, as ufw itself does whenever it starts."""
         families = [family for family in FAMILIES if self._has_live_chain(family)] if self.is_active else []
-        rules = {family: self._user_rules(family) for family in FAMILIES}
         data = {"merge.awk": MERGE}
         parts = {}
         for family, lines in lines_by_family(wanted, self._families()).items():
-            found = rules[family]
+            found = self._user_rules(family)
             if found is not None:
                 data[f"ours-{family}"] = "".join(
                     f"{line}\n" for entry in found.entries if is_ours(entry) for line in entry
