@@ -8,14 +8,14 @@ from __future__ import annotations
 import typing as t
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.xmpp.edge.plugins.module_utils._edge import words
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.compile import compile_rules
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.errors import EdgeError
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.host_spec import HOST_OPTIONS
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.options import Options, parse_options
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.port_table import PORT_TABLE
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.rules import Rule, to_payload
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.windows import half as windows_half
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model import diff_text
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import EdgeError
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.port_table import PORT_TABLE
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.rules import Rule, to_payload
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.compile import compile_rules
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.host_options import HOST_OPTIONS
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.options import Options, parse_options
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.windows import controller as windows_half
 from ansible_collections.xmpp.edge.plugins.plugin_utils._confirm import confirm, refuse_own_port
 
 _NOT_PRESENT = {"present": False, "effective": "unknown", "decided_by": None, "packets": None}
@@ -83,7 +83,7 @@ class ActionModule(ActionBase):
             return {key: value for key, value in answer.items() if key not in (*windows_half.ANSWERS, "diff")}
         report = windows_half.report(answer, rules)
         report["warnings"] += answer.get("warnings", [])
-        dropped = words.drop_message(report["rows"], self._task.check_mode)
+        dropped = diff_text.drop_message(report["rows"], self._task.check_mode)
         if dropped and options.on_ineffective == "warn":
             report["warnings"].append(dropped)
         elif dropped:

@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.errors import EdgeError
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import EdgeError
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify import evidence
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.inventory import read_inventory
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.report import as_data, table

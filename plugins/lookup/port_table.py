@@ -63,8 +63,8 @@ import typing as t
 
 from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.addresses import ANY
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.port_table import PORT_TABLE, Endpoint, Row
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.port_table import PORT_TABLE, Endpoint, Row
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.address_input import ANY
 
 try:
     import jmespath

@@ -181,23 +181,23 @@ diff:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.xmpp.edge.plugins.module_utils._edge import words
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.choose import choose_backend
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.errors import EdgeError, MissingPackageError
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.host_firewall import Host, packets_by_row
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.host_spec import HOST_OPTIONS
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.local_addresses import addresses_not_carried
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.plan import Observation, make_plan
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.reconcile import Safety, reconcile
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.rules import (
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends.choose import choose_backend
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.host.firewall import Host, packets_by_row
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.host.local_addresses import addresses_not_carried
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.host.runner import Completed
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model import diff_text
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import EdgeError, MissingPackageError
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.plan import Observation, make_plan
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.rules import (
     ACTIONS,
     DIRECTIONS,
     RULE_FAMILIES,
     from_payload,
 )
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.runner import Completed
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.safety import HOME
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.safety.lock import HostLock
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.reconcile import Safety, reconcile
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.host_options import HOST_OPTIONS
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.rollback import HOME
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.rollback.lock import HostLock
 
 
 def argument_spec():
@@ -238,7 +238,7 @@ def runner_of(module):
 
 
 def diff_of(plan):
-    return {"before": words.before(plan), "after": words.after(plan)}
+    return {"before": diff_text.before(plan), "after": diff_text.after(plan)}
 
 
 def rows_of(outcome, host):
@@ -259,7 +259,7 @@ def earlier_changes(run, lock, check_mode):
     if not os.path.lexists(HOME):
         return []
     # Imported where it is needed: a host compiles what it imports anew on every run.
-    from ansible_collections.xmpp.edge.plugins.module_utils._edge.safety.changes import Changes
+    from ansible_collections.xmpp.edge.plugins.module_utils._edge.rollback.changes import Changes
 
     return Changes(run, lock).settle(check_mode)
 
@@ -315,9 +315,9 @@ def main():
     for address in addresses_not_carried(wanted):
         module.warn(f"no interface of this host has the address {address}, so the rules for it match nothing")
     result = result_of(outcome, choice, rows)
-    dropped = words.drop_message(rows, module.check_mode)
+    dropped = diff_text.drop_message(rows, module.check_mode)
     if dropped and undo_ineffective:
-        undone = f"; {words.undo_message(outcome.undo_fault)}" if outcome.undone else ""
+        undone = f"; {diff_text.undo_message(outcome.undo_fault)}" if outcome.undone else ""
         module.fail_json(msg=f"{dropped}{undone}", **result)
     if dropped:
         module.warn(dropped)

@@ -173,7 +173,7 @@ results:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.errors import EdgeError
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import EdgeError
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.probe.levels import EXPECTATIONS, LEVELS, attempt_all
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.probe.targets import (
     complaint,

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from ansible.errors import AnsibleError
 from ansible.plugins.connection import ConnectionBase
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.errors import OptionError
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.options import Options
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.rules import Rule
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.safety import OVER_STATUS, TAKEN_BACK_STATUS
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import OptionError
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.rules import Rule
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.options import Options
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.rollback import OVER_STATUS, TAKEN_BACK_STATUS
 
 _BETWEEN_TRIES = 1.0
 _UNDO_PATIENCE = 15.0

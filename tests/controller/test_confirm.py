@@ -14,10 +14,10 @@ from ansible.plugins.connection import ConnectionBase
 
 _EDGE = "ansible_collections.xmpp.edge.plugins.module_utils._edge"
 _confirm = import_module("ansible_collections.xmpp.edge.plugins.plugin_utils._confirm")
-options = import_module(f"{_EDGE}.options")
-compiler = import_module(f"{_EDGE}.compile")
-errors = import_module(f"{_EDGE}.errors")
-safety = import_module(f"{_EDGE}.safety")
+options = import_module(f"{_EDGE}.request.options")
+compiler = import_module(f"{_EDGE}.request.compile")
+errors = import_module(f"{_EDGE}.model.errors")
+safety = import_module(f"{_EDGE}.rollback")
 
 SOUND = {"access_addresses": ["198.51.100.7"], "internal_addresses": ["10.20.0.7"]}
 

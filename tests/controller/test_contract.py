@@ -13,8 +13,8 @@ import yaml
 from plays import CHECKOUT
 
 _EDGE = "ansible_collections.xmpp.edge.plugins.module_utils._edge"
-spec = import_module(f"{_EDGE}.spec")
-port_table = import_module(f"{_EDGE}.port_table")
+spec = import_module(f"{_EDGE}.request.option_spec")
+port_table = import_module(f"{_EDGE}.model.port_table")
 linux_firewall = import_module("ansible_collections.xmpp.edge.plugins.modules.linux_firewall")
 probe = import_module("ansible_collections.xmpp.edge.plugins.modules.probe")
 verify_spec = import_module(f"{_EDGE}.verify.spec")
@@ -97,7 +97,7 @@ def code_of(path):
 def test_only_the_table_knows_a_port_or_a_row():
     words = [str(port) for port in port_table.DEFAULT_PORTS.values()] + [row.id for row in port_table.PORT_TABLE]
     plugins = CHECKOUT / "plugins"
-    table = plugins / "module_utils" / "_edge" / "port_table.py"
+    table = plugins / "module_utils" / "_edge" / "model" / "port_table.py"
     assert all(word in code_of(table) for word in words)
     others = [path for path in plugins.rglob("*.py") if path != table]
     assert sum(len(code_of(path)) for path in others) > 20_000

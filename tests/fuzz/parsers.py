@@ -31,9 +31,9 @@ with atheris.instrument_imports(include=["ansible_collections"]):
         nft_syntax,
         ufw_rules,
     )
-    from ansible_collections.xmpp.edge.plugins.module_utils._edge.effective import iptables_save, nft_json
+    from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator import iptables_save, nft_json
 
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.errors import EdgeError, understood  # noqa: E402
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import EdgeError, understood  # noqa: E402
 
 
 def every_rule(ruleset):

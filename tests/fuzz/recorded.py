@@ -11,7 +11,7 @@ import random
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.runner import Completed
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.host.runner import Completed
 
 CORPUS = Path(__file__).resolve().parent / "corpus"
 MANAGERS = sorted(path.stem for path in CORPUS.glob("*.json"))

@@ -12,12 +12,12 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends import fi
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends.iptables_lines import write_line
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends.lines import FAMILIES, lines_of
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends.nft_syntax import to_table, write_table
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.compile import compile_rules
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.errors import EdgeError
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.options import parse_options
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.plan import Placed
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.rules import DIRECTIONS, from_payload, to_payload
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.spec import OPTIONS
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import EdgeError
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.plan import Placed
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.rules import DIRECTIONS, from_payload, to_payload
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.compile import compile_rules
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.option_spec import OPTIONS
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.options import parse_options
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from recorded import HOSTILE

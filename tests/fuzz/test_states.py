@@ -12,18 +12,19 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from ansible_collections.xmpp.edge.plugins.module_utils._edge import choose, words
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends import choose
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends.firewalld import FirewalldBackend
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends.iptables import IptablesBackend
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends.nftables import NftablesBackend
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends.ufw import UfwBackend
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.compile import compile_rules
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.errors import EdgeError
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.host_firewall import Host
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.options import parse_options
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.host.firewall import Host
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.host.persistence import Persistence
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model import diff_text
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import EdgeError
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.reconcile import Safety, reconcile
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.safety.lock import HostLock
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.systemd import Persistence
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.compile import compile_rules
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.options import parse_options
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.rollback.lock import HostLock
 from recorded import MANAGERS, Recorded
 
 COUNT = int(os.environ.get("XMPP_EDGE_EXAMPLES", "400"))
@@ -86,7 +87,7 @@ def attempt(manager, seed, folder):
     finally:
         lock.release()
     assert not (check_mode and recorded.changes), recorded.changes
-    words.before(outcome.plan), words.after(outcome.plan)
+    diff_text.before(outcome.plan), diff_text.after(outcome.plan)
     return "done"
 
 

@@ -11,9 +11,12 @@ import random
 import shutil
 
 import pytest
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.effective import iptables_save, nft_json
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.effective.conversation import Connection, judge_connection
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.effective.ruleset import Ruleset
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator import iptables_save, nft_json
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator.connection import (
+    Connection,
+    evaluate_connection,
+)
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator.ruleset import Ruleset
 from network import EDGE, INTERFACE, PEER, Network
 from random_iptables import Generator as IptablesGenerator
 from random_nft import PORTS
@@ -103,7 +106,7 @@ def test_verdicts_are_the_kernels(network, tool):
             continue
         ruleset = source.read(network.edge)
         cases = draw_cases(dice)
-        judgements = [judge_connection(ruleset, connection(case)) for case in cases]
+        judgements = [evaluate_connection(ruleset, connection(case)) for case in cases]
         passed = network.passes(cases, 0.3)
         # A busy machine may be late, but it does not make up a connection.
         for number, judgement in enumerate(judgements):

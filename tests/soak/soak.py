@@ -37,9 +37,9 @@ sys.path.insert(0, str(CHECKOUT / "tests"))
 
 # It makes this checkout importable as the collection.
 importlib.import_module("conftest")
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.compile import compile_rules  # noqa: E402
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.options import parse_options  # noqa: E402
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.rules import to_payload  # noqa: E402
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.rules import to_payload  # noqa: E402
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.compile import compile_rules  # noqa: E402
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.options import parse_options  # noqa: E402
 
 # Release and kind of each manager's image, and what makes it live there.
 HOSTS = {

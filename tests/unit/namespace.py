@@ -11,9 +11,9 @@ import shutil
 import subprocess
 import tempfile
 
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.host.runner import Completed
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.reconcile import Safety, reconcile
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.runner import Completed
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.safety.lock import HostLock
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.rollback.lock import HostLock
 
 CLONE_NEWNET = 0x40000000
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.port_table import DEFAULT_PORTS
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.port_table import DEFAULT_PORTS
 from hypothesis import strategies as st
 
 # Documentation, benchmark and private space: all of it can stand in a rule, and none of it is special to a packet.

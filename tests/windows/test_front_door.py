@@ -19,9 +19,9 @@ import yaml
 from overlay import CHECKOUT, HERE, make_overlay
 
 _EDGE = "ansible_collections.xmpp.edge.plugins.module_utils._edge"
-compile_rules = import_module(f"{_EDGE}.compile").compile_rules
-parse_options = import_module(f"{_EDGE}.options").parse_options
-words = import_module(f"{_EDGE}.words")
+compile_rules = import_module(f"{_EDGE}.request.compile").compile_rules
+parse_options = import_module(f"{_EDGE}.request.options").parse_options
+diff_text = import_module(f"{_EDGE}.model.diff_text")
 
 pytestmark = pytest.mark.skipif(
     tuple(map(int, ansible.release.__version__.split(".")[:2])) < (2, 21),
@@ -143,7 +143,7 @@ def windows(request, tmp_path, collections):
 
 def lines(**changes):
     """The diff's lines for what is there after a run, as on any other host."""
-    return [words.line(rule) for rule in compile_rules(parse_options({**OPTIONS, **changes}))]
+    return [diff_text.line(rule) for rule in compile_rules(parse_options({**OPTIONS, **changes}))]
 
 
 def diff(result):

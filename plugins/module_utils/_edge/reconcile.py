@@ -8,18 +8,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, List, Mapping, Optional, Sequence, Tuple
 
-from . import words
-from .backends import Backend
-from .effective.rows import NO, UNKNOWN, RowVerdict, judge_rows, routes_to_ask
-from .errors import EdgeError, understood
-from .host_firewall import Host, explain
-from .plan import Observation, Plan, make_plan
-from .rules import Rule
-from .safety import HOME
-from .safety.lock import HostLock
+from .backends.base import Backend
+from .evaluator.rows import NO, UNKNOWN, RowVerdict, evaluate_rows, routes_to_ask
+from .host.firewall import Host, explain
+from .model import diff_text
+from .model.errors import EdgeError, understood
+from .model.plan import Observation, Plan, make_plan
+from .model.rules import Rule
+from .rollback import HOME
+from .rollback.lock import HostLock
 
 if TYPE_CHECKING:
-    from .safety.changes import Change
+    from .rollback.changes import Change
 
 Leftovers = Sequence[Tuple[Backend, Plan]]
 """Backends that have rules and are to have none, each with the plan that removes them."""
@@ -80,7 +80,7 @@ def reconcile(
         cut, _commands = _cut(host, plan, leftovers, wanted, safety)
         return replace(_outcome(host, backend, wanted, plan, rows), cut=cut)
     # Imported where it is needed: a host compiles what it imports anew on every run.
-    from .safety.changes import Changes
+    from .rollback.changes import Changes
 
     with understood("what this host has of ours"):
         parts = [backend.restoration(wanted), *(other.restoration(()) for other, _removal in leftovers)]
@@ -96,7 +96,7 @@ def reconcile(
         cut, commands = _cut(host, plan, leftovers, wanted, safety)
         change.cut(commands)
     except Exception as error:
-        said = words.undo_message(change.take_back())
+        said = diff_text.undo_message(change.take_back())
         if isinstance(error, EdgeError):
             raise EdgeError(f"{error}; {said}") from None
         raise
@@ -114,7 +114,7 @@ def _end(change: Change, outcome: Outcome, safety: Safety) -> Outcome:
 
 def _carry_out(backend: Backend, wanted: Sequence[Rule], plan: Plan, leftovers: Leftovers) -> Sequence[str]:
     """Change the host in a process that goes on when this one is killed, so that no change is left half done."""
-    from .safety.daemon import out_of_reach
+    from .rollback.daemon import out_of_reach
 
     def change() -> Sequence[str]:
         notes = [*backend.apply(plan, wanted)]
@@ -140,7 +140,7 @@ def _judge(
             ruleset = backend.placed(ruleset, wanted)
         # Only what this backend has on this host can be expected to be effective.
         judged = [item for item in backend.target(wanted) if isinstance(item, Rule)]
-        rows = judge_rows(ruleset, judged, host.routes(routes_to_ask(judged)))
+        rows = evaluate_rows(ruleset, judged, host.routes(routes_to_ask(judged)))
     return {row: RowVerdict(UNKNOWN, None, None) for row in rows} if host.firewall.unread else rows
 
 
@@ -163,7 +163,7 @@ def _cut(
     """The connections that the plan does not allow any more, and the commands that close them."""
     if not (safety.cut_revoked and plan.changed):
         return [], []
-    from .safety.revoked import closing_commands, established, revoked
+    from .rollback.revoked import closing_commands, established, revoked
 
     found = [item for one in (plan, *(removal for _other, removal in leftovers)) for item in one.before]
     sockets = revoked([item for item in found if isinstance(item, Rule)], wanted, established(host.run))
@@ -178,7 +178,7 @@ def _plan(backend: Backend, wanted: Sequence[Rule], others: Sequence[Backend]) -
         for other in others
         if other.name != backend.name and _has_traces(other)
     ]
-    notes = [f"{other.name}  {words.line(item)}" for other, removal in leftovers for item in removal.before]
+    notes = [f"{other.name}  {diff_text.line(item)}" for other, removal in leftovers for item in removal.before]
     notes += [f"{other.name}  has more than rules" for other, removal in leftovers if not removal.before]
     observed = Observation(observed.items, (*observed.deviations, *notes))
     return make_plan(observed, backend.target(wanted)), leftovers
@@ -195,5 +195,5 @@ def _has_traces(backend: Backend) -> bool:
 
 
 def _difference(plan: Plan) -> Sequence[str]:
-    found, expected = words.before(plan).splitlines(), words.after(plan).splitlines()
+    found, expected = diff_text.before(plan).splitlines(), diff_text.after(plan).splitlines()
     return [line for line in found if line not in expected] + [line for line in expected if line not in found]

@@ -15,17 +15,17 @@ import re
 from shlex import quote
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
-from ..effective.ours import allow_rules
-from ..effective.ruleset import FilterRule, Ruleset, Verdict
-from ..errors import EdgeError, MissingPackageError
-from ..files import read_text, remove_file, write_atomically
-from ..host_firewall import Host
-from ..marks import NAME_PREFIX
-from ..plan import Item, Observation, Plan
-from ..rules import DIRECTIONS, Group, Rule, make_group
-from ..runner import find_program
-from ..safety.restoration import Restoration
-from . import Backend
+from ..evaluator.managed import allow_rules
+from ..evaluator.ruleset import FilterRule, Ruleset, Verdict
+from ..host.files import read_text, remove_file, write_atomically
+from ..host.firewall import Host
+from ..host.runner import find_program
+from ..model.errors import EdgeError, MissingPackageError
+from ..model.ownership import NAME_PREFIX
+from ..model.plan import Item, Observation, Plan
+from ..model.rollback_data import RollbackData
+from ..model.rules import DIRECTIONS, Group, Rule, make_group
+from .base import Backend
 from .firewalld_config import (
     LONGEST_SPELLED_OUT,
     POLICIES,
@@ -101,19 +101,19 @@ class FirewalldBackend(Backend):
                 deviations += self._permanent_deviations(wanted, permanent_policies, permanent_sets)
         return Observation(tuple(items), tuple(deviations))
 
-    def restoration(self, wanted: Sequence[Rule]) -> Restoration:
+    def restoration(self, wanted: Sequence[Rule]) -> RollbackData:
         """See Backend.restoration."""
         policies = {direction: self._path("policies", name) for direction, name in POLICIES.items()}
         sets = {name: self._path("ipsets", name) for name in (*self._sets, *_wanted_sets(wanted))}
         paths = tuple(dict.fromkeys((*self._our_files(), *policies.values(), *sets.values())))
         if not self._running:
-            return Restoration(paths)
+            return RollbackData(paths)
         if self._can_change_at_runtime(wanted):
             calls = _runtime_calls(self._policies, self._sets)
-            return Restoration(paths, live=tuple(" ".join(map(quote, _command(*call))) for call in calls))
+            return RollbackData(paths, live=tuple(" ".join(map(quote, _command(*call))) for call in calls))
         reload = " ".join(map(quote, _command("", "reload")))
         if self._policies == self._permanent_policies() and self._sets == self._permanent_sets():
-            return Restoration(paths, live=(reload,))
+            return RollbackData(paths, live=(reload,))
         # What is only in the runtime configuration has to be in the permanent one for as long as a reload takes.
         data = {
             f"{direction}.xml": write_policy_file(policy, direction, self._rows_in_file(direction))
@@ -123,7 +123,7 @@ class FirewalldBackend(Backend):
         for number, (name, networks) in enumerate(self._sets.items()):
             data[f"set-{number}.xml"] = write_set_file(Group(name, networks))
             lend.append(f"cp set-{number}.xml {quote(sets[name])}")
-        return Restoration(paths, live=(*lend, reload, "files"), data=data)
+        return RollbackData(paths, live=(*lend, reload, "files"), data=data)
 
     def apply(self, plan: Plan, wanted: Sequence[Rule]) -> Sequence[str]:
         """See Backend.apply: at runtime where that is possible, and by a reload where policies or sets come or go."""

@@ -15,9 +15,9 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 from xml.etree import ElementTree
 from xml.sax.saxutils import quoteattr
 
-from ..marks import NAME_PREFIX
-from ..plan import Stranger
-from ..rules import Group, Rule, make_group
+from ..model.ownership import NAME_PREFIX
+from ..model.plan import Unmanaged
+from ..model.rules import Group, Rule, make_group
 from .lines import FAMILIES, SET, Found, Line, lines_of
 
 POLICIES: Dict[str, str] = {"in": f"{NAME_PREFIX}in", "out": f"{NAME_PREFIX}out"}
@@ -70,7 +70,7 @@ def found_lines(
     for elements in sorted(policy.rules, key=lambda one: (order.get(one, len(order)), one)):
         line = _line(elements, direction, rows)
         if line is None:
-            found["ipv4"].append(Stranger(f"policy {POLICIES[direction]}", write_rich_rule(elements)))
+            found["ipv4"].append(Unmanaged(f"policy {POLICIES[direction]}", write_rich_rule(elements)))
         else:
             found[line.family].append(line)
     return found

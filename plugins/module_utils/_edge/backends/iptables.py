@@ -7,19 +7,19 @@ from __future__ import annotations
 
 from typing import Dict, List, Optional, Sequence
 
-from ..effective.iptables_save import members_of
-from ..effective.ours import allow_rules
-from ..effective.ruleset import Chain, Ruleset
-from ..errors import EdgeError, MissingPackageError
-from ..host_firewall import Host
-from ..marks import CHAIN_PREFIX, NAME_PREFIX
-from ..plan import Item, Observation, Plan
-from ..rules import DIRECTIONS, Group, Rule
-from ..runner import find_program
-from ..safety.restoration import Restoration, together
-from ..systemd import BANNER, IPSETS_FILE, IPTABLES_FILES, IPTABLES_LOADER, Persistence, Service
-from ..units import NETFILTER_PERSISTENT
-from . import Backend
+from ..evaluator.iptables_save import members_of
+from ..evaluator.managed import allow_rules
+from ..evaluator.ruleset import Chain, Ruleset
+from ..host.firewall import Host
+from ..host.persistence import BANNER, IPSETS_FILE, IPTABLES_FILES, IPTABLES_LOADER, Persistence, Service
+from ..host.runner import find_program
+from ..host.units import NETFILTER_PERSISTENT
+from ..model.errors import EdgeError, MissingPackageError
+from ..model.ownership import CHAIN_PREFIX, NAME_PREFIX
+from ..model.plan import Item, Observation, Plan
+from ..model.rollback_data import RollbackData, together
+from ..model.rules import DIRECTIONS, Group, Rule
+from .base import Backend
 from .iptables_lines import BASES, CHAINS, PROGRAMS, foreign_jumps, has_chain, jump, lines_in, read_line, write_line
 from .iptables_restoration import write_restoration
 from .lines import FAMILIES, Line, lines_of, rules_of, sets_of
@@ -72,7 +72,7 @@ class IptablesBackend(Backend):
             deviations += on_disk
         return Observation(tuple(items), tuple(deviations))
 
-    def restoration(self, wanted: Sequence[Rule]) -> Restoration:
+    def restoration(self, wanted: Sequence[Rule]) -> RollbackData:
         """See Backend.restoration."""
         ipset = find_program("ipset")
         saved = self._host.run([ipset, "save"], "").stdout if ipset else ""
@@ -80,7 +80,7 @@ class IptablesBackend(Backend):
         programs.update({f"{PROGRAMS[family]}-{self._variant(family)}": self._program(family) for family in FAMILIES})
         listings = {path: self._host.firewall.saves.get(name, "") for name, path in programs.items()}
         data, live = write_restoration(listings, ipset or "ipset", saved, list(_wanted_sets(wanted)))
-        return together([self._persistence.restoration(), Restoration(live=live, data=data)])
+        return together([self._persistence.restoration(), RollbackData(live=live, data=data)])
 
     def apply(self, plan: Plan, wanted: Sequence[Rule]) -> Sequence[str]:
         """See Backend.apply: one transaction for each family. Sets are filled before rules that name them appear."""

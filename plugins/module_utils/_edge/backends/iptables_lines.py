@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import Dict, List, Optional, Sequence, Tuple
 
-from ..effective.iptables_save import words_of
-from ..marks import CHAIN_PREFIX
-from ..plan import Stranger
+from ..evaluator.iptables_save import words_of
+from ..model.ownership import CHAIN_PREFIX
+from ..model.plan import Unmanaged
 from .lines import SET, Found, Line
 
 PROGRAMS: Dict[str, str] = {"ipv4": "iptables", "ipv6": "ip6tables"}
@@ -69,8 +69,8 @@ def read_line(text: str, direction: str, family: str) -> Found:
             port=int(options["--dport"][1]),
         )
     except (KeyError, ValueError):
-        return Stranger(f"chain {words[1]}", text)
-    return line if words_of(write_line(line)) == words else Stranger(f"chain {words[1]}", text)
+        return Unmanaged(f"chain {words[1]}", text)
+    return line if words_of(write_line(line)) == words else Unmanaged(f"chain {words[1]}", text)
 
 
 def lines_in(listing: str, chain: str) -> List[str]:

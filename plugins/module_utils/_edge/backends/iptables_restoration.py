@@ -8,8 +8,8 @@ from __future__ import annotations
 from shlex import quote
 from typing import Dict, List, Mapping, Sequence, Tuple
 
-from ..marks import NAME_PREFIX
-from ..rules import DIRECTIONS
+from ..model.ownership import NAME_PREFIX
+from ..model.rules import DIRECTIONS
 from .iptables_lines import BASES, CHAINS, has_chain, jump, lines_in
 
 

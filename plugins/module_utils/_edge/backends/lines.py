@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
 
-from ..marks import NAME_PREFIX
-from ..plan import Item, Stranger
-from ..rules import Group, Rule, canonical_network, make_group
+from ..model.ownership import NAME_PREFIX
+from ..model.plan import Item, Unmanaged
+from ..model.rules import Group, Rule, canonical_network, make_group
 
 FAMILIES: Tuple[str, ...] = ("ipv4", "ipv6")
 SET = "@"
@@ -34,7 +34,7 @@ class Line:
     port: int
 
 
-Found = Union[Line, Stranger]
+Found = Union[Line, Unmanaged]
 
 
 def lines_of(rules: Iterable[Rule], family: str, longest: Optional[int] = None) -> List[Line]:
@@ -83,10 +83,10 @@ def _side(group: Optional[Group], longest: Optional[int]) -> Tuple[str, ...]:
 def _fold(found: Sequence[Found], like: Mapping[str, Rule], sets: Mapping[str, Sequence[str]]) -> List[Item]:
     """Rules out of lines that follow each other and agree in all but their networks."""
     items: List[Item] = []
-    for key, run in groupby(found, lambda one: one if isinstance(one, Stranger) else _key(one)):
+    for key, run in groupby(found, lambda one: one if isinstance(one, Unmanaged) else _key(one)):
         lines = list(run)
-        if isinstance(key, Stranger):
-            items += [line for line in lines if isinstance(line, Stranger)]
+        if isinstance(key, Unmanaged):
+            items += [line for line in lines if isinstance(line, Unmanaged)]
             continue
         same = [line for line in lines if isinstance(line, Line)]
         rule = _rule(same, like, sets)
@@ -133,10 +133,10 @@ def _networks(text: str, sets: Mapping[str, Sequence[str]]) -> Sequence[str]:
     return sets.get(text[len(SET) :], ()) if text.startswith(SET) else (canonical_network(text),)
 
 
-def stranger(line: Line) -> Stranger:
+def stranger(line: Line) -> Unmanaged:
     """A line that is no rule of ours by itself, in the table's words."""
     sides = f"{line.source or 'any'} -> {line.destination or 'any'}"
-    return Stranger(line.row, f"{line.action} {line.direction} tcp {sides} port {line.port} {line.family} only")
+    return Unmanaged(line.row, f"{line.action} {line.direction} tcp {sides} port {line.port} {line.family} only")
 
 
 def _merge(four: List[Item], six: List[Item], order: Mapping[str, int]) -> List[Item]:

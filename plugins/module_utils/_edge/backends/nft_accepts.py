@@ -12,13 +12,13 @@ import re
 from shlex import quote
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from ..effective.ours import span_of_network
-from ..effective.ruleset import Ruleset
-from ..effective.values import Span, merged
-from ..effective.walk import Decision
-from ..marks import COMMENT, TABLE, TABLE_NAME
-from ..plan import Placed, Stranger
-from ..rules import Group, Rule, make_group
+from ..evaluator.managed import span_of_network
+from ..evaluator.ruleset import Ruleset
+from ..evaluator.values import Span, merged
+from ..evaluator.walk import Decision
+from ..model.ownership import COMMENT, TABLE, TABLE_NAME
+from ..model.plan import Placed, Unmanaged
+from ..model.rules import Group, Rule, make_group
 
 ChainKey = Tuple[str, str]
 """Table, such as "inet filter", and chain."""
@@ -98,7 +98,7 @@ def wanted_accepts(ruleset: Ruleset, chains: Sequence[ChainKey], rules: Sequence
 
 
 def observed_accepts(listing: Mapping[str, Any], wanted: Sequence[Rule]) -> Dict[ChainKey, List[Any]]:
-    """What foreign chains have of ours, as Placed or, where it is not as we write it, Stranger; by chain."""
+    """What foreign chains have of ours, as Placed or, where it is not as we write it, Unmanaged; by chain."""
     hooks = {
         (_table(entry["chain"]), entry["chain"]["name"]): entry["chain"].get("hook", "")
         for entry in listing.get("nftables", ())
@@ -115,7 +115,7 @@ def observed_accepts(listing: Mapping[str, Any], wanted: Sequence[Rule]) -> Dict
         else:
             read = _read(rule, _DIRECTIONS.get(hooks.get(key, ""), ""), known) if at_head.get(key, True) else None
             text = f'comment "{rule["comment"]}" is not at the head as we write it'
-            found.setdefault(key, []).append(Placed(place_of(key), read) if read else Stranger(place_of(key), text))
+            found.setdefault(key, []).append(Placed(place_of(key), read) if read else Unmanaged(place_of(key), text))
     return found
 
 

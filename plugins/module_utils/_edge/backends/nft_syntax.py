@@ -13,9 +13,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from ..marks import TABLE
-from ..plan import Item, Observation, Stranger
-from ..rules import DIRECTIONS, Group, Rule, canonical_network, groups_of, make_group
+from ..model.ownership import TABLE
+from ..model.plan import Item, Observation, Unmanaged
+from ..model.rules import DIRECTIONS, Group, Rule, canonical_network, groups_of, make_group
 
 HOOKS = {"in": "input", "out": "output"}
 # Before the usual filter chains, so that our counters see the packets that those drop. A drop is final in any chain.
@@ -119,7 +119,7 @@ def read_rules(table: NftTable, wanted: NftTable) -> Observation:
     deviations: List[str] = []
     for name, chain in table.chains.items():
         if name not in wanted.chains and name not in HOOKS.values():
-            items += [Stranger(f"chain {name}", line) for line in chain.rules]
+            items += [Unmanaged(f"chain {name}", line) for line in chain.rules]
             deviations.append(f"chain {name}  is not ours")
     for name, chain in wanted.chains.items():
         found = table.chains.get(name)
@@ -157,7 +157,7 @@ def _read_chain(direction: str, table: NftTable, groups: Mapping[str, Group]) ->
         if rule is not None and _rule_line(rule) == line:
             yield rule
         else:
-            yield Stranger(f"chain {HOOKS[direction]}", line)
+            yield Unmanaged(f"chain {HOOKS[direction]}", line)
 
 
 def _read_rule(direction: str, line: str, groups: Mapping[str, Group]) -> Optional[Rule]:

@@ -8,20 +8,20 @@ from __future__ import annotations
 import re
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from ..effective.conversation import first_packet
-from ..effective.ours import allow_rules
-from ..effective.rows import connections_of, routes_to_ask
-from ..effective.ruleset import Chain, Ruleset
-from ..errors import EdgeError, MissingPackageError
-from ..host_firewall import Host
-from ..marks import TABLE
-from ..plan import Item, Observation, Placed, Plan, Stranger
-from ..rules import Rule
-from ..runner import Completed, find_program
-from ..safety.restoration import Restoration, together
-from ..systemd import ACCEPTS_FILE, BANNER, NFTABLES_FILE, Persistence, Service
-from ..units import NFTABLES
-from . import Backend
+from ..evaluator.connection import first_packet
+from ..evaluator.managed import allow_rules
+from ..evaluator.rows import connections_of, routes_to_ask
+from ..evaluator.ruleset import Chain, Ruleset
+from ..host.firewall import Host
+from ..host.persistence import ACCEPTS_FILE, BANNER, NFTABLES_FILE, Persistence, Service
+from ..host.runner import Completed, find_program
+from ..host.units import NFTABLES
+from ..model.errors import EdgeError, MissingPackageError
+from ..model.ownership import TABLE
+from ..model.plan import Item, Observation, Placed, Plan, Unmanaged
+from ..model.rollback_data import RollbackData, together
+from ..model.rules import Rule
+from .base import Backend
 from .nft_accepts import (
     handles_of,
     may_have_ours,
@@ -101,14 +101,14 @@ class NftablesBackend(Backend):
         """See Backend.target."""
         return (*wanted, *self._accepts)
 
-    def restoration(self, wanted: Sequence[Rule]) -> Restoration:
+    def restoration(self, wanted: Sequence[Rule]) -> RollbackData:
         """See Backend.restoration."""
         table = self._run("list", "table", *TABLE.split()).stdout if self._live is not None else ""
         places = {accept.place for accept in self._accepts}
         places |= {place_of(key) for key, _handle in handles_of(self._host.firewall.listing or {})}
         listings = {place: self._run("list", *place.split()).stdout for place in sorted(places)}
         data, live = write_restoration(self._nft or "nft", table, listings)
-        return together([self._persistence.restoration(), Restoration(live=live, data=data)])
+        return together([self._persistence.restoration(), RollbackData(live=live, data=data)])
 
     def apply(self, plan: Plan, wanted: Sequence[Rule]) -> Sequence[str]:
         """See Backend.apply. Where only elements of sets differ, nothing else is touched, counters included."""
@@ -172,7 +172,7 @@ class NftablesBackend(Backend):
 
     def _accept_changes(self, plan: Plan) -> str:
         """Script lines for the accept rules, none where they are as they should be."""
-        strangers = [item for item in plan.remove if isinstance(item, Stranger) and item.text.startswith("comment ")]
+        strangers = [item for item in plan.remove if isinstance(item, Unmanaged) and item.text.startswith("comment ")]
         if not strangers and not any(isinstance(item, Placed) for item in (*plan.add, *plan.remove)):
             return ""
         return write_removals(self._host.firewall.listing or {}) + write_accepts(self._accepts)

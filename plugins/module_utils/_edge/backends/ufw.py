@@ -18,16 +18,16 @@ from dataclasses import replace
 from shlex import quote
 from typing import Dict, Iterator, List, Optional, Sequence
 
-from ..effective.ours import allow_rules
-from ..effective.ruleset import Ruleset
-from ..errors import EdgeError, MissingPackageError
-from ..files import read_text, replace_text
-from ..host_firewall import Host
-from ..plan import Item, Observation, Plan
-from ..rules import DIRECTIONS, Rule
-from ..runner import find_program
-from ..safety.restoration import Part, Restoration
-from . import Backend
+from ..evaluator.managed import allow_rules
+from ..evaluator.ruleset import Ruleset
+from ..host.files import read_text, replace_text
+from ..host.firewall import Host
+from ..host.runner import find_program
+from ..model.errors import EdgeError, MissingPackageError
+from ..model.plan import Item, Observation, Plan
+from ..model.rollback_data import Part, RollbackData
+from ..model.rules import DIRECTIONS, Rule
+from .base import Backend
 from .iptables_lines import PROGRAMS, lines_in
 from .lines import FAMILIES, Found, Line, rules_of
 from .ufw_rules import (
@@ -91,7 +91,7 @@ class UfwBackend(Backend):
         """See Backend.target: without what is for IPv6 only, where ufw does not look after that."""
         return [rule for rule in wanted if rule.family in (*self._families(), "any")]
 
-    def restoration(self, wanted: Sequence[Rule]) -> Restoration:
+    def restoration(self, wanted: Sequence[Rule]) -> RollbackData:
         """See Backend.restoration: a file is loaded in one transaction, as ufw itself does whenever it starts."""
         families = [family for family in FAMILIES if self._has_live_chain(family)] if self.is_active else []
         data = {"merge.awk": MERGE}
@@ -103,7 +103,7 @@ class UfwBackend(Backend):
                     f"{line}\n" for entry in found.entries if is_ours(entry) for line in entry
                 )
                 parts[self._path(family)] = Part(found.with_ours(lines).text, f"awk -v ours=ours-{family} -f merge.awk")
-        return Restoration(
+        return RollbackData(
             paths=tuple(self._path(family) for family in FAMILIES),
             parts=parts,
             data=data,

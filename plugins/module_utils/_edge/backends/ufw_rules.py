@@ -13,9 +13,9 @@ import binascii
 from dataclasses import dataclass
 from typing import Dict, List, Optional, Sequence, Tuple
 
-from ..marks import COMMENT
-from ..plan import Stranger
-from ..rules import Rule
+from ..model.ownership import COMMENT
+from ..model.plan import Unmanaged
+from ..model.rules import Rule
 from .iptables_lines import matches
 from .lines import FAMILIES, Found, Line, lines_of
 
@@ -110,7 +110,7 @@ def found_lines(rules: UserRules, family: str) -> Dict[str, List[Found]]:
         line = _read_entry(entry, family)
         place = f"file {FILES[family]}"
         if line is None or foreign:
-            found["in"].append(Stranger(place, entry[0][len(_TUPLE) :] + (" behind other rules" if foreign else "")))
+            found["in"].append(Unmanaged(place, entry[0][len(_TUPLE) :] + (" behind other rules" if foreign else "")))
         else:
             found[line.direction].append(line)
     return found

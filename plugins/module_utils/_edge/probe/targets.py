@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-from ..errors import OptionError, shown
+from ..model.errors import OptionError, shown
 from .levels import Attempt, Target
 from .wire import source_for
 

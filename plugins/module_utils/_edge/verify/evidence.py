@@ -10,8 +10,8 @@ import os
 from typing import List
 from xml.sax.saxutils import escape, quoteattr
 
-from ..files import write_atomically
-from .judge import FAILS, NOT_CHECKED
+from ..host.files import write_atomically
+from .evaluate import FAILS, NOT_CHECKED
 from .page import write_page
 from .report import Report, as_data, cells
 

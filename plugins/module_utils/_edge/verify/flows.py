@@ -9,13 +9,13 @@ import ipaddress
 from dataclasses import dataclass
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from ..compile import compile_rules
-from ..errors import OptionError
-from ..options import Options, parse_options
-from ..port_table import ACCESS, ADDRESS_ENDPOINTS, PORT_TABLE, Row
+from ..model.errors import OptionError
+from ..model.port_table import ACCESS, ADDRESS_ENDPOINTS, PORT_TABLE, Row
+from ..model.rules import Group, Rule
 from ..probe.targets import is_address
-from ..rules import Group, Rule
-from ..spec import OPTIONS
+from ..request.compile import compile_rules
+from ..request.option_spec import OPTIONS
+from ..request.options import Options, parse_options
 
 EDGES = "xmpp_edge"
 OUTSIDERS = "xmpp_outsider"

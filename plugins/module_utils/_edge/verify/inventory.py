@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
 
-from ..errors import OptionError
+from ..model.errors import OptionError
+from .evaluate import EdgeState, Finding, judge
 from .flows import EDGES, VANTAGE_GROUPS, Edge, Flow, Vantage, flows_from, flows_of_edge, read_edge, read_vantage
-from .judge import EdgeState, Finding, judge
 from .report import Report
 
 ATTEMPTS = "xmpp_edge_verify_attempts"

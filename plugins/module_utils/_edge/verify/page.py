@@ -8,8 +8,8 @@ from __future__ import annotations
 from html import escape
 from typing import Dict, List, Sequence, Tuple
 
+from .evaluate import FAILS, HOLDS, Finding
 from .flows import GROUP_OF, OUTSIDERS
-from .judge import FAILS, HOLDS, Finding
 from .report import Report, cells
 
 _STYLE = """

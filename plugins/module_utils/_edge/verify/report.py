@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Dict, Mapping, Sequence
 
+from .evaluate import FAILS, HOLDS, Finding
 from .flows import Edge, Vantage
-from .judge import FAILS, HOLDS, Finding
 
 _COLUMNS = ("row", "from", "to", "expected", "observed", "verdict")
 

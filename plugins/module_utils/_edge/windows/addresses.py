@@ -12,9 +12,9 @@ import ipaddress
 from bisect import bisect_right
 from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 
-from ..addresses import FAMILIES
-from ..effective.ours import span_of_network
-from ..effective.values import Span, merged
+from ..evaluator.managed import span_of_network
+from ..evaluator.values import Span, merged
+from ..request.address_input import FAMILIES
 
 ANY = "*"
 """Any address. An empty list would mean the same to Windows, so that an empty one never gets there."""

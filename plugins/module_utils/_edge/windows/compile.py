@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Dict, FrozenSet, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from ..addresses import FAMILIES
-from ..effective.values import Span, merged
-from ..errors import EdgeError
-from ..rules import Group, Rule
+from ..evaluator.values import Span, merged
+from ..model.errors import EdgeError
+from ..model.rules import Group, Rule
+from ..request.address_input import FAMILIES
 from .addresses import ANY, UNICAST, common, spans_of, without, write_span
 
 NAME_PREFIX = "xmpp.edge/"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Mapping, Optional, Sequence, Tuple
 
-from ..effective.values import Span
+from ..evaluator.values import Span
 from .addresses import ANY, Spans, read_spans
 
 TCP, ANY_PROTOCOL = 6, 256

@@ -9,11 +9,11 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import AbstractSet, Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
-from ..addresses import FAMILIES
-from ..effective.values import Span, merged
-from ..plan import Item, Observation, Stranger
-from ..port_table import PORT_TABLE
-from ..rules import ACTIONS, DIRECTIONS, RULE_FAMILIES, Rule, make_group
+from ..evaluator.values import Span, merged
+from ..model.plan import Item, Observation, Unmanaged
+from ..model.port_table import PORT_TABLE
+from ..model.rules import ACTIONS, DIRECTIONS, RULE_FAMILIES, Rule, make_group
+from ..request.address_input import FAMILIES
 from .addresses import ANY, read_spans, write_networks
 from .compile import NAME_PREFIX, Compiled, compile_rule, names_of
 from .live import ALL_PROFILES, PROFILES, TCP, LiveRule
@@ -103,12 +103,12 @@ def _side(text: str) -> _Side:
     return frozenset((family, tuple(found)) for family, found in spans.items())
 
 
-def _stranger(rule: LiveRule) -> Stranger:
+def _stranger(rule: LiveRule) -> Unmanaged:
     ports = rule.local_ports if rule.direction == "in" else rule.remote_ports
     source, destination = (rule.remote, rule.local) if rule.direction == "in" else (rule.local, rule.remote)
     protocol = "tcp" if rule.protocol == TCP else f"protocol {rule.protocol}"
     text = f"{rule.action} {rule.direction} {protocol} {source} -> {destination} port {ports}"
-    return Stranger(f"rule {rule.name}", text)
+    return Unmanaged(f"rule {rule.name}", text)
 
 
 def _allow_rules(pieces: Sequence[_Piece]) -> List[Rule]:
@@ -161,7 +161,7 @@ def _spans(side: _Side, family: str) -> _Spans:
     return None if side is None else dict(side).get(family, ())
 
 
-def _guards(pieces: Sequence[_Piece], allowed: Sequence[Rule]) -> Tuple[List[Rule], List[Stranger]]:
+def _guards(pieces: Sequence[_Piece], allowed: Sequence[Rule]) -> Tuple[List[Rule], List[Unmanaged]]:
     """Guards whose parts are all there, beside these allow rules; and the parts of those of which some are missing."""
     guards, parts = [], []
     groups: Dict[Tuple[str, str, int], List[_Piece]] = {}
@@ -177,10 +177,10 @@ def _guards(pieces: Sequence[_Piece], allowed: Sequence[Rule]) -> Tuple[List[Rul
     return guards, parts
 
 
-def _part(piece: _Piece) -> Stranger:
+def _part(piece: _Piece) -> Unmanaged:
     source, destination = (piece.remote, piece.local) if piece.direction == "in" else (piece.local, piece.remote)
     text = f"block {piece.direction} tcp {_shown(source)} -> {_shown(destination)} port {piece.port}"
-    return Stranger(piece.row, f"{text} (part of a guard)")
+    return Unmanaged(piece.row, f"{text} (part of a guard)")
 
 
 def _shown(side: _Side) -> str:

@@ -12,10 +12,10 @@ import namespace
 import pytest
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends.iptables import IptablesBackend
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends.nftables import NftablesBackend
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.compile import compile_rules
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.errors import EdgeError
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.host_firewall import Host
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.options import parse_options
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.host.firewall import Host
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import EdgeError
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.compile import compile_rules
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.options import parse_options
 
 
 def why_not():

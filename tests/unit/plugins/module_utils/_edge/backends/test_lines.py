@@ -22,10 +22,10 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends.lines imp
     set_name,
     sets_of,
 )
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.compile import compile_rules
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.options import parse_options
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.plan import Stranger
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.rules import DIRECTIONS, Group
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.plan import Unmanaged
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.rules import DIRECTIONS, Group
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.compile import compile_rules
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.options import parse_options
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -103,7 +103,7 @@ def test_a_missing_line_makes_a_smaller_rule_and_half_a_guard_a_stranger():
     found["in"]["ipv4"] = [line for line in lines if line.source != "198.18.9.9" and line.action == "allow"]
     items = back(found, rules)
     assert items[0] == replace(rules[0], source=replace(rules[0].source, networks=("198.18.7.0/24",)))
-    assert Stranger("federation_in", "block in tcp any -> any port 5269 ipv6 only") in items
+    assert Unmanaged("federation_in", "block in tcp any -> any port 5269 ipv6 only") in items
     assert rules[-1] in items
 
 
@@ -111,7 +111,7 @@ def test_lines_that_make_no_rule_are_strangers():
     rules = rules_for(access_addresses=["198.18.0.2", "198.18.0.3"], partner_networks=["198.18.7.0/24", "198.18.9.9"])
     found = by_direction(rules)
     del found["in"]["ipv4"][0]
-    texts = [item.text for item in back(found, rules) if isinstance(item, Stranger)]
+    texts = [item.text for item in back(found, rules) if isinstance(item, Unmanaged)]
     assert len(texts) == 3
     assert "allow in tcp 198.18.9.9 -> 198.18.0.2 port 5269 ipv4 only" in texts
 
@@ -136,7 +136,7 @@ LINE = Line("federation_in", "allow", "in", "ipv4", "198.18.7.0/24", "198.18.0.2
     ],
 )
 def test_what_we_would_not_write_is_a_stranger_in_iptables(text):
-    assert iptables_lines.read_line(text, "in", "ipv4") == Stranger("chain XMPP-EDGE-IN", text)
+    assert iptables_lines.read_line(text, "in", "ipv4") == Unmanaged("chain XMPP-EDGE-IN", text)
 
 
 def test_what_we_would_not_write_is_a_stranger_in_ufw():
@@ -144,10 +144,10 @@ def test_what_we_would_not_write_is_a_stranger_in_ufw():
     before = ("### RULES ###", "")
     for entry in ((head.replace(" tcp ", " udp "), rule, end), (head, rule + " -m limit", end)):
         found = ufw_rules.found_lines(ufw_rules.UserRules(before, (entry,), ()), "ipv4")
-        assert isinstance(found["in"][0], Stranger)
+        assert isinstance(found["in"][0], Unmanaged)
     foreign = ("### tuple ### allow tcp 22 0.0.0.0/0 any 0.0.0.0/0 in", "-A ufw-user-input -p tcp --dport 22 -j ACCEPT")
     late = ufw_rules.UserRules(before, (foreign, (head, rule, end)), ())
-    assert isinstance(ufw_rules.found_lines(late, "ipv4")["in"][0], Stranger)
+    assert isinstance(ufw_rules.found_lines(late, "ipv4")["in"][0], Unmanaged)
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,9 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends.nft_synta
     write_element_changes,
     write_table,
 )
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.compile import compile_rules
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.options import parse_options
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.plan import Stranger, make_plan
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.plan import Unmanaged, make_plan
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.compile import compile_rules
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.options import parse_options
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -73,7 +73,7 @@ def test_an_edited_rule_is_seen(old, new, found):
     observed = read_rules(read_table(TEXT.replace(old, new, 1)), TABLE)
     plan = make_plan(observed, RULES)
     assert plan.changed
-    strangers = [item.place for item in observed.items if isinstance(item, Stranger)]
+    strangers = [item.place for item in observed.items if isinstance(item, Unmanaged)]
     assert strangers == ([found] if found else [])
 
 

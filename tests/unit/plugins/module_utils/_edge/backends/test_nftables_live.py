@@ -13,13 +13,13 @@ import pytest
 import strategies
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends import nftables
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends.nftables import NftablesBackend
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.compile import compile_rules
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.errors import EdgeError
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.host_firewall import Host
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.marks import TABLE
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.options import parse_options
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.plan import make_plan
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.systemd import Persistence
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.host.firewall import Host
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.host.persistence import Persistence
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import EdgeError
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.ownership import TABLE
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.plan import make_plan
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.compile import compile_rules
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.options import parse_options
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

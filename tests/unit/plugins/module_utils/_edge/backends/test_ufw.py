@@ -10,10 +10,10 @@ import subprocess
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends import ufw_rules
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends.lines import lines_of
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends.ufw import UfwBackend
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.compile import compile_rules
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.effective.ruleset import Ruleset
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.host_firewall import Host, HostFirewall
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.options import parse_options
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator.ruleset import Ruleset
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.host.firewall import Host, HostFirewall
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.compile import compile_rules
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.options import parse_options
 
 RULES = compile_rules(parse_options({"access_addresses": ["198.18.0.2"], "internal_addresses": ["198.18.1.2"]}))
 USERS = "### tuple ### deny tcp 5269 0.0.0.0/0 any 0.0.0.0/0 in\n-A ufw-user-input -p tcp --dport 5269 -j DROP\n"

@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import pytest
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.errors import OptionError
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import OptionError
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify import evidence
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.inventory import read_inventory
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.report import as_data, table

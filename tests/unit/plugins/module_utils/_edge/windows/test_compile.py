@@ -10,9 +10,9 @@ import random
 
 import pytest
 import strategies
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.compile import compile_rules
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.errors import EdgeError
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.options import parse_options
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import EdgeError
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.compile import compile_rules
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.options import parse_options
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.windows import compile as windows
 from hypothesis import given, settings
 from hypothesis import strategies as st

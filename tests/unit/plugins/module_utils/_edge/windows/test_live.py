@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.compile import compile_rules
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.effective.values import merged
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.options import parse_options
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator.values import merged
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.compile import compile_rules
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.options import parse_options
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.windows.addresses import common, overlap
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.windows.compile import compile_for_windows
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.windows.half import report
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.windows.controller import report
 from hypothesis import given
 from hypothesis import strategies as st
 

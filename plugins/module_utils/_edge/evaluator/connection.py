@@ -1,0 +1,134 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A TCP connection as a firewall sees it: the first packet, the answer, and what follows."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+from typing import Optional
+
+from .fields import CT_STATES, FIB_TYPES, TCP_FLAGS, TRANSLATED
+from .ruleset import Ruleset
+from .values import OUTSIDE, UNKNOWN, Fields, Value, point
+from .walk import ACCEPT, DROP, PacketVerdict, evaluate_packet
+
+CLIENT_PORTS = (1024, 65535)
+"""Any port that a client may connect from (RFC 6056, 3.2)."""
+
+
+_ADDRESSING = [
+    f"{protocol} {side}{what}"
+    for what, protocols in (("addr", ("ip", "ip6")), ("port", ("tcp", "th")))
+    for protocol in protocols
+    for side in "sd"
+]
+
+
+@dataclass(frozen=True)
+class Connection:
+    """One connection to be judged. direction: in (to this host) or out (from it); family: ipv4 or ipv6.
+
+    local, remote: addresses as text; port: TCP port of the server's side; interface: this host's interface towards
+    the remote side, None where that is not known.
+    """
+
+    direction: str
+    family: str
+    local: str
+    remote: str
+    port: int
+    interface: Optional[str] = None
+
+    def __str__(self) -> str:
+        """The connection on one line."""
+        ends = (self.remote, self.local) if self.direction == "in" else (self.local, self.remote)
+        return f"tcp {ends[0]} -> {ends[1]} port {self.port}"
+
+
+def first_packet(ruleset: Ruleset, connection: Connection) -> PacketVerdict:
+    """What becomes of the first packet of a connection, and which base chains drop it."""
+    inbound = connection.direction == "in"
+    return evaluate_packet(ruleset, connection.direction, connection.family, _packet(connection, inbound, "syn"))
+
+
+def evaluate_connection(ruleset: Ruleset, connection: Connection) -> PacketVerdict:
+    """What becomes of a connection: of its first packet, and if that passes, of the answer and of all that follow.
+
+    The answer is unknown as soon as that of one of the packets is.
+    """
+    inbound = connection.direction == "in"
+    first = first_packet(ruleset, connection)
+    if first.verdict == DROP:
+        return first
+    tracked = first.fields.get("ct state") == point(CT_STATES["new"])
+    result, left = first, first.fields
+    translated = any(first.fields.get(name) is UNKNOWN for name in TRANSLATED)
+    for to_server, flags in ((False, ("syn", "ack")), (True, ("ack",)), (False, ("ack",))):
+        towards_host = inbound == to_server
+        packet = _packet(connection, towards_host, *flags)
+        packet["ct state"] = point(CT_STATES["established"]) if tracked else UNKNOWN
+        if translated:
+            # Which chains see which address hangs on where the translation is done and undone.
+            packet.update(dict.fromkeys(set(packet).intersection(_ADDRESSING), UNKNOWN))
+        packet["ct direction"] = point(0 if to_server else 1)
+        # What earlier packets left behind: marks of the connection, and changed sets.
+        packet.update({name: value for name, value in left.items() if name == "ct mark" or name.startswith("touched ")})
+        judgement = evaluate_packet(ruleset, "in" if towards_host else "out", connection.family, packet)
+        left = judgement.fields
+        # What connection tracking takes a packet for depends on all that it saw, or did not see, before.
+        tracked = tracked and left.get("ct state") == packet["ct state"]
+        if judgement.verdict == DROP:
+            # That drop is sure only if the first packet was sure to pass.
+            return judgement if result.verdict == ACCEPT else result
+        if judgement.verdict != ACCEPT and result.verdict == ACCEPT:
+            result = judgement
+    return result
+
+
+def _packet(connection: Connection, towards_host: bool, *flags: str) -> Fields:
+    """Fields of a packet of the connection, as if it were the first."""
+    six = connection.family == "ipv6"
+    local, remote = _number(connection.local), _number(connection.remote)
+    from_server = towards_host == (connection.direction == "out")
+    ports = (point(connection.port), CLIENT_PORTS) if from_server else (CLIENT_PORTS, point(connection.port))
+    source, destination = (remote, local) if towards_host else (local, remote)
+    interface: Value = connection.interface or OUTSIDE
+    local_type, remote_type = point(FIB_TYPES["local"]), point(FIB_TYPES["unicast"])
+    fields: Fields = {
+        "meta l4proto": point(socket.IPPROTO_TCP),
+        "meta nfproto": point(socket.AF_INET6 if six else socket.AF_INET),
+        "meta protocol": point(0x86DD if six else 0x0800),
+        "meta pkttype": point(0),
+        "meta mark": point(0),
+        "meta iifname": interface if towards_host else "",
+        "meta iif": interface if towards_host else "",
+        "meta oifname": "" if towards_host else interface,
+        "meta oif": "" if towards_host else interface,
+        "ct state": point(CT_STATES["new"]),
+        "ct mark": point(0),
+        "ct direction": point(0),
+        # Where a destination was translated, the model does not follow the packet any further.
+        "ct status dnat": point(0),
+        "fib saddr type": remote_type if towards_host else local_type,
+        "fib daddr type": local_type if towards_host else remote_type,
+        "tcp flags": point(sum(TCP_FLAGS[flag] for flag in flags)),
+        "ip6 nexthdr" if six else "ip protocol": point(socket.IPPROTO_TCP),
+    }
+    for protocol in ("tcp", "th"):
+        fields[f"{protocol} sport"], fields[f"{protocol} dport"] = ports
+    protocol = "ip6" if six else "ip"
+    fields[f"{protocol} saddr"], fields[f"{protocol} daddr"] = point(source), point(destination)
+    if six:
+        fields["exthdr exists"] = point(0)
+    if towards_host and connection.interface:
+        # The interface is the one by which this host reaches the remote side, so that the reverse path leads there.
+        for key in ("fib saddr.iif oif", "fib saddr.mark.iif oif"):
+            fields[key], fields[f"{key} exists"] = (1, 1 << 31), point(1)
+    return fields
+
+
+def _number(address: str) -> int:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return int.from_bytes(socket.inet_pton(family, address), "big")

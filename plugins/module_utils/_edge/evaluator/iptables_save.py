@@ -1,0 +1,346 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From what iptables-save or ip6tables-save prints to the model.
+
+Sources: iptables(8), iptables-extensions(8); priorities from the kernel's netfilter_ipv4.h.
+A match or target that is not known here makes unknown whatever hangs on it.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import socket
+from functools import partial
+from typing import Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+
+from .fields import CT_STATES, FIB_TYPES, TCP_FLAGS, TRANSLATED, compare, state_after_notrack, value_of
+from .ruleset import Assign, Chain, Content, FilterRule, Match, Ruleset, Step, Unsupported, Verdict
+from .values import (
+    UNKNOWN,
+    Answer,
+    Fields,
+    Matcher,
+    Span,
+    Value,
+    any_of,
+    bits_matcher,
+    name_matcher,
+    number_matcher,
+    opposite,
+    point,
+)
+
+IpSets = Mapping[str, Sequence[str]]
+"""Members of the host's ipsets of addresses and networks, by name."""
+
+_HOOKS: Mapping[Tuple[str, str], Tuple[str, int]] = {
+    **{
+        (table, chain.upper()): (chain, priority)
+        for table, priority in (("raw", -300), ("mangle", -150))
+        for chain in ("prerouting", "input", "output", "postrouting")
+    },
+    **{
+        (table, chain.upper()): (chain, priority)
+        for table, priority in (("filter", 0), ("security", 50))
+        for chain in ("input", "output")
+    },
+    ("nat", "PREROUTING"): ("prerouting", -100),
+    ("nat", "INPUT"): ("input", 100),
+    ("nat", "OUTPUT"): ("output", -100),
+    ("nat", "POSTROUTING"): ("postrouting", 100),
+}
+
+# Options whose argument may look like an option.
+_ONE_ARGUMENT = ("--comment", "--string", "--hex-string", "--log-prefix", "--nflog-prefix")
+_COMMENT = re.compile(r'--comment (?:"([^"]*)"|(\S+))')
+_ENDS = {"ACCEPT": "accept", "DROP": "drop", "REJECT": "drop", "RETURN": "return"}
+_ENDS.update(dict.fromkeys(("DNAT", "REDIRECT", "TPROXY", "NFQUEUE", "QUEUE", "SYNPROXY", "NETMAP"), "other"))
+_GO_ON = frozenset(
+    (
+        *("LOG", "NFLOG", "TRACE", "AUDIT", "CLASSIFY", "TOS", "DSCP", "TTL", "HL", "TCPMSS", "TCPOPTSTRIP"),
+        *("SECMARK", "CONNSECMARK", "CHECKSUM", "LED", "IDLETIMER"),
+    )
+)
+# Matches on headers that a plain TCP packet does not have.
+_OTHER_HEADERS = frozenset(("rt", "frag", "hbh", "dst", "mh", "ah", "esp", "icmp", "icmp6", "udp", "sctp", "dccp"))
+
+
+def read_ruleset(text: str, program: str, sets: Optional[IpSets] = None) -> Ruleset:
+    """The model of a listing. program: iptables or ip6tables, or a variant's name; its tables are named after it.
+
+    sets: members of ipsets, where they are known. Never fails on something that it does not know.
+    """
+    six = program.startswith("ip6")
+    ruleset = Ruleset()
+    table = ""
+    for line in text.split("\n"):
+        if line.startswith("*"):
+            table = line[1:].strip()
+        elif line.startswith(":"):
+            name, policy = line[1:].split()[:2]
+            hook, priority = _HOOKS.get((table, name), ("", 0))
+            ruleset.add(
+                Chain(
+                    table=f"{program} {table}",
+                    name=name,
+                    families=("ipv6",) if six else ("ipv4",),
+                    hook=hook,
+                    kind="nat" if table == "nat" else "filter",
+                    priority=priority,
+                    policy="drop" if policy == "DROP" else "accept",
+                )
+            )
+        elif "-A " in line:
+            text_of_rule = line[line.index("-A ") :]
+            name = text_of_rule.split(None, 2)[1]
+            chain = ruleset.chains.get((f"{program} {table}", name))
+            if chain is not None:
+                chain.rules.append(_rule(text_of_rule, six, sets or {}))
+    return ruleset
+
+
+def _rule(text: str, six: bool, sets: IpSets) -> FilterRule:
+    comment = _COMMENT.search(text)
+    return FilterRule(
+        text,
+        lambda: _content(text, six, sets),
+        None,
+        (comment[1] or comment[2]) if comment else "",
+    )
+
+
+def _content(text: str, six: bool, sets: IpSets) -> Content:
+    """What a rule does; of one that is not written as expected, doubt."""
+    try:
+        return _RuleReader(six, sets).read(words_of(text)[2:])
+    except (IndexError, KeyError, ValueError, OSError):
+        return Content((Unsupported(),))
+
+
+def words_of(text: str) -> List[str]:
+    """The words of a rule, quotes undone."""
+    return shlex.split(text) if any(character in text for character in "\"'\\") else text.split()
+
+
+class _RuleReader:
+    """Reads one rule, option by option."""
+
+    def __init__(self, six: bool, sets: IpSets) -> None:
+        self._protocol = "ip6" if six else "ip"
+        self._sets = sets
+        self._steps: List[Step] = []
+        self._narrow = False
+        self._module = ""
+
+    def read(self, words: List[str]) -> Content:
+        """What the rule does; words are those behind the chain's name."""
+        target, target_options = ("", ""), []  # type: Tuple[str, str], List[str]
+        position = 0
+        while position < len(words):
+            negated = words[position] == "!"
+            position += negated
+            option = words[position]
+            end = position + 1
+            if option in _ONE_ARGUMENT:
+                end += 1
+            while end < len(words) and not (words[end].startswith("-") and len(words[end]) > 1) and words[end] != "!":
+                end += 1
+            arguments = words[position + 1 : end]
+            if option in ("-j", "-g"):
+                target, target_options = (option, arguments[0]), words[end:]
+                break
+            try:
+                self._match(option, arguments, negated)
+            except (KeyError, IndexError, ValueError, OSError):
+                self._steps.append(Match(lambda fields: None))
+            position = end
+        self._steps += self._target(*target, target_options)
+        return Content(tuple(self._steps), self._narrow)
+
+    def _match(self, option: str, arguments: List[str], negated: bool) -> None:
+        """Add what an option asks. Raises KeyError for one that is not known, and what its reader raises."""
+        if option == "-m":
+            self._enter_module(arguments[0])
+        elif option == "--comment" or (option == "-p" and arguments[0] in ("all", "0")):
+            pass
+        elif option == "--ports":
+            tests = [compare(f"th {side}", number_matcher(_ports(arguments[0]))) for side in ("sport", "dport")]
+            either = partial(_either, tests)
+            self._steps.append(Match((lambda fields: opposite(either(fields))) if negated else either))
+        elif option == "--match-set":
+            spans = [_network(member) for member in self._sets[arguments[0]]]
+            side = {"src": "saddr", "dst": "daddr"}[arguments[1]]
+            self._test(f"{self._protocol} {side}", number_matcher(spans), negated)
+        elif option == "--mark":
+            number, mask = _marked(arguments[0])
+            name = {"mark": "meta mark", "connmark": "ct mark"}[self._module]
+            self._test(name, bits_matcher(mask, number_matcher([point(number)])), negated)
+        elif option in ("--dst-type", "--src-type"):
+            names = arguments[0].lower().split(",")
+            if "unicast" in names and self._protocol == "ip6":
+                names.append("local")  # For IPv6 an address of this host is of both types.
+            matcher = number_matcher(point(FIB_TYPES[name]) for name in names)
+            self._test("fib daddr type" if option == "--dst-type" else "fib saddr type", matcher, negated)
+        else:
+            name, read = _OPTIONS[option]
+            self._test(name.format(ip=self._protocol), read(arguments), negated)
+
+    def _enter_module(self, module: str) -> None:
+        """Note a match extension: some never match our packets, and of some only the options ask anything."""
+        self._module = module
+        if module in _OTHER_HEADERS:
+            self._steps.append(Match(lambda fields: False))
+        elif module not in _MODULES_WITH_OPTIONS:
+            raise KeyError(module)
+
+    def _test(self, name: str, matcher: Matcher, negated: bool) -> None:
+        if name.endswith(("addr", "port")) and not negated:
+            self._narrow = True
+        # Also negated it does not match a packet that has no such field, such as a mark of no connection.
+        self._steps.append(Match(compare(name, (lambda value: opposite(matcher(value))) if negated else matcher)))
+
+    def _target(self, option: str, name: str, words: List[str]) -> List[Step]:
+        if not name or name in _GO_ON:
+            return []
+        if name in _ENDS:
+            return [Verdict(_ENDS[name])]
+        if name in _ASSIGNING:
+            return _ASSIGNING[name](name, words)
+        if any(word.startswith("--") for word in words):
+            return [Unsupported()]  # Chains take no options: an extension that is not known.
+        return [Verdict("jump" if option == "-j" else "goto", name)]
+
+
+_MODULES_WITH_OPTIONS = frozenset(
+    ("tcp", "comment", "conntrack", "state", "multiport", "addrtype", "mark", "connmark", "iprange", "pkttype", "set")
+)
+"""Matches of which only the options ask anything; any other match may hold by itself or not."""
+
+
+def _either(tests: Sequence[Callable[[Fields], Answer]], fields: Fields) -> Answer:
+    return any_of(test(fields) for test in tests)
+
+
+def _mark_target(name: str, words: List[str]) -> List[Step]:
+    target = "meta mark" if name == "MARK" or "--restore-mark" in words else "ct mark"
+    if "--set-xmark" not in words:
+        return [Assign(target, lambda fields: UNKNOWN)]
+    number, mask = _marked(words[words.index("--set-xmark") + 1])
+    return [Assign(target, lambda fields: _marked_anew(value_of(target, fields), number, mask))]
+
+
+def _tracking_target(name: str, words: List[str]) -> List[Step]:
+    return [Assign("ct state", state_after_notrack)] if name == "NOTRACK" or "--notrack" in words else []
+
+
+def _translating_target(name: str, words: List[str]) -> List[Step]:
+    return [*(Assign(field, lambda fields: UNKNOWN) for field in TRANSLATED), Verdict("accept")]
+
+
+_ASSIGNING: Mapping[str, Callable[[str, List[str]], List[Step]]] = {
+    **dict.fromkeys(("MARK", "CONNMARK"), _mark_target),
+    **dict.fromkeys(("CT", "NOTRACK"), _tracking_target),
+    **dict.fromkeys(("SNAT", "MASQUERADE"), _translating_target),
+}
+
+
+def members_of(listing: str) -> Dict[str, List[str]]:
+    """Members of the ipsets in a listing of "ipset save"; sets of anything but addresses or networks are left out."""
+    sets: Dict[str, List[str]] = {}
+    for line in listing.splitlines():
+        words = line.split()
+        if words[:1] == ["create"] and words[2] in ("hash:net", "hash:ip"):
+            sets[words[1]] = []
+            # Members of these stand for more than they say.
+            if {"netmask", "bitmask"} & set(words):
+                del sets[words[1]]
+        elif words[:1] == ["add"] and words[1] in sets:
+            if "nomatch" in words:
+                del sets[words[1]]
+            else:
+                sets[words[1]].append(words[2])
+    return sets
+
+
+def _address(text: str) -> int:
+    return int.from_bytes(socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text), "big")
+
+
+def _network(text: str) -> Span:
+    address, _slash, length = text.partition("/")
+    bits = 128 if ":" in address else 32
+    size = 1 << (bits - int(length or bits))
+    first = _address(address) // size * size
+    return first, first + size - 1
+
+
+def _network_matcher(text: str) -> Matcher:
+    address, _slash, mask = text.partition("/")
+    if mask and not mask.isdigit():
+        return bits_matcher(_address(mask), number_matcher([point(_address(address) & _address(mask))]))
+    return number_matcher([_network(text)])
+
+
+def _ports(text: str) -> Iterable[Span]:
+    for part in text.split(","):
+        first, colon, last = part.partition(":")
+        yield int(first or 0), int((last or 65535) if colon else first)
+
+
+def _flag(name: str) -> int:
+    return {"ALL": 63, "NONE": 0}[name] if name in ("ALL", "NONE") else TCP_FLAGS[name.lower()]
+
+
+def _marked(text: str) -> Tuple[int, int]:
+    number, _slash, mask = text.partition("/")
+    return int(number, 0), int(mask or "0xffffffff", 0)
+
+
+def _marked_anew(value: Value, number: int, mask: int) -> Value:
+    if not isinstance(value, tuple) or value[0] != value[1]:
+        return point(number) if mask == 0xFFFFFFFF else UNKNOWN
+    return point(value[0] & ~mask & 0xFFFFFFFF ^ number)
+
+
+def _numbers(names: Mapping[str, int]) -> Callable[[List[str]], Matcher]:
+    """Reads a list of names, in whatever case."""
+    return lambda arguments: number_matcher(point(names[name.lower()]) for name in arguments[0].split(","))
+
+
+def _protocol(arguments: List[str]) -> Matcher:
+    number = 6 if arguments[0] in ("tcp", "6") else -1
+    return number_matcher([point(number)])
+
+
+def _range(arguments: List[str]) -> Matcher:
+    first, last = arguments[0].split("-")
+    return number_matcher([(_address(first), _address(last))])
+
+
+def _tcp_flags(arguments: List[str]) -> Matcher:
+    mask, wanted = (sum(_flag(name) for name in text.split(",")) for text in arguments)
+    return bits_matcher(mask, number_matcher([point(wanted)]))
+
+
+_OPTIONS: Mapping[str, Tuple[str, Callable[[List[str]], Matcher]]] = {
+    "-s": ("{ip} saddr", lambda arguments: _network_matcher(arguments[0])),
+    "-d": ("{ip} daddr", lambda arguments: _network_matcher(arguments[0])),
+    "--src-range": ("{ip} saddr", _range),
+    "--dst-range": ("{ip} daddr", _range),
+    "-i": ("meta iifname", lambda arguments: name_matcher(arguments, "+")),
+    "-o": ("meta oifname", lambda arguments: name_matcher(arguments, "+")),
+    "-p": ("meta l4proto", _protocol),
+    **{
+        f"--{side}{plural}": (f"th {side}", lambda arguments: number_matcher(_ports(arguments[0])))
+        for side in ("sport", "dport")
+        for plural in ("", "s")
+    },
+    "--tcp-flags": ("tcp flags", _tcp_flags),
+    # The states DNAT and SNAT are of another kind, and not among these.
+    **dict.fromkeys(("--ctstate", "--state"), ("ct state", _numbers(CT_STATES))),
+    "--ctdir": ("ct direction", _numbers({"original": 0, "reply": 1})),
+    "--pkt-type": ("meta pkttype", _numbers({"unicast": 0, "broadcast": 1, "multicast": 2})),
+}
+"""For each option of a match, the field that it asks about, and what reads its arguments."""

@@ -1,0 +1,406 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From what "nft -j list ruleset" prints to the model.
+
+Source: libnftables-json(5). An expression that is not known here makes unknown whatever hangs on it.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Any, Callable, ClassVar, Dict, List, Mapping, Optional, Sequence, Tuple
+
+from .fields import (
+    OTHER_PROTOCOLS,
+    TRANSLATED,
+    UnknownExpressionError,
+    bits_of,
+    compare,
+    field_name,
+    matcher_of,
+    state_after_notrack,
+    value_of,
+)
+from .ruleset import Assign, Chain, Choice, Content, FilterRule, Match, Ruleset, Step, Unsupported, Verdict
+from .values import (
+    ABSENT,
+    UNKNOWN,
+    Answer,
+    Fields,
+    Matcher,
+    Value,
+    all_of,
+    any_of,
+    bits_matcher,
+    differs_from_zero,
+    number_matcher,
+    opposite,
+    point,
+)
+
+_FAMILIES = {"inet": ("ipv4", "ipv6"), "ip": ("ipv4",), "ip6": ("ipv6",), "netdev": ("ipv4", "ipv6")}
+_KNOWN_TABLE_FLAGS = frozenset(("dormant", "owner", "persist"))
+# Statements that let the packet and the rule go on as they are.
+_NO_EFFECT = frozenset(
+    ("counter", "log", "ct helper", "ct timeout", "ct expectation", "secmark", "last", "flow", "dup", "continue")
+)
+_UNKNOWN_MATCH = Match(lambda fields: None)
+_SIMPLE: Mapping[str, Step] = {
+    "accept": Verdict("accept"),
+    "drop": Verdict("drop"),
+    "return": Verdict("return"),
+    # These send the packet elsewhere, or hand it to a program: not followed.
+    **dict.fromkeys(("dnat", "redirect", "tproxy", "queue", "synproxy", "fwd"), Verdict("other")),
+    **dict.fromkeys(("limit", "quota", "ct count"), _UNKNOWN_MATCH),
+    "notrack": Assign("ct state", state_after_notrack),
+}
+_Sets = Mapping[Tuple[str, str], Mapping[str, Any]]
+_REJECT_FAMILIES = {"icmp": int(socket.AF_INET), "icmpv6": int(socket.AF_INET6)}
+_ORDERS = ("<", ">", "<=", ">=")
+_PLAIN_ELEMENT_KEYS = frozenset(("val", "timeout", "expires", "comment", "counter", "last"))
+_NARROW_FIELDS = frozenset(f"{protocol} {side}" for protocol in ("ip", "ip6") for side in ("saddr", "daddr")) | {
+    "tcp dport",
+    "tcp sport",
+    "th dport",
+    "th sport",
+}
+
+
+def read_ruleset(listing: Mapping[str, Any]) -> Ruleset:
+    """The model of a listing, already parsed as JSON. Never fails on an expression that it does not know."""
+    entries = [entry for entry in listing.get("nftables", ()) if isinstance(entry, dict)]
+    sets = {
+        (_table(entry[kind]), entry[kind]["name"]): entry[kind]
+        for entry in entries
+        for kind in ("set", "map")
+        if kind in entry
+    }
+    flags = {_table_name(entry["table"]): _flags(entry["table"]) for entry in entries if "table" in entry}
+    ruleset = Ruleset()
+    for entry in entries:
+        if "chain" in entry and entry["chain"]["family"] in _FAMILIES:
+            ruleset.add(_chain(entry["chain"]))
+    for entry in entries:
+        if "rule" in entry:
+            rule = entry["rule"]
+            chain = ruleset.chains.get((_table(rule), rule["chain"]))
+            if chain is not None:
+                chain.rules.append(_rule(rule, sets))
+    _heed_flags(ruleset, flags)
+    return ruleset
+
+
+def _heed_flags(ruleset: Ruleset, flags: Mapping[str, Sequence[str]]) -> None:
+    for chain in list(ruleset.chains.values()):
+        names = flags.get(chain.table, ())
+        if "owner" in names:
+            ruleset.owners[chain.table] = "a program that owns it"
+        if "dormant" in names:
+            del ruleset.chains[chain.key]
+        elif not _KNOWN_TABLE_FLAGS.issuperset(names):
+            # Some releases list flags that nobody can read: the table may be active or not.
+            chain.rules = [FilterRule("a table with unreadable flags", lambda: Content((Unsupported(),)))]
+            chain.policy = "accept"
+
+
+def _table(entry: Mapping[str, Any]) -> str:
+    return f"{entry['family']} {entry['table']}"
+
+
+def _table_name(entry: Mapping[str, Any]) -> str:
+    return f"{entry['family']} {entry['name']}"
+
+
+def _flags(table: Mapping[str, Any]) -> Sequence[str]:
+    flags = table.get("flags", ())
+    return (flags,) if isinstance(flags, str) else tuple(flags)
+
+
+def _chain(entry: Mapping[str, Any]) -> Chain:
+    devices: Optional[Tuple[str, ...]] = ()
+    if entry.get("hook") in ("ingress", "egress"):
+        named = entry.get("dev")
+        devices = None if named is None else (named,) if isinstance(named, str) else tuple(named)
+    return Chain(
+        table=_table(entry),
+        name=entry["name"],
+        families=_FAMILIES[entry["family"]],
+        hook=entry.get("hook", ""),
+        kind=entry.get("type", "filter"),
+        priority=entry.get("prio", 0),
+        policy=entry.get("policy", "accept"),
+        devices=devices,
+    )
+
+
+def _rule(entry: Mapping[str, Any], sets: _Sets) -> FilterRule:
+    comment = entry.get("comment", "")
+    text = f"handle {entry.get('handle')}" + (f' comment "{comment}"' if comment else "")
+    return FilterRule(
+        text, lambda: _RuleReader(_table(entry), sets).read(entry.get("expr", ())), entry.get("handle"), comment
+    )
+
+
+class _RuleReader:
+    """Reads the rules of one table."""
+
+    def __init__(self, table: str, sets: _Sets) -> None:
+        self._table = table
+        self._sets = sets
+        self._narrow = False
+
+    def read(self, statements: Sequence[Mapping[str, Any]]) -> Content:
+        """What a rule's statements do."""
+        self._narrow = False
+        steps = tuple(step for statement in statements for step in self._followed(statement))
+        return Content(steps, self._narrow)
+
+    def _followed(self, statement: Mapping[str, Any]) -> List[Step]:
+        """Steps of a statement; of one that is not known, or not written as expected, doubt."""
+        try:
+            return self._statement(statement)
+        except (UnknownExpressionError, KeyError, TypeError, ValueError, AttributeError, OSError):
+            # A match may hold or not; anything else may also decide by itself.
+            return [_UNKNOWN_MATCH if isinstance(statement, dict) and "match" in statement else Unsupported()]
+
+    def _statement(self, statement: Mapping[str, Any]) -> List[Step]:
+        ((kind, content),) = statement.items()
+        if kind in _NO_EFFECT:
+            # By name out of a map it matches only where the map has an entry.
+            return [_UNKNOWN_MATCH] if isinstance(content, dict) and "map" in content else []
+        if kind in _SIMPLE:
+            return [_SIMPLE[kind]]
+        reader = self._READERS.get(kind)
+        if reader is None:
+            raise UnknownExpressionError
+        return reader(self, content)
+
+    def _matched(self, content: Mapping[str, Any]) -> List[Step]:
+        return [Match(self._match(content))]
+
+    def _set_update(self, content: Mapping[str, Any]) -> List[Step]:
+        element = content["elem"]
+        key = element["elem"]["val"] if "elem" in element else element
+        names = [field_name(part) for part in key.get("concat", [key])]
+        steps: List[Step] = [
+            # A packet without the fields of the key does not get there.
+            Match(lambda fields: ABSENT not in [value_of(name, fields) for name in names]),
+            Assign(f"touched {self._table} {content['set']}", lambda fields: point(1)),
+        ]
+        named = self._sets[(self._table, content["set"][1:])]
+        full = "size" in named and len(named.get("elem", ())) >= named["size"]
+        return [*steps, _UNKNOWN_MATCH] if content.get("stmt") or full else steps
+
+    def _match(self, content: Mapping[str, Any]) -> Callable[[Fields], Answer]:
+        left, right, operator = content["left"], content["right"], content["op"]
+        if "concat" in left or (isinstance(right, str) and right.startswith("@") and "&" not in left):
+            return self._negated(operator, self._lookup(left, right))
+        left, mask_constant = left.get("&", (left, None))
+        name = field_name(left)
+        if name.partition(" ")[0] in OTHER_PROTOCOLS:
+            return lambda fields: False
+        if name == "ct status" and (operator, right) == ("in", "dnat"):
+            name, operator, right = "ct status dnat", "==", 1
+        if isinstance(right, bool) and name.startswith("fib "):
+            name += " exists"  # It compares with a truth value instead of an interface.
+        if operator == "==" and name in _NARROW_FIELDS:
+            self._narrow = True
+        mask = None if mask_constant is None else bits_of(name, mask_constant)
+        return compare(name, _matcher(name, operator, mask, right))
+
+    def _negated(self, operator: str, test: Callable[[Fields], Tuple[bool, Answer]]) -> Callable[[Fields], Answer]:
+        if operator not in ("==", "in", "!="):
+            raise UnknownExpressionError
+
+        def answer(fields: Fields) -> Answer:
+            there, found = test(fields)
+            return False if not there else opposite(found) if operator == "!=" else found
+
+        return answer
+
+    def _lookup(self, left: Any, right: Any) -> Callable[[Fields], Tuple[bool, Answer]]:
+        """Whether the packet has all fields of a key, and whether the key is in a set."""
+        parts = left.get("concat", [left])
+        names = [field_name(part) for part in parts]
+        self._narrow = self._narrow or not _NARROW_FIELDS.isdisjoint(names)
+        constants, touched = self._elements(right)
+        if len(names) == 1:
+            matcher = matcher_of(names[0], constants)
+            rows: List[List[Matcher]] = [[matcher]]
+        else:
+            rows = [
+                [matcher_of(name, [part]) for name, part in zip(names, _parts(constant, len(names)))]
+                for constant in constants
+            ]
+
+        def test(fields: Fields) -> Tuple[bool, Answer]:
+            values = [value_of(name, fields) for name in names]
+            if ABSENT in values:
+                return False, False
+            if touched in fields:
+                return True, None
+            return True, any_of(all_of(match(value) for match, value in zip(row, values)) for row in rows)
+
+        return test
+
+    def _elements(self, right: Any) -> Tuple[List[Any], str]:
+        """Constants of a set, anonymous or named, and the field that says whether the packet changed it on its way."""
+        if isinstance(right, str) and right.startswith("@"):
+            named = self._sets[(self._table, right[1:])]
+            return [_plain(element) for element in named.get("elem", ())], f"touched {self._table} {right}"
+        if isinstance(right, dict) and "set" in right:
+            return [_plain(element) for element in right["set"]], "touched"
+        return [_plain(right)], "touched"
+
+    def _verdict_map(self, content: Mapping[str, Any]) -> Callable[[Fields], Sequence[Tuple[Answer, Verdict]]]:
+        data = content["data"]
+        pairs = self._sets[(self._table, data[1:])].get("elem", ()) if isinstance(data, str) else data["set"]
+        tests = [(self._lookup(content["key"], {"set": [key]}), _verdict(verdict)) for key, verdict in pairs]
+
+        def options(fields: Fields) -> Sequence[Tuple[Answer, Verdict]]:
+            return [(test(fields)[1], verdict) for test, verdict in tests]
+
+        return options
+
+    def _mangle(self, content: Mapping[str, Any]) -> List[Step]:
+        ((kind, key),) = content["key"].items()
+        if kind == "payload":
+            return _write_header(key.get("protocol", ""))
+        if kind not in ("meta", "ct"):
+            return []  # Something that no match of this model reads, such as a TCP option.
+        steps: List[Step] = [_UNKNOWN_MATCH] if _looks_up(content["value"]) else []
+        return [*steps, Assign(field_name(content["key"]), _computed(content["value"]))]
+
+    _READERS: ClassVar[Mapping[str, Callable[[_RuleReader, Any], List[Step]]]] = {
+        "match": _matched,
+        "jump": lambda self, content: [Verdict("jump", content["target"])],
+        "goto": lambda self, content: [Verdict("goto", content["target"])],
+        "reject": lambda self, content: _reject(content),
+        "mangle": _mangle,
+        "snat": lambda self, content: _translate_source(content),
+        "masquerade": lambda self, content: _translate_source(content),
+        "set": _set_update,
+        "vmap": lambda self, content: [Choice(self._verdict_map(content))],
+    }
+
+
+def _translate_source(content: Any) -> List[Step]:
+    """Translation of the source: an end for this chain, and for all later ones a source that is not known."""
+    steps: List[Step] = [_UNKNOWN_MATCH] if _looks_up(content) else []
+    return [*steps, *(Assign(name, unknown) for name in TRANSLATED), Verdict("accept")]
+
+
+def _write_header(protocol: str) -> List[Step]:
+    """A change of some part of a header: after it, none of what the model reads of it is known."""
+    named = {"ip": ("ip",), "ip6": ("ip6",), "tcp": ("tcp", "th"), "th": ("tcp", "th")}.get(protocol)
+    if protocol and named is None:
+        return []  # Of a header that our packets do not have, or that no match of this model reads.
+    fields = ("saddr", "daddr", "sport", "dport", "flags", "protocol", "nexthdr")
+    # A header that is not named may be any.
+    names = [f"{header} {field}" for header in named or ("ip", "ip6", "tcp", "th") for field in fields]
+    own = f"{protocol} saddr" if protocol in ("ip", "ip6") else "meta l4proto"
+    guard = Match(lambda fields: False if value_of(own, fields) is ABSENT else None)
+    return [guard, *(Assign(name, unknown) for name in names)]
+
+
+def _looks_up(expression: Any) -> bool:
+    """Whether an expression takes something from a map, which ends the rule where the map has nothing."""
+    if isinstance(expression, dict):
+        return "map" in expression or any(_looks_up(part) for part in expression.values())
+    return isinstance(expression, list) and any(_looks_up(part) for part in expression)
+
+
+def unknown(fields: Fields) -> Value:
+    """The value of a field that was changed in a way that is not followed."""
+    return UNKNOWN
+
+
+def _reject(content: Optional[Mapping[str, Any]]) -> List[Step]:
+    # An answer in the ICMP of one family is for packets of that family only, also where no match says so.
+    family = _REJECT_FAMILIES.get((content or {}).get("type", ""))
+    return [Verdict("drop")] if family is None else [_family_match(family), Verdict("drop")]
+
+
+def _family_match(family: int) -> Match:
+    return Match(compare("meta nfproto", number_matcher([point(family)])))
+
+
+def _matcher(name: str, operator: str, mask: Optional[int], right: Any) -> Matcher:
+    """What matches values of a field, out of which a mask may be taken first. Raises UnknownExpressionError."""
+    in_set = isinstance(right, dict) and "set" in right
+    if operator in _ORDERS:
+        matcher = _order_matcher(operator, bits_of(name, right))
+    elif operator in ("in", "!") and not in_set:
+        matcher = bits_matcher(bits_of(name, right), differs_from_zero)
+    else:
+        matcher = matcher_of(name, [_plain(constant) for constant in (right["set"] if in_set else [right])])
+    if mask is not None:
+        matcher = bits_matcher(mask, matcher)
+    return matcher if operator not in ("!", "!=") else lambda value: opposite(matcher(value))
+
+
+def _order_matcher(operator: str, limit: int) -> Matcher:
+    def match(value: Value) -> Answer:
+        if not isinstance(value, tuple):
+            return None
+        first, last = value
+        if operator in ("<", "<="):
+            bound = limit if operator == "<=" else limit - 1
+            return True if last <= bound else False if first > bound else None
+        bound = limit if operator == ">=" else limit + 1
+        return True if first >= bound else False if last < bound else None
+
+    return match
+
+
+def _plain(element: Any) -> Any:
+    """The value of a set's element. Raises UnknownExpressionError where its lookup does more than match."""
+    if isinstance(element, dict) and "elem" in element:
+        content = element["elem"]
+        if not _PLAIN_ELEMENT_KEYS.issuperset(content):
+            raise UnknownExpressionError
+        return content["val"]
+    return element
+
+
+def _parts(constant: Any, count: int) -> List[Any]:
+    if not isinstance(constant, dict) or len(constant.get("concat", ())) != count:
+        raise UnknownExpressionError
+    return list(constant["concat"])
+
+
+def _verdict(expression: Mapping[str, Any]) -> Verdict:
+    ((kind, content),) = expression.items()
+    if kind not in ("accept", "drop", "return", "jump", "goto", "continue"):
+        raise UnknownExpressionError
+    return Verdict(kind, content["target"] if kind in ("jump", "goto") else "")
+
+
+def _computed(expression: Any) -> Callable[[Fields], Value]:
+    """What a statement assigns, where that is a number, another field, or both joined by a bit operation."""
+    if isinstance(expression, int):
+        return lambda fields: point(expression)
+    if isinstance(expression, dict) and len(expression) == 1:
+        ((operator, operands),) = expression.items()
+        operation = _BIT_OPERATIONS.get(operator)
+        if operation and len(operands) == 2 and isinstance(operands[1], int):
+            inner = _computed(operands[0])
+            return lambda fields: _combined(inner(fields), operands[1], operation)
+        try:
+            name = field_name(expression)
+        except UnknownExpressionError:
+            return lambda fields: UNKNOWN
+        return lambda fields: value_of(name, fields)
+    return lambda fields: UNKNOWN
+
+
+_BIT_OPERATIONS: Dict[str, Callable[[int, int], int]] = {
+    "|": lambda left, right: left | right,
+    "&": lambda left, right: left & right,
+    "^": lambda left, right: left ^ right,
+}
+
+
+def _combined(value: Value, number: int, operation: Callable[[int, int], int]) -> Value:
+    return point(operation(value[0], number)) if isinstance(value, tuple) and value[0] == value[1] else UNKNOWN

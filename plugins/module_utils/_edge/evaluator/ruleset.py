@@ -1,0 +1,149 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host's whole firewall in one model, whichever tool listed it: chains of rules, rules of steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Callable, Dict, List, Optional, Sequence, Set, Tuple, Union
+
+from .values import Answer, Fields, Value
+
+CONNTRACK_PRIORITY = -200
+"""Chains of lower priority see a packet before connection tracking does (netfilter's NF_IP_PRI_CONNTRACK)."""
+
+
+@dataclass(frozen=True)
+class Match:
+    """A condition: the rule goes on where it holds."""
+
+    test: Callable[[Fields], Answer]
+
+
+@dataclass(frozen=True)
+class Assign:
+    """A statement that changes a field of the packet for all rules that follow."""
+
+    name: str
+    value: Callable[[Fields], Value]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a rule ends. kind: accept, drop, return, jump, goto, or other for what this model does not follow.
+
+    target: chain of a jump or goto.
+    """
+
+    kind: str
+    target: str = ""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A verdict map: every verdict that the packet may get, each with how sure that is; the first True one decides."""
+
+    options: Callable[[Fields], Sequence[Tuple[Answer, Verdict]]]
+
+
+@dataclass(frozen=True)
+class Unsupported:
+    """Something that this model does not follow: it may match or not, and it may decide by itself."""
+
+
+Step = Union[Match, Assign, Verdict, Choice, Unsupported]
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a rule does. narrow: whether it singles out ports or addresses, so that its author meant just these."""
+
+    steps: Tuple[Step, ...]
+    narrow: bool = False
+
+
+class FilterRule:
+    """One rule. text: how to name it to people; handle: nft's number for it, None elsewhere; comment: its comment.
+
+    read: makes the content, which is done when a packet first gets to the rule: most rules of a host see none of ours.
+    """
+
+    __slots__ = ("_content", "comment", "handle", "read", "text")
+
+    def __init__(self, text: str, read: Callable[[], Content], handle: Optional[int] = None, comment: str = "") -> None:
+        self.text = text
+        self.handle = handle
+        self.comment = comment
+        self.read = read
+        self._content: Optional[Content] = None
+
+    @property
+    def content(self) -> Content:
+        """What the rule does."""
+        if self._content is None:
+            self._content = self.read()
+        return self._content
+
+
+@dataclass
+class Chain:
+    """A chain of rules. table: such as "inet filter"; families: ipv4, ipv6 or both; hook: empty for one without.
+
+    kind: filter, nat or route; devices: interfaces of a netdev chain, None where they are not known.
+    """
+
+    table: str
+    name: str
+    families: Tuple[str, ...]
+    rules: List[FilterRule] = field(default_factory=list)
+    hook: str = ""
+    kind: str = "filter"
+    priority: int = 0
+    policy: str = "accept"
+    devices: Optional[Tuple[str, ...]] = ()
+
+    @property
+    def key(self) -> Tuple[str, str]:
+        """Unique in a ruleset."""
+        return self.table, self.name
+
+    @property
+    def label(self) -> str:
+        """The chain as people name it."""
+        return f"chain {self.table} {self.name}"
+
+
+@dataclass
+class Ruleset:
+    """All chains of a host by table and name; owners: what manages a table, where that is not an administrator."""
+
+    chains: Dict[Tuple[str, str], Chain] = field(default_factory=dict)
+    owners: Dict[str, str] = field(default_factory=dict)
+
+    def add(self, chain: Chain) -> Chain:
+        """Add a chain."""
+        self.chains[chain.key] = chain
+        return chain
+
+    def tables(self) -> Set[str]:
+        """Names of all tables that have a chain."""
+        return {table for table, _name in self.chains}
+
+    def of_table(self, table: str) -> List[Chain]:
+        """The chains of a table."""
+        return [chain for key, chain in self.chains.items() if key[0] == table]
+
+    def base_chains(self, hook: str, family: str) -> List[Chain]:
+        """The chains of a hook that see packets of a family, in the order in which they do."""
+        found = [chain for chain in self.chains.values() if chain.hook == hook and family in chain.families]
+        return sorted(found, key=lambda chain: chain.priority)
+
+    def without_tables(self, tables: Sequence[str]) -> Ruleset:
+        """The ruleset as if some tables were not there; chains are shared with this one."""
+        return Ruleset({key: chain for key, chain in self.chains.items() if chain.table not in tables}, self.owners)
+
+    def with_rules(self, key: Tuple[str, str], rules: Sequence[FilterRule]) -> Ruleset:
+        """The ruleset with other rules in one chain."""
+        chain = Chain(**{**vars(self.chains[key]), "rules": list(rules)})
+        return Ruleset({**self.chains, key: chain}, self.owners)

@@ -1,0 +1,52 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What systemd says of the units that matter here, asked for all of them at once."""
+
+from __future__ import annotations
+
+import os
+from typing import Dict, Mapping
+
+from ..model.errors import EdgeError
+from .runner import Runner, find_program
+
+OURS = "xmpp-edge.service"
+NFTABLES = "nftables.service"
+NETFILTER_PERSISTENT = "netfilter-persistent.service"
+FIREWALLD = "firewalld.service"
+IPTABLES = "iptables.service"
+
+_PROPERTIES = "Id,LoadState,UnitFileState,ActiveState,NeedDaemonReload,DropInPaths"
+
+UnitStates = Mapping[str, Mapping[str, str]]
+"""Properties of units, by the unit's name; empty where systemd does not run. Source: org.freedesktop.systemd1(5)."""
+
+
+def has_systemd() -> bool:
+    """Whether systemd runs this host, by the test of sd_booted(3)."""
+    return os.path.isdir("/run/systemd/system")
+
+
+def systemctl(run: Runner, *arguments: str) -> str:
+    """What systemctl prints. Raises EdgeError where it fails."""
+    program = find_program("systemctl")
+    if program is None:
+        raise EdgeError("systemctl is missing although systemd runs on this host: repair the package systemd")
+    done = run([program, "--no-ask-password", *arguments], "")
+    if done.returncode != 0:
+        raise EdgeError(f"systemctl {' '.join(arguments)} failed: {done.complaint}")
+    return done.stdout
+
+
+def read_units(run: Runner) -> UnitStates:
+    """The states of all units that this package cares for, as they are now."""
+    if not has_systemd():
+        return {}
+    # One unit after the other, in the order in which they are named: an alias is shown under its own name.
+    names = (OURS, NFTABLES, NETFILTER_PERSISTENT, FIREWALLD, IPTABLES)
+    shown = systemctl(run, "show", f"--property={_PROPERTIES}", *names).split("\n\n")
+    states: Dict[str, Mapping[str, str]] = {}
+    for name, block in zip(names, shown):
+        states[name] = dict(line.partition("=")[::2] for line in block.splitlines())
+    return states

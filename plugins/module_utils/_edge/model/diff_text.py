@@ -1,0 +1,82 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rules in the port table's words, for people to read."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Mapping, Optional, Sequence
+
+from .errors import printable
+from .plan import Item, Placed, Plan, Unmanaged
+from .rules import Group, Rule
+
+LONGEST_SPELLED_OUT = 8
+"""Networks that a line spells out; of a longer group it gives the count, and a diff lists what differs."""
+
+
+def line(item: Item) -> str:
+    """One rule as one line, for example "federation_in  allow in tcp any -> 198.18.0.2 port 5269"."""
+    if isinstance(item, Unmanaged):
+        return printable(f"{item.place}  {item.text}")
+    if isinstance(item, Placed):
+        return f"{line(item.rule)} at the head of {item.place}"
+    source, destination = _side(item.source), _side(item.destination)
+    return f"{item.row}  {item.action} {item.direction} tcp {source} -> {destination} port {item.port}"
+
+
+def before(plan: Plan) -> str:
+    """What the plan found on the host: rules, then whatever else it repairs."""
+    return _text(plan.before, plan.after, plan.deviations)
+
+
+def after(plan: Plan) -> str:
+    """What the host has once the plan is carried out."""
+    return _text(plan.after, plan.before, ())
+
+
+def drop_message(rows: Mapping[str, Mapping[str, Any]], check_mode: bool) -> Optional[str]:
+    """What a task that fails says of rows that are not effective; None where there are none.
+
+    rows: effective and decided_by of each, by row id.
+    """
+    dropped = [f"{row}: {entry['decided_by']}" for row, entry in rows.items() if entry["effective"] == "no"]
+    verb = "would still drop" if check_mode else "still drops"
+    return f"another rule of this host {verb} what the table allows, {'; '.join(dropped)}" if dropped else None
+
+
+def undo_message(fault: Optional[str]) -> str:
+    """What is said of a change that was undone. fault: what could not be."""
+    return f"not all of the change could be taken back: {fault}" if fault else "the change was taken back"
+
+
+def _side(group: Optional[Group]) -> str:
+    if group is None:
+        return "any"
+    if len(group.networks) > LONGEST_SPELLED_OUT:
+        return f"{len(group.networks)} networks"
+    return ", ".join(group.networks) or "nothing"
+
+
+def _text(items: Sequence[Item], others: Sequence[Item], notes: Sequence[str]) -> str:
+    lines = [line(item) for item in items] + _only_here(items, others) + list(notes)
+    return "".join(f"{text}\n" for text in lines)
+
+
+def _only_here(items: Sequence[Item], others: Sequence[Item]) -> List[str]:
+    """The networks of long groups that stand on this side only; a wholly new or gone group is its count."""
+    here, there = _members(items), _members(others)
+    lines = []
+    for name in here:
+        if name in there and max(len(here[name]), len(there[name])) > LONGEST_SPELLED_OUT:
+            lines += [f"{name}  {network}" for network in here[name] if network not in there[name]]
+    return lines
+
+
+def _members(items: Sequence[Item]) -> Dict[str, Dict[str, None]]:
+    """The networks of each group, in order. What somebody changed may have two groups of one name."""
+    found: Dict[str, Dict[str, None]] = {}
+    for item in items:
+        for group in item.groups if isinstance(item, Rule) else ():
+            found.setdefault(group.name, {}).update(dict.fromkeys(group.networks))
+    return found

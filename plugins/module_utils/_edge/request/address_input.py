@@ -1,0 +1,129 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reading IP addresses and networks that an administrator typed, and saying what is wrong with them."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Dict, Iterable, List, Tuple, Union
+
+from ..model.errors import OptionError
+
+Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
+ByFamily = Dict[str, Tuple[Network, ...]]
+"""Networks by family, for those families that have any."""
+
+ANY = "any"
+FAMILIES: Tuple[str, ...] = ("ipv4", "ipv6")
+WHOLE_FAMILY: Dict[str, Network] = {
+    "ipv4": ipaddress.IPv4Network("0.0.0.0/0"),
+    "ipv6": ipaddress.IPv6Network("::/0"),
+}
+
+# 0 and 127 of IPv4 and of ::1 and mapped addresses, multicast and broadcast of IPv4, multicast of IPv6.
+_FIRST_BYTES_TO_CHECK = frozenset((0, 127, *range(224, 240), 255))
+
+_ADDRESS = "an IP address"
+_NETWORK = "an IP address or CIDR network"
+_EXAMPLES = {_ADDRESS: "198.51.100.7 or 2001:db8::7", _NETWORK: "198.51.100.0/24 or 2001:db8::/32"}
+
+_HOST_NAME = re.compile(r"^(?!\d+(\.\d+)*$)[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_-]+)*\.?$")
+_IPV4_BROADCAST = ipaddress.IPv4Network("255.255.255.255/32")
+_IPV4_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
+
+
+def text_of(network: Network) -> str:
+    """A network as it is written everywhere in this project: a single host without its prefix length."""
+    if network.prefixlen == network.max_prefixlen:
+        return str(network.network_address)
+    return str(network)
+
+
+def parse_address(option: str, text: str) -> Network:
+    """One address of the edge server, as a network that holds only it. Raises OptionError."""
+    if text == ANY:
+        raise OptionError(option, text, "is not an address of this host", "name the host's own IP addresses")
+    network = _parse(option, text, _ADDRESS)
+    if network.prefixlen != network.max_prefixlen:
+        raise OptionError(option, text, "is a network where an address is wanted", _without_prefix(text))
+    _check_usable(option, text, network)
+    return network
+
+
+def parse_network(option: str, text: str) -> Network:
+    """One address or CIDR network of the other side. Raises OptionError."""
+    network = _parse(option, text, _NETWORK)
+    _check_usable(option, text, network)
+    return network
+
+
+def by_family(networks: Iterable[Network]) -> ByFamily:
+    """The networks by family, in their order; a family without any is left out."""
+    sorted_out: Dict[str, List[Network]] = {family: [] for family in FAMILIES}
+    for network in networks:
+        sorted_out[f"ipv{network.version}"].append(network)
+    return {family: tuple(members) for family, members in sorted_out.items() if members}
+
+
+def distinct(networks: ByFamily) -> ByFamily:
+    """The same without duplicates, in numeric order."""
+    return {family: tuple(sorted(set(members))) for family, members in networks.items()}
+
+
+def merge(networks: ByFamily) -> ByFamily:
+    """The same addresses with no duplicate, no overlap and no needless split, in numeric order."""
+    return {
+        family: tuple(ipaddress.collapse_addresses(members))  # type: ignore[type-var]
+        for family, members in networks.items()
+    }
+
+
+def _parse(option: str, text: str, wanted: str) -> Network:
+    if "%" in text:
+        raise OptionError(option, text, "has a zone id", "give the address without the part from % on")
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError:
+        raise _refusal(option, text, wanted) from None
+
+
+def _refusal(option: str, text: str, wanted: str) -> OptionError:
+    """Why ipaddress refused the text, in words that say what would be right."""
+    try:
+        masked = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        if _HOST_NAME.match(text):
+            return OptionError(option, text, "is a name", f"give {wanted}: a packet filter sees addresses, not names")
+        return OptionError(option, text, f"is not {wanted}", f"write it like {_EXAMPLES[wanted]}")
+    remedy = (
+        _without_prefix(text)
+        if wanted == _ADDRESS
+        else f"say {masked} for the network or {text.split('/', maxsplit=1)[0]} for the host"
+    )
+    return OptionError(option, text, "has host bits set", remedy)
+
+
+def _without_prefix(text: str) -> str:
+    return f"give the address alone, for example {text.split('/', maxsplit=1)[0]}"
+
+
+def _check_usable(option: str, text: str, network: Network) -> None:
+    """Refuse addresses that no federation packet can carry."""
+    if network.network_address.packed[0] not in _FIRST_BYTES_TO_CHECK:
+        return  # The checks below are slow, and a list may have thousands of entries.
+    mapped = isinstance(network, ipaddress.IPv6Network) and network.subnet_of(_IPV4_MAPPED)
+    for applies, problem, remedy in (
+        (network.is_unspecified, "is the unspecified address", "name real addresses"),
+        (
+            network.is_loopback,
+            "is a loopback address",
+            "loopback is never filtered: name addresses seen on the network",
+        ),
+        (network.is_multicast, "is a multicast address", "XMPP runs over TCP: name unicast addresses"),
+        (network == _IPV4_BROADCAST, "is the broadcast address", "XMPP runs over TCP: name unicast addresses"),
+        (mapped, "is an IPv4-mapped IPv6 address", "no packet carries it: name the IPv4 address itself"),
+    ):
+        if applies:
+            raise OptionError(option, text, problem, remedy)

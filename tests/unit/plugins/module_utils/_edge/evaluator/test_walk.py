@@ -1,0 +1,233 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the evaluator says of small rulesets, written as nft's JSON and as iptables-save lists them."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator import iptables_save, nft_json
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator.connection import (
+    Connection,
+    evaluate_connection,
+)
+
+INBOUND = Connection("in", "ipv4", "198.18.0.2", "198.18.0.10", 5269, "eth0")
+OUTBOUND = Connection("out", "ipv6", "2001:db8::2", "2001:db8::10", 5269, "eth0")
+
+
+def listing(*rules, policy="accept", hook="input", priority=0, flags=None):
+    """A listing of one table with one base chain; rules are lists of statements."""
+    table = {"family": "inet", "name": "t", **({"flags": flags} if flags else {})}
+    chain = {"family": "inet", "table": "t", "name": "c", "type": "filter", "hook": hook, "prio": priority}
+    return {
+        "nftables": [
+            {"table": table},
+            {"chain": {**chain, "policy": policy}},
+            *(
+                {"rule": {"family": "inet", "table": "t", "chain": "c", "handle": number, "expr": list(statements)}}
+                for number, statements in enumerate(rules, 1)
+            ),
+        ]
+    }
+
+
+def match(left, right, operator="=="):
+    return {"match": {"op": operator, "left": left, "right": right}}
+
+
+PORT = {"payload": {"protocol": "tcp", "field": "dport"}}
+SOURCE = {"payload": {"protocol": "ip", "field": "saddr"}}
+ESTABLISHED = match({"ct": {"key": "state"}}, ["established", "related"], "in")
+ACCEPT, DROP = {"accept": None}, {"drop": None}
+
+
+def verdict(listed, connection=INBOUND):
+    """Verdict on a connection, and the handle of the rule that decides."""
+    judgement = evaluate_connection(nft_json.read_ruleset(listed), connection)
+    rule = judgement.decision.rule if judgement.decision else None
+    return judgement.verdict, rule.handle if rule else None
+
+
+def test_no_rule_accepts():
+    assert verdict({"nftables": []}) == ("accept", None)
+
+
+def test_policy_drops_and_is_named():
+    judgement = evaluate_connection(nft_json.read_ruleset(listing(policy="drop")), INBOUND)
+    assert judgement.verdict == "drop"
+    assert judgement.decision.label == "chain inet t c: policy drop"
+    assert not judgement.decision.narrow
+
+
+def test_first_rule_that_matches_decides():
+    rules = [match(PORT, 22), ACCEPT], [match(PORT, {"set": [80, {"range": [5000, 6000]}]}), DROP], [ACCEPT]
+    assert verdict(listing(*rules)) == ("drop", 2)
+
+
+def test_rule_for_a_port_is_narrow_and_rule_for_the_rest_is_not():
+    for statements, narrow in (
+        ([match(PORT, 5269), DROP], True),
+        ([match(PORT, 22, "!="), DROP], False),
+        ([DROP], False),
+    ):
+        judgement = evaluate_connection(nft_json.read_ruleset(listing(statements)), INBOUND)
+        assert judgement.decision.narrow is narrow
+
+
+def test_answers_have_to_pass_too():
+    outbound = listing([match(PORT, 22), ACCEPT], policy="drop", hook="output")
+    assert verdict(outbound) == ("drop", None)
+    assert verdict(listing([ESTABLISHED, ACCEPT], policy="drop", hook="output"))[0] == "accept"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        {"limit": {"rate": 10, "per": "second"}},
+        {"quota": {"val": 1}},
+        {"something new": {}},
+        match({"meta": {"key": "skuid"}}, 0),
+        match({"numgen": {"mode": "random", "mod": 2}}, 0),
+        match(PORT, "@no_such_set"),
+        match(SOURCE, {"something": "new"}),
+    ],
+)
+def test_what_is_not_known_makes_the_answer_unknown(statement):
+    assert verdict(listing([statement, ACCEPT], policy="drop"))[0] == "unknown"
+
+
+def test_what_is_not_known_does_not_matter_where_both_ways_agree():
+    assert verdict(listing([{"limit": {"rate": 1}}, ACCEPT], [ACCEPT])) == ("accept", 1)
+    assert verdict(listing([match({"meta": {"key": "skuid"}}, 0), match(PORT, 22), DROP])) == ("accept", None)
+
+
+def test_fields_that_a_packet_lacks_never_match_not_even_negated():
+    assert verdict(listing([match(SOURCE, "10.0.0.1", "!="), DROP]), OUTBOUND) == ("accept", None)
+    udp = match({"payload": {"protocol": "udp", "field": "dport"}}, 53, "!=")
+    assert verdict(listing([udp, DROP])) == ("accept", None)
+
+
+def test_translated_destination_is_not_followed():
+    assert verdict(listing([match(PORT, 5269), {"dnat": {"addr": "10.0.0.1"}}], hook="prerouting"))[0] == "unknown"
+
+
+def test_dormant_table_does_nothing_and_unreadable_flags_are_doubtful():
+    assert verdict(listing(policy="drop", flags=["dormant"])) == ("accept", None)
+    assert verdict(listing(policy="drop", flags="Lester Gooch #5"))[0] == "unknown"
+
+
+def test_endless_jumps_are_unknown_and_end():
+    jumps = [[{"jump": {"target": "c"}}], [{"jump": {"target": "c"}}]]
+    assert verdict(listing(*jumps))[0] == "unknown"
+
+
+SAVE = """
+*filter
+:INPUT DROP [0:0]
+:FORWARD ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+:own - [0:0]
+-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+{rules}
+COMMIT
+"""
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        ("-A INPUT -p tcp -m tcp --dport 5269 -j ACCEPT", "accept"),
+        ("-A INPUT -p tcp -m tcp ! --dport 5269 -j ACCEPT", "drop"),
+        ("-A INPUT -s 198.18.0.0/24 -p tcp -m multiport --dports 22,5000:6000 -j own\n-A own -j ACCEPT", "accept"),
+        ("-A INPUT -s 198.18.0.0/24 -j own\n-A own -p udp -j ACCEPT", "drop"),
+        ('-A INPUT -m comment --comment "two words -j DROP" -j ACCEPT', "accept"),
+        ("-A INPUT -m limit --limit 3/min -j ACCEPT", "unknown"),
+        ("-A INPUT -m no_such --option with arguments -j ACCEPT", "unknown"),
+        ("-A INPUT -j NO_SUCH --option", "unknown"),
+        ("-A INPUT -m set --match-set partners src -j ACCEPT", "accept"),
+        ("-A INPUT -m set --match-set others src -j ACCEPT", "unknown"),
+        ("-A INPUT -m rt --rt-type 0 -j ACCEPT", "drop"),
+    ],
+)
+def test_iptables(rules, expected):
+    sets = iptables_save.members_of(
+        "create partners hash:net family inet\nadd partners 198.18.0.0/28\n"
+        "create others hash:ip,port family inet\nadd others 198.18.0.10,tcp:5269\n"
+    )
+    ruleset = iptables_save.read_ruleset(SAVE.format(rules=rules), "iptables-nft", sets)
+    assert evaluate_connection(ruleset, INBOUND).verdict == expected
+
+
+REST = {"set": [["udp", {"accept": None}], ["*", {"drop": None}]]}
+DPORT_MAP = {"map": {"key": PORT, "data": {"set": [[22, 1]]}}}
+MARK = {"meta": {"key": "mark"}}
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        # An element for all the rest, a named set behind a mask, and a prefix of ports.
+        [{"vmap": {"key": {"meta": {"key": "l4proto"}}, "data": REST}}],
+        [match({"&": [{"payload": {"protocol": "tcp", "field": "flags"}}, ["syn", "ack"]]}, "@flags"), DROP],
+        # What is written into a header, and what a map may not have.
+        [{"mangle": {"key": {"payload": {"base": "nh", "offset": 96, "len": 32}}, "value": 1}}, match(PORT, 22), DROP],
+        [{"mangle": {"key": {"payload": {"protocol": "th", "field": "dport"}}, "value": 22}}, match(PORT, 22), DROP],
+        [{"mangle": {"key": MARK, "value": DPORT_MAP}}, DROP],
+        [None, DROP],
+    ],
+)
+def test_what_the_kernel_may_do_otherwise_is_unknown(statements):
+    assert verdict(listing(statements))[0] == "unknown"
+
+
+def test_a_prefix_of_ports_ends_where_ports_do():
+    assert verdict(listing([match(PORT, {"prefix": {"addr": 1024, "len": 8}}), DROP])) == ("accept", None)
+
+
+def test_a_translated_source_is_unknown_to_what_comes_after():
+    source = {"payload": {"protocol": "ip6", "field": "saddr"}}
+    later = listing([match(source, "2001:db8::99"), DROP], hook="postrouting", priority=150)
+    nat = {"family": "inet", "table": "t", "name": "n", "type": "nat", "hook": "postrouting", "prio": 100}
+    later["nftables"] += [
+        {"chain": {**nat, "policy": "accept"}},
+        {
+            "rule": {
+                "family": "inet",
+                "table": "t",
+                "chain": "n",
+                "handle": 9,
+                "expr": [{"snat": {"addr": "2001:db8::99"}}],
+            }
+        },
+    ]
+    assert verdict(later, OUTBOUND)[0] == "unknown"
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "-A INPUT -m comment --comment -j -j ACCEPT",
+        "-A INPUT -m comment --comment !",
+        '-A INPUT -m comment --comment "a\u2028b" -j ACCEPT',
+        '-A INPUT -m comment --comment "never closed -j ACCEPT',
+        "-A INPUT -j MARK --set-xmark zz",
+        "-A INPUT -j",
+        "-A INPUT !",
+    ],
+)
+def test_no_rule_of_iptables_ends_in_an_error(rule):
+    ruleset = iptables_save.read_ruleset(SAVE.format(rules=rule), "iptables-nft")
+    assert evaluate_connection(ruleset, INBOUND).verdict in ("accept", "drop", "unknown")
+
+
+def test_a_comment_may_look_like_an_option():
+    rules = "-A INPUT -m comment --comment -j -j ACCEPT"
+    assert (
+        evaluate_connection(iptables_save.read_ruleset(SAVE.format(rules=rules), "iptables-nft"), INBOUND).verdict
+        == "accept"
+    )
+
+
+def test_ipsets_whose_members_stand_for_more_are_not_known():
+    assert iptables_save.members_of("create s hash:ip family inet netmask 24\nadd s 10.9.0.0\n") == {}

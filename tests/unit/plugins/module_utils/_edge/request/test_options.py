@@ -1,0 +1,155 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every refusal names its option, the value and what would be right; everything else passes."""
+
+from __future__ import annotations
+
+import pytest
+import strategies
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import OptionError
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.option_spec import OPTIONS
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.options import MAX_LIST_LENGTH, parse_options
+from hypothesis import given
+from hypothesis import strategies as st
+
+SOUND = {"access_addresses": ["198.18.0.2"], "internal_addresses": ["198.18.1.2"]}
+
+REFUSED = [
+    # option, value, what the sentence has to say
+    ("access_addresses", None, "is missing"),
+    ("internal_addresses", None, "is missing"),
+    ("access_addresses", [], "is empty"),
+    ("internal_addresses", [], "is empty"),
+    ("partner_networks", [], "say any or name networks"),
+    ("partner_networks", None, "is missing; say any or name networks"),
+    ("front_end_networks", None, "is missing; say any or name networks"),
+    ("gateway_port", None, "is not a TCP port"),
+    ("mode", None, "is not a choice"),
+    ("front_end_networks", [], "say any or name networks"),
+    ("access_addresses", ["any"], "is not an address of this host"),
+    ("access_addresses", ["198.18.0.2/24"], "has host bits set; give the address alone, for example 198.18.0.2"),
+    ("partner_networks", ["198.18.0.2/24"], "has host bits set; say 198.18.0.0/24 for the network or 198.18.0.2"),
+    ("access_addresses", ["198.18.0.0/24"], "is a network where an address is wanted"),
+    ("access_addresses", ["edge.example.net"], "is a name; give an IP address"),
+    ("partner_networks", ["partner"], "is a name; give an IP address or CIDR network"),
+    ("access_addresses", ["fe80::1%eth0"], "has a zone id"),
+    ("partner_networks", ["fe80::%eth0/64"], "has a zone id"),
+    ("access_addresses", ["127.0.0.1"], "is a loopback address"),
+    ("access_addresses", ["::1"], "is a loopback address"),
+    ("partner_networks", ["127.0.0.0/8"], "is a loopback address"),
+    ("access_addresses", ["224.0.0.5"], "is a multicast address"),
+    ("partner_networks", ["239.0.0.0/8"], "is a multicast address"),
+    ("access_addresses", ["ff02::1"], "is a multicast address"),
+    ("access_addresses", ["0.0.0.0"], "is the unspecified address"),
+    ("access_addresses", ["::"], "is the unspecified address"),
+    ("access_addresses", ["255.255.255.255"], "is the broadcast address"),
+    ("access_addresses", ["::ffff:198.18.0.2"], "is an IPv4-mapped IPv6 address"),
+    ("access_addresses", ["198.18.0.256"], "is not an IP address"),
+    ("access_addresses", ["198.18.0.2\n"], "is not an IP address"),
+    ("access_addresses", [""], "is not an IP address"),
+    ("access_addresses", ["198.18.0.2; flush ruleset"], "is not an IP address"),
+    ("access_addresses", ["$(reboot)"], "is not an IP address"),
+    ("access_addresses", ["\u0661\u0669\u0668.18.0.2"], "is not an IP address"),
+    ("partner_networks", ["198.18.0.0/33"], "is not an IP address or CIDR network"),
+    ("partner_networks", ["any", "198.18.0.0/24"], "has any beside other entries"),
+    ("partner_networks", ["2001:db8::/32"], "row federation_in would allow nothing"),
+    ("front_end_networks", ["2001:db8::/32"], "row gateway_in would allow nothing"),
+    ("partner_networks", ["198.18.0.1"] * (MAX_LIST_LENGTH + 1), f"has {MAX_LIST_LENGTH + 1} entries"),
+    ("partner_networks", [7], "is not text"),
+    ("partner_networks", [None], "is not text"),
+    ("partner_networks", {"a": 1}, "is not a list"),
+    ("internal_addresses", ["198.18.0.2"], "stands in access_addresses too while front_end_networks is any"),
+    ("federation_port", 0, "is not a TCP port; give a number from 1 to 65535"),
+    ("federation_port", 65536, "is not a TCP port"),
+    ("gateway_port", "abc", "is not a TCP port"),
+    ("gateway_port", -1, "is not a TCP port"),
+    ("gateway_port", 1.5, "is not a TCP port"),
+    ("gateway_port", True, "is not a TCP port"),
+    ("gateway_port", "\u0665", "is not a TCP port"),
+    ("gateway_port", 5269, "is the port of federation_port too"),
+    ("mode", "open", "is not a choice; say exclusive or permit"),
+    ("mode", ["permit"], "is not a choice"),
+    ("state", "gone", "is not a choice; say present or absent"),
+    ("backend", "pf", "is not a choice"),
+    ("persist", "maybe", "is not a boolean; say true or false"),
+]
+
+
+@pytest.mark.parametrize(("option", "value", "words"), REFUSED)
+def test_refusal_is_one_sentence_that_names_the_option(option, value, words):
+    with pytest.raises(OptionError) as refusal:
+        parse_options({**SOUND, option: value})
+    sentence = str(refusal.value)
+    assert sentence.startswith(f"{option}: ")
+    assert words in sentence
+    assert sentence.isascii()
+    assert "\n" not in sentence
+    assert len(sentence) < 400
+
+
+def test_unknown_option_is_named_with_the_known_ones():
+    with pytest.raises(OptionError, match="'ports': is not an option; the options are access_addresses, "):
+        parse_options({**SOUND, "ports": 1})
+
+
+@given(
+    option=st.sampled_from(sorted(OPTIONS)), value=st.one_of(st.text(), st.lists(st.text(), max_size=3), st.integers())
+)
+def test_whatever_is_given_passes_or_is_refused_by_name(option, value):
+    try:
+        parse_options({**SOUND, option: value})
+    except OptionError as refusal:
+        assert str(refusal).partition(":")[0] in OPTIONS  # A family that meets nothing is told of the other side.
+
+
+def test_same_address_on_both_sides_is_allowed_with_narrowed_front_ends():
+    parsed = parse_options({**SOUND, "internal_addresses": ["198.18.0.2"], "front_end_networks": ["198.18.1.0/24"]})
+    assert parsed.endpoints["internal_addresses"] == parsed.endpoints["access_addresses"]
+
+
+def test_same_address_on_both_sides_is_refused_for_the_whole_of_its_family_too():
+    with pytest.raises(OptionError, match="open to the world"):
+        parse_options({**SOUND, "internal_addresses": ["198.18.0.2"], "front_end_networks": ["0.0.0.0/0"]})
+
+
+def test_duplicates_and_overlaps_of_networks_are_merged():
+    networks = ["198.18.0.0/24", "198.18.0.7", "198.18.0.0/24", "198.18.1.0/24"]
+    parsed = parse_options({**SOUND, "partner_networks": networks})
+    assert [str(network) for network in parsed.endpoints["partner_networks"]["ipv4"]] == ["198.18.0.0/23"]
+
+
+def test_neighbouring_addresses_of_the_host_stay_addresses():
+    parsed = parse_options({**SOUND, "access_addresses": ["198.18.0.3", "198.18.0.2", "198.18.0.3"]})
+    assert [str(network) for network in parsed.endpoints["access_addresses"]["ipv4"]] == [
+        "198.18.0.2/32",
+        "198.18.0.3/32",
+    ]
+
+
+def test_longest_list_passes():
+    networks = [f"100.64.{number // 250}.{number % 250}" for number in range(MAX_LIST_LENGTH)]
+    assert parse_options({**SOUND, "partner_networks": networks})
+
+
+def test_absent_needs_no_addresses_and_minds_no_wrong_ones():
+    parsed = parse_options({"state": "absent", "partner_networks": [], "federation_port": "abc"})
+    assert (parsed.endpoints, parsed.ports) == ({}, {})
+
+
+def test_what_inventories_turn_into_text_is_taken():
+    parsed = parse_options(
+        {
+            "access_addresses": "198.18.0.2, 198.18.0.3",
+            "internal_addresses": "198.18.1.2",
+            "persist": "no",
+            "gateway_port": "5098",
+        }
+    )
+    assert (parsed.persist, parsed.ports["gateway_port"]) == (False, 5098)
+    assert len(parsed.endpoints["access_addresses"]["ipv4"]) == 2
+
+
+@given(strategies.options())
+def test_sound_options_pass(options):
+    assert parse_options(options).mode == options["mode"]

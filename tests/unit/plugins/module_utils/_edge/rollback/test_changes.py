@@ -1,0 +1,347 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Changes: undone in time unless they are confirmed, by a shell and nothing of ours."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import subprocess
+import time
+
+import namespace
+import pytest
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import EdgeError
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.rollback_data import Part, RollbackData
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.rollback import OVER_STATUS, TAKEN_BACK_STATUS, changes
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.rollback.lock import HostLock
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="owners of files are restored by root only")
+ODD = "a b'c\"$(touch owned);`touch owned`\\n*"
+
+
+class Place:
+    """A host's files, lock and changes, in a folder."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.home = folder / "home"
+        self.lock = HostLock(str(folder / "lock"))
+        self.changes = changes.Changes(namespace.run, self.lock, str(self.home))
+        self.old, self.missing, self.link = folder / f"old {ODD}", folder / "sub" / "missing", folder / "link"
+        self.old.write_bytes(b"old \xff\n")
+        self.old.chmod(0o640)
+        self.link.symlink_to("/somewhere else")
+        self.live = folder / "live"
+        self.live.write_text("old rules\n")
+        self.lock.acquire()
+
+    def begin(self, seconds=0, live=None):
+        commands = (f"cat rules > {self.live}",) if live is None else live
+        paths = (str(self.old), str(self.missing), str(self.link))
+        folders, data = (str(self.missing.parent),), {"rules": self.live.read_text()}
+        restoration = RollbackData(paths, folders=folders, live=commands, data=data)
+        return self.changes.begin([restoration], seconds)
+
+    def make(self):
+        """The change itself."""
+        self.old.write_text("new")
+        self.old.chmod(0o600)
+        self.missing.parent.mkdir()
+        self.missing.write_text("new")
+        self.link.unlink()
+        self.link.write_text("new")
+        self.live.write_text("new rules\n")
+
+    @property
+    def is_old(self):
+        return (
+            self.old.read_bytes() == b"old \xff\n"
+            and stat.S_IMODE(self.old.stat().st_mode) == 0o640
+            and not self.missing.parent.exists()
+            and os.readlink(self.link) == "/somewhere else"
+            and self.live.read_text() == "old rules\n"
+        )
+
+    @property
+    def is_new(self):
+        return self.old.read_text() == self.missing.read_text() == "new" and self.live.read_text() == "new rules\n"
+
+    def has_nothing_left(self):
+        return not self.home.exists()
+
+
+@pytest.fixture
+def place(tmp_path):
+    return Place(tmp_path)
+
+
+def sh(command):
+    return subprocess.run(["/bin/sh", "-c", command], check=False, env={}).returncode
+
+
+def wait_until(truth, seconds):
+    deadline = time.monotonic() + seconds
+    while not truth() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return truth()
+
+
+def test_it_is_undone_when_nothing_confirms_it_and_the_next_run_says_so(place):
+    place.begin(seconds=2)
+    place.make()
+    place.lock.release()
+    assert place.is_new
+    assert wait_until((place.home / "taken-back").exists, 15)
+    assert place.is_old
+    assert not os.path.exists(place.lock.path)
+    assert any("was not confirmed in time" in note for note in place.changes.settle(check_mode=True))
+    (note,) = place.changes.settle(check_mode=False)
+    assert re.search(r"the host took it back at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC$", note)
+    assert place.changes.settle(check_mode=False) == []
+    assert place.has_nothing_left()
+
+
+def test_it_stands_once_it_is_confirmed(place):
+    change = place.begin(seconds=2)
+    place.make()
+    change.cut(["echo cut >> " + str(place.folder / "cut")])
+    place.lock.release()
+    assert sh(change.command) == 0
+    assert place.has_nothing_left()
+    assert (place.folder / "cut").read_text() == "cut\n"
+    time.sleep(3)
+    assert place.is_new
+    assert place.changes.settle(check_mode=False) == []
+
+
+def test_a_confirmation_that_comes_too_late_says_so(place):
+    change = place.begin(seconds=2)
+    place.make()
+    place.lock.release()
+    assert wait_until((place.home / "taken-back").exists, 15)
+    assert sh(change.command) == TAKEN_BACK_STATUS
+    assert place.is_old
+
+
+def test_a_run_that_works_is_waited_for_before_anything_is_undone(place):
+    place.begin(seconds=2)
+    place.make()
+    time.sleep(3.5)
+    assert place.is_new
+    place.lock.release()
+    assert wait_until(lambda: place.is_old, 15)
+
+
+def test_it_is_kept_at_once(place):
+    change = place.begin()
+    place.make()
+    assert change.keep() == []
+    assert place.is_new
+    assert place.has_nothing_left()
+
+
+def test_it_is_undone_at_once(place):
+    change = place.begin()
+    place.make()
+    assert change.take_back() is None
+    assert place.is_old
+    assert place.has_nothing_left()
+
+
+def test_what_cannot_be_undone_is_told_and_the_rest_is_undone(place):
+    change = place.begin(live=("false", f"cat rules > {place.live}"))
+    place.make()
+    assert "live rules, step 1;" in change.take_back()
+    assert place.is_old
+    (note,) = place.changes.settle(check_mode=False)
+    assert "not everything could be taken back: live rules, step 1;" in note
+
+
+def test_a_leftover_of_an_interrupted_run_is_undone_first(place):
+    place.begin()
+    place.make()
+    assert place.changes.settle(check_mode=True) == [
+        "a change of another run waits for its confirmation, and may yet be taken back"
+    ]
+    assert place.is_new
+    (note,) = place.changes.settle(check_mode=False)
+    assert note == "a change that an interrupted run left over was taken back first"
+    assert place.is_old
+    assert place.has_nothing_left()
+
+
+def test_a_leftover_of_another_boot_is_undone_first_whatever_its_deadline(place):
+    change = place.begin()
+    place.make()
+    with open(os.path.join(change.folder, "deadline"), "w", encoding="ascii") as file:
+        file.write("99999999999.0 another-boot")
+    assert len(place.changes.settle(check_mode=False)) == 1
+    assert place.is_old
+
+
+def test_another_run_waits_for_a_change_that_may_yet_be_confirmed(place):
+    change = place.begin(seconds=3)
+    place.make()
+    place.lock.pause()
+    child = os.fork()
+    if child == 0:
+        time.sleep(1)
+        os._exit(sh(change.command))
+    begun = time.monotonic()
+    place.lock.acquire()
+    assert place.changes.settle(check_mode=False) == []
+    assert 0.5 < time.monotonic() - begun < 2.9
+    assert os.waitpid(child, 0)[1] == 0
+    assert place.is_new
+
+
+def test_a_run_does_not_wait_longer_than_it_has_patience(place, monkeypatch):
+    monkeypatch.setattr(changes, "PATIENCE", 1.0)
+    change = place.begin(seconds=60)
+    with pytest.raises(EdgeError, match=r"waits up to (60|59) more seconds for its confirmation"):
+        place.changes.settle(check_mode=False)
+    change.keep()
+
+
+def test_nobody_else_may_look_and_no_name_can_be_foreseen(place):
+    change = place.begin(seconds=30)
+    assert re.fullmatch(r"change-[0-9a-f]{16}", os.path.basename(change.folder))
+    for path in (place.home, change.folder):
+        assert stat.S_IMODE(os.stat(path).st_mode) == 0o700
+    modes = {
+        name: stat.S_IMODE(os.stat(os.path.join(change.folder, name)).st_mode) for name in os.listdir(change.folder)
+    }
+    assert modes.pop("change") == 0o700
+    assert set(modes.values()) == {0o600}
+    change.keep()
+
+
+@pytest.mark.parametrize("kind", ["link", "open", "file"])
+def test_a_folder_that_others_could_write_to_is_refused(place, kind):
+    if kind == "link":
+        (place.folder / "elsewhere").mkdir(0o700)
+        place.home.symlink_to(place.folder / "elsewhere")
+    elif kind == "open":
+        place.home.mkdir()
+        place.home.chmod(0o755)
+    else:
+        place.home.write_text("")
+    with pytest.raises(EdgeError, match="mode 0700"):
+        place.begin()
+    assert not (place.folder / "elsewhere").exists() or not os.listdir(place.folder / "elsewhere")
+
+
+def test_a_folder_in_the_place_of_a_file_stops_the_change_before_it_begins(place):
+    place.missing.mkdir(parents=True)
+    with pytest.raises(EdgeError, match=r"nothing was changed, .* is neither a file nor a link; remove it"):
+        place.begin()
+    assert place.has_nothing_left()
+
+
+def test_without_flock_nothing_is_changed(place, monkeypatch):
+    monkeypatch.setattr(changes, "find_program", lambda _name: None)
+    with pytest.raises(EdgeError, match="flock is not installed on this host; install util-linux"):
+        place.begin(seconds=5)
+    assert place.has_nothing_left()
+
+
+def test_a_restoration_that_was_killed_half_way_is_finished_by_whoever_comes_next(place):
+    change = place.begin(seconds=2)
+    place.make()
+    # As the script does it first.
+    os.rename(os.path.join(change.folder, "pending"), os.path.join(change.folder, "restoring"))
+    place.lock.release()
+    assert wait_until((place.home / "taken-back").exists, 15)
+    assert place.is_old
+    assert sh(change.command) == TAKEN_BACK_STATUS
+
+
+def test_a_boot_undoes_files_and_leaves_live_rules_to_those_who_load_them(place):
+    change = place.begin()
+    place.make()
+    place.lock.release()
+    subprocess.run(["/bin/sh", change.script, "boot"], check=True)
+    assert place.live.read_text() == "new rules\n"
+    place.live.write_text("old rules\n")
+    assert place.is_old
+    assert "before the host was rebooted" in place.changes.settle(check_mode=False)[0]
+
+
+def test_a_confirmation_whose_answer_is_lost_is_known_to_be_over(place):
+    change = place.begin(seconds=30)
+    place.make()
+    place.lock.release()
+    assert [sh(change.command), sh(change.command)] == [0, OVER_STATUS]
+    assert place.is_new
+
+
+def test_what_fails_at_first_is_tried_again(place):
+    once = f"[ -e {place.folder}/tried ] || {{ : > {place.folder}/tried; false; }}"
+    change = place.begin(live=(once, f"cat rules > {place.live}"))
+    place.make()
+    assert change.take_back() is None
+    assert place.is_old
+
+
+def test_what_fails_for_good_is_kept_for_the_next_run(place):
+    change = place.begin(seconds=1, live=(f"[ -e {place.folder}/sound ]", f"cat rules > {place.live}"))
+    place.make()
+    place.lock.release()
+    assert wait_until((place.home / "taken-back").exists, 25)
+    assert wait_until(lambda: not os.path.exists(place.lock.path), 5)
+    assert os.path.exists(change.script)
+    (place.folder / "sound").touch()
+    place.lock.acquire()
+    os.unlink(os.path.join(change.folder, "deadline"))
+    notes = place.changes.settle(check_mode=False)
+    assert notes[0] == "a change that an interrupted run left over was taken back first"
+    assert "not everything could be taken back: live rules, step 1;" in notes[1]
+    assert place.has_nothing_left()
+
+
+def test_a_host_that_cannot_be_written_to_is_no_endless_loop(place, monkeypatch):
+    change = place.begin()
+    monkeypatch.setattr(changes.Change, "take_back", lambda _self: "Read-only file system")
+    with pytest.raises(EdgeError, match=r"cannot be taken back: Read-only file system$"):
+        place.changes.settle(check_mode=False)
+    monkeypatch.undo()
+    change.keep()
+
+
+def test_a_lock_that_cannot_be_had_does_not_keep_a_change_from_being_undone(place):
+    change = place.begin()
+    place.make()
+    place.lock.release()
+    os.mkdir(place.lock.path)
+    subprocess.run(["/bin/sh", change.script, "wait", "0"], check=True)
+    assert place.is_old
+    os.rmdir(place.lock.path)
+
+
+def test_of_a_file_that_others_write_too_only_our_part_is_put_back(place):
+    shared = place.folder / "shared"
+    former, made = "ours: old\ntheirs\n", "ours: new\ntheirs\n"
+    merge = "grep -v ours; echo ours: old"
+    for found, expected in ((former, former), (made, former), (made + "more\n", "theirs\nmore\nours: old\n")):
+        shared.write_text(former)
+        change = place.changes.begin([RollbackData((str(shared),), {str(shared): Part(made, merge)})], 0)
+        shared.write_text(found)
+        assert change.take_back() is None
+        assert shared.read_text() == expected
+
+
+def test_a_disk_that_is_full_stops_the_change_before_it_begins(place, monkeypatch):
+    real = os.mkdir
+
+    def mkdir(path, *arguments):
+        if "change-" in str(path):
+            raise OSError(28, "No space left on device")
+        real(path, *arguments)
+
+    monkeypatch.setattr(os, "mkdir", mkdir)
+    with pytest.raises(EdgeError, match=r"^nothing was changed, .*No space left on device"):
+        place.begin()
+    assert place.has_nothing_left()

@@ -1,0 +1,54 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Work that a kill of its caller does not reach."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import EdgeError
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.rollback import daemon
+
+
+def test_what_it_returns_comes_back():
+    assert daemon.out_of_reach(lambda: ["one", "two"]) == ["one", "two"]
+
+
+def test_what_it_raises_comes_back():
+    def refuse():
+        raise EdgeError("nft refused")
+
+    with pytest.raises(EdgeError, match=r"^nft refused$"):
+        daemon.out_of_reach(refuse)
+    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+        daemon.out_of_reach(lambda: [str(1 // 0)])
+
+
+def test_its_own_death_is_no_success():
+    with pytest.raises(EdgeError, match="was killed on the way"):
+        daemon.out_of_reach(lambda: os.kill(os.getpid(), 9))
+
+
+def test_it_is_no_descendant_and_in_no_group_of_its_caller(tmp_path):
+    def look():
+        while os.getppid() != 1 and os.getppid() == parent:
+            time.sleep(0.01)
+        return [str(os.getppid()), str(os.getsid(0))]
+
+    parent = os.getpid()
+    adopter, session = daemon.out_of_reach(look)
+    assert int(adopter) != parent
+    assert int(session) != os.getsid(0)
+
+
+def test_a_started_program_runs_on_its_own(tmp_path):
+    begun = time.monotonic()
+    daemon.start(["/bin/sh", "-c", f"sleep 0.5; echo done > {tmp_path}/done"])
+    assert time.monotonic() - begun < 0.4
+    deadline = time.monotonic() + 5
+    while not (tmp_path / "done").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert (tmp_path / "done").read_text() == "done\n"
