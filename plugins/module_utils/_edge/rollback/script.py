@@ -21,6 +21,9 @@ _BANNER = """\
 # Written by the Ansible collection xmpp.edge: takes a change of its rules back, or lets it stand.
 # Usage: change confirm | keep | restore | wait SECONDS | boot
 # With "keep" and "restore" the caller has the lock. The last two take the change back unless it was confirmed.
+#
+# SELinux may keep a firewall program from files in this folder, and lets it read them from a pipe.
+# shellcheck disable=SC2002
 """
 
 # Verbatim: all that differs from change to change is assigned or defined before it.
@@ -38,6 +41,7 @@ fault=
 # The file that was opened may be one that the lock's last holder has removed.
 hold() {
   while command exec 9>> "$lock" && timeout 60 flock 9; do
+    # shellcheck disable=SC3013 # Every sh of a Linux host knows -ef, and POSIX has it since 2024.
     if [ /proc/self/fd/9 -ef "$lock" ]; then
       held=yes
       return
@@ -75,6 +79,7 @@ confirm | keep)
     exit "$taken_back"
   fi
   mv "$folder/pending" "$folder/confirmed" || exit 1
+  # shellcheck source=/dev/null
   [ ! -e "$folder/cut" ] || . "$folder/cut"
   finish 0
   ;;
@@ -95,9 +100,13 @@ if ! cd "$folder" 2> /dev/null || [ -e confirmed ]; then
 fi
 [ ! -e pending ] || mv pending restoring
 
+make_folder() { # path of what is to stand in it
+  [ -d "${1%/*}" ] || (umask 022 && mkdir -p "${1%/*}")
+}
+
 put() { # path, mode, owner, saved copy
   part=${1%/*}/.xmpp-edge-$token
-  [ -d "${1%/*}" ] || mkdir -p -m 755 "${1%/*}"
+  make_folder "$1"
   rm -f "$part" && cp "$4" "$part" && chown "$3" "$part" && chmod "$2" "$part" && sync "$part" && mv -fT "$part" "$1"
 }
 
@@ -115,7 +124,7 @@ part() { # path, mode, owner, saved copy, copy of what the change makes of it, c
 
 link() { # path, target
   part=${1%/*}/.xmpp-edge-$token
-  [ -d "${1%/*}" ] || mkdir -p -m 755 "${1%/*}"
+  make_folder "$1"
   rm -f "$part" && ln -s "$2" "$part" && mv -fT "$part" "$1"
 }
 

@@ -1,0 +1,133 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Shellcheck reads every shell tool of the project, and one rendering of every script that is generated for a host.
+
+A new generated script is a function with the decorator "generated" that returns its text.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Callable
+
+import pytest
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends import (
+    iptables,
+    iptables_restoration,
+    nft_accepts,
+)
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.plan import Placed
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.rollback_data import Part, RollbackData, together
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.compile import compile_rules
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.options import parse_options
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.rollback import changes, revoked, saved_files, script
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+SHEBANG = re.compile(rb"#!\S*[/ ](ba|da)?sh\b")
+TOOLS = [
+    path
+    for folder in (".ci", "molecule", "tests")
+    for path in sorted((CHECKOUT / folder).rglob("*"))
+    if path.is_file() and SHEBANG.match(path.read_bytes()[:80])
+]
+RULES = compile_rules(parse_options({"access_addresses": ["198.18.0.2"], "internal_addresses": ["198.18.0.3"]}))
+
+GENERATED: dict[str, Callable[[Path], str]] = {}
+
+
+def generated(render: Callable[[Path], str]) -> Callable[[Path], str]:
+    """Register a function that renders a script for POSIX sh; it may write to the folder that it is given."""
+    GENERATED[render.__name__] = render
+    return render
+
+
+@generated
+def rollback_script(folder):
+    """Files of every kind, and the live rules of every manager. The recovery at a boot runs the same script."""
+    regular, shared, link = folder / "it's regular", folder / "shared", folder / "link"
+    regular.write_text("")
+    shared.write_text("")
+    link.symlink_to("elsewhere")
+    listing = 'table inet filter {\n\tchain input {\n\t\taccept comment "xmpp_edge federation_in"\n\t}\n}\n'
+    nft_data, nft_live = nft_accepts.write_restoration("/usr/sbin/nft", "", {"chain inet filter input": listing})
+    iptables_data, iptables_live = iptables_restoration.write_restoration(
+        {"/usr/sbin/iptables-nft": "*filter\n:XMPP-EDGE-IN - [0:0]\nCOMMIT\n", "/usr/sbin/ip6tables-nft": ""},
+        "/usr/sbin/ipset",
+        "create xmpp-edge-old hash:net\n",
+        ["xmpp-edge-new"],
+    )
+    files = RollbackData(
+        tuple(map(str, (regular, shared, link, folder / "missing"))),
+        {str(shared): Part("", "awk -v ours=ours-ipv4 -f merge.awk")},
+        (str(folder),),
+        units=True,
+        active=True,
+        # As firewalld has it: files, a reload, and the files once more.
+        live=("cp in.xml /etc/firewalld/policies/xmpp-edge-in.xml", "firewall-cmd --reload", "files"),
+    )
+    nft, tables = RollbackData(live=nft_live, data=nft_data), RollbackData(live=iptables_live, data=iptables_data)
+    everything = together([files, nft, tables])
+    places = script.Places("/var/lib/xmpp-edge", "0123456789abcdef", "/run/xmpp-edge.lock", changes.RECOVERY_UNIT_FILE)
+    commands, _contents = saved_files.saved_files(everything)
+    return script.change_script(places, everything, commands)
+
+
+@generated
+def confirmation(_folder):
+    """The command that the controller runs on the host."""
+    return changes.Change(None, "/var/lib/xmpp-edge/change-0123456789abcdef").command
+
+
+@generated
+def closing_of_revoked_connections(_folder):
+    """The file that the rollback script reads once a change is confirmed."""
+    sockets = [revoked.Socket("198.18.0.2", 5269, "198.18.7.9", 40000), revoked.Socket("2001:db8::2", 1, "::1", 2)]
+    return "\n".join(revoked.closing_commands(sockets))
+
+
+@generated
+def loader_of_accept_rules(_folder):
+    """The nftables backend's file for chains of others."""
+    return nft_accepts.write_loader([Placed("chain inet filter input", RULES[0])], "/usr/sbin/nft")
+
+
+@generated
+def loader_of_iptables(_folder):
+    """The iptables backend's file for its unit."""
+    programs = {"ipv4": "/usr/sbin/iptables", "ipv6": "/usr/sbin/ip6tables"}
+    return iptables._loader(programs, ["xmpp-edge-partner"], "/usr/sbin/ipset")
+
+
+def shellcheck(*arguments):
+    assert shutil.which("shellcheck"), "shellcheck is not installed"
+    done = subprocess.run(
+        ["shellcheck", *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("tool", TOOLS, ids=lambda path: str(path.relative_to(CHECKOUT)))
+def test_tool(tool):
+    shellcheck(tool)
+
+
+@pytest.mark.parametrize("name", GENERATED)
+def test_generated_script(name, tmp_path):
+    rendered = tmp_path / name
+    rendered.write_text(GENERATED[name](tmp_path).rstrip("\n") + "\n")
+    shellcheck("-s", "sh", rendered)
+
+
+def test_all_tools_are_found():
+    assert {"setup", "build-image", "run"} <= {tool.name for tool in TOOLS}
+
+
+def test_a_fault_is_found(tmp_path):
+    faulty = tmp_path / "faulty"
+    faulty.write_text("rm $1/*\n")
+    with pytest.raises(AssertionError, match="SC2086"):
+        shellcheck("-s", "sh", faulty)
