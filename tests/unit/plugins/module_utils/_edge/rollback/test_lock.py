@@ -22,21 +22,43 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.rollback.lock impo
 
 
 def soon():
+    """Return when to give up a lock that another one holds."""
     return time.monotonic() + 0.3
 
 
+def in_time():
+    """Return when to give up a lock that is free, or is about to be, on a machine however busy."""
+    return time.monotonic() + 120
+
+
+class Signal:
+    """A pipe by which one process tells another that something has happened."""
+
+    def __init__(self):
+        self._reading, self._writing = os.pipe()
+
+    def give(self):
+        os.write(self._writing, b".")
+
+    def wait(self):
+        os.read(self._reading, 1)
+
+    def close(self):
+        os.close(self._reading)
+        os.close(self._writing)
+
+
 def in_a_child(work):
-    """A child process that runs something and then waits to be killed."""
-    reading, writing = os.pipe()
+    """Start a child process that runs something and then waits to be killed; return once that has been run."""
+    done = Signal()
     child = os.fork()
     if child == 0:
         work()
-        os.write(writing, b".")
-        time.sleep(60)
+        done.give()
+        time.sleep(600)
         os._exit(0)
-    os.read(reading, 1)
-    os.close(reading)
-    os.close(writing)
+    done.wait()
+    done.close()
     return child
 
 
@@ -52,7 +74,7 @@ def test_two_at_once_are_served_one_after_the_other(tmp_path):
     with pytest.raises(EdgeError, match=r"another run of xmpp.edge has held .*lock"):
         other.acquire(soon())
     one.release()
-    other.acquire(soon())
+    other.acquire(in_time())
     other.release()
     assert not os.listdir(tmp_path)
 
@@ -64,36 +86,41 @@ def test_the_lock_of_a_killed_process_does_not_block(tmp_path):
         lock.acquire(soon())
     kill(child)
     assert os.path.exists(lock.path)
-    lock.acquire(soon())
+    lock.acquire(in_time())
     lock.release()
 
 
 def test_work_that_outlives_its_run_holds_the_lock_until_it_is_done(tmp_path):
     lock, done = HostLock(str(tmp_path / "lock")), tmp_path / "done"
+    begun, may_end = Signal(), Signal()
 
     def work():
-        time.sleep(1)
+        begun.give()
+        may_end.wait()
         done.write_text("whole")
         return []
 
     def run():
-        HostLock.acquire(held)
-        os.write(ready[1], b".")
+        held.acquire()
         daemon.out_of_reach(work)
 
-    held, ready = HostLock(lock.path), os.pipe()
+    held = HostLock(lock.path)
     child = os.fork()
     if child == 0:
         run()
         os._exit(0)
-    os.read(ready[0], 1)
-    time.sleep(0.3)
+    begun.wait()
     kill(child)
-    with pytest.raises(EdgeError):
-        lock.acquire(soon())
-    lock.acquire(time.monotonic() + 5)
+    try:
+        with pytest.raises(EdgeError):
+            lock.acquire(soon())
+    finally:
+        may_end.give()
+    lock.acquire(in_time())
     assert done.read_text() == "whole"
     lock.release()
+    begun.close()
+    may_end.close()
 
 
 def test_the_file_is_private_and_no_link_is_followed(tmp_path):
@@ -132,7 +159,7 @@ def test_a_file_that_its_holder_removes_at_the_last_moment_is_no_lock(tmp_path, 
         real(descriptor, operation)
 
     monkeypatch.setattr(fcntl, "flock", flock)
-    late.acquire(soon())
+    late.acquire(in_time())
     with pytest.raises(EdgeError):
         holder.acquire(soon())
     late.release()
