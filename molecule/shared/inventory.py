@@ -13,7 +13,7 @@ from topology import EDGES, GROUPS, HOSTS, PLACES, SIDES, Topology
 
 
 def host_variables(topology: Topology, host: str) -> dict[str, Any]:
-    """Variables of one host."""
+    """Return the variables of one host."""
     variables: dict[str, Any] = {
         "ansible_connection": "containers.podman.podman",
         "ansible_host": topology.container(host),
@@ -31,17 +31,20 @@ def host_variables(topology: Topology, host: str) -> dict[str, Any]:
         (side,) = PLACES[host]
         variables["xmpp_edge_verify_addresses"] = topology.addresses(host, side)
     if host in EDGES:
-        variables |= {
-            "xmpp_edge_access_addresses": topology.addresses(host, "external"),
-            "xmpp_edge_internal_addresses": topology.addresses(host, "internal"),
-            "xmpp_edge_partner_networks": topology.addresses("partner", "external"),
-            "xmpp_edge_front_end_networks": topology.addresses("front_end", "internal"),
+        options = {
+            "access_addresses": topology.addresses(host, "external"),
+            "internal_addresses": topology.addresses(host, "internal"),
+            "partner_networks": topology.addresses("partner", "external"),
+            "front_end_networks": topology.addresses("front_end", "internal"),
         }
+        # For the role, and for tasks that use the module.
+        variables |= {f"xmpp_edge_{name}": value for name, value in options.items()}
+        variables["edge_options"] = options
     return variables
 
 
 def inventory(topology: Topology) -> dict[str, Any]:
-    """The inventory as Ansible's script plugin takes it."""
+    """Return the inventory as Ansible's script plugin takes it."""
     networks = [
         {
             "name": topology.network(side),

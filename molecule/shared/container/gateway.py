@@ -13,6 +13,8 @@ import socket
 import ssl
 import sys
 
+import ready
+
 PORT = 23456
 
 
@@ -31,6 +33,7 @@ async def main(certificate: str, key: str, demand: str, address: str = "") -> No
     family = socket.AF_INET if "." in address else socket.AF_INET6
     listener = socket.create_server((address or "::", PORT), family=family, dualstack_ipv6=not address)
     server = await asyncio.start_server(wait, sock=listener, ssl=context)
+    ready.notify()
     await server.serve_forever()
 
 

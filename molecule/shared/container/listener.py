@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import socket
 
+import ready
+
 PORTS = (5269, 23456, 5222)
 
 
@@ -25,6 +27,7 @@ async def main() -> None:
     for port in PORTS:
         listener = socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)
         servers.append(await asyncio.start_server(echo, sock=listener))
+    ready.notify()
     await asyncio.gather(*(server.serve_forever() for server in servers))
 
 

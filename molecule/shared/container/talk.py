@@ -1,9 +1,10 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Holds one TCP session with a listener, talking all the time, until standard input ends; then prints the round trips.
+"""Holds one TCP session with a listener, and talks all the time until standard input ends.
 
-Fails when a byte is lost or the session breaks. Usage: talk.py ADDRESS PORT
+Prints "established" after the first round trip, and the number of round trips after the last one. Fails when a byte is
+lost or the session breaks. Usage: talk.py ADDRESS PORT
 """
 
 from __future__ import annotations
@@ -12,26 +13,37 @@ import select
 import socket
 import sys
 
-ANSWER_TIMEOUT_SECONDS = 10
+ANSWER_TIMEOUT_SECONDS = 60
+PAUSE_SECONDS = 0.01
 
 
 def main(address: str, port: int) -> None:
     """Talk."""
-    trips = 0
     with socket.create_connection((address, port), ANSWER_TIMEOUT_SECONDS) as session:
-        while not select.select([sys.stdin], [], [], 0.01)[0]:
-            sent = f"{trips:08d}".encode()
-            session.sendall(sent)
-            received = b""
-            while len(received) < len(sent):
-                part = session.recv(len(sent) - len(received))
-                if not part:
-                    raise SystemExit("the session was closed")
-                received += part
-            if received != sent:
-                raise SystemExit(f"sent {sent!r}, received {received!r}")
+        round_trip(session, 1)
+        print("established", flush=True)
+        trips = 1
+        over = False
+        while not over:
+            # The last round trip comes after the end of the input.
+            over = bool(select.select([sys.stdin], [], [], PAUSE_SECONDS)[0])
             trips += 1
+            round_trip(session, trips)
     print(trips)
+
+
+def round_trip(session: socket.socket, number: int) -> None:
+    """Send a number, and wait for its echo."""
+    sent = f"{number:08d}".encode()
+    session.sendall(sent)
+    received = b""
+    while len(received) < len(sent):
+        part = session.recv(len(sent) - len(received))
+        if not part:
+            raise SystemExit("the session was closed")
+        received += part
+    if received != sent:
+        raise SystemExit(f"sent {sent!r}, received {received!r}")
 
 
 if __name__ == "__main__":

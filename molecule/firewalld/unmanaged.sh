@@ -1,0 +1,11 @@
+# Every zone, and every unmanaged policy and ipset, in both configurations; and the administrator's files.
+for where in "" --permanent; do
+  firewall-cmd $where --list-all-zones
+  for policy in $(firewall-cmd $where --get-policies | tr ' ' '\n' | grep --invert-match ^xmpp-edge-); do
+    firewall-cmd $where --info-policy="$policy"
+  done
+  for set in $(firewall-cmd $where --get-ipsets | tr ' ' '\n' | grep --invert-match ^xmpp-edge-); do
+    firewall-cmd $where --info-ipset="$set"
+  done
+done
+cd /etc/firewalld && sha256sum firewalld.conf zones/public.xml zones/internal.xml policies/outwards.xml ipsets/admins.xml
