@@ -11,21 +11,25 @@ from typing import Optional
 
 import slixmpp
 
-PATIENCE_SECONDS = 12.0
+LOGIN_SECONDS = 120.0
+DELIVERY_SECONDS = 12.0
+"""Seconds after which a message that is not expected to arrive has not arrived."""
+PATIENT_SECONDS = 120.0
+"""Limit for a message that is expected, on a busy machine."""
 
 
 class User(slixmpp.ClientXMPP):
-    """A user of one server. received: bodies of the messages that have come."""
+    """User of one server. received: bodies of the messages that have come."""
 
     def __init__(self, domain: str) -> None:
-        """A user of a domain's server; not yet online."""
+        """Make a user of a domain's server; not yet online."""
         super().__init__(f"user@{domain}", "secret")
         self.received: asyncio.Queue[str] = asyncio.Queue()
         self.add_event_handler("session_start", lambda _event: self.send_presence())
         self.add_event_handler("message", self._got)
 
     def get_ssl_context(self) -> ssl.SSLContext:
-        """TLS with whoever answers: these servers vouch for themselves only."""
+        """Return a context that trusts every server: the certificates here are self-signed."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -36,24 +40,24 @@ class User(slixmpp.ClientXMPP):
             self.received.put_nowait(message["body"])
 
     async def arrive(self, address: str) -> None:
-        """Be online. Raises TimeoutError."""
+        """Log in, and wait until that is done. Raises TimeoutError."""
         online: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.add_event_handler("session_start", lambda _event: online.done() or online.set_result(None))
         self.connect(address, 5222)
-        await asyncio.wait_for(online, PATIENCE_SECONDS)
+        await asyncio.wait_for(online, LOGIN_SECONDS)
 
 
-async def exchange(addresses: dict[str, str], sender: str, recipient: str) -> Optional[str]:
-    """Have one user write to the other; what arrived, None where nothing did in time.
+async def exchange(addresses: dict[str, str], sender: str, recipient: str, seconds: float) -> Optional[str]:
+    """Have one user write to the other; return the message that arrived, None where none did in time.
 
-    addresses: where each domain's server takes clients.
+    addresses: address of each domain's server for clients; seconds: for the delivery.
     """
     users = {domain: User(domain) for domain in (sender, recipient)}
     try:
         for domain, user in users.items():
             await user.arrive(addresses[domain])
         users[sender].send_message(mto=f"user@{recipient}", mbody=f"from {sender}", mtype="chat")
-        return await asyncio.wait_for(users[recipient].received.get(), PATIENCE_SECONDS)
+        return await asyncio.wait_for(users[recipient].received.get(), seconds)
     except asyncio.TimeoutError:
         return None
     finally:

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The reachability matrix: every flow that matters in the topology, what should become of it, and what does.
+"""Reachability matrix: every flow that matters in the topology, with its expected and its observed outcome.
 
-What is expected stands here in the topology's words, on purpose without any use of the code under test.
+Expectations are written here in the names of the topology, on purpose without any use of the code under test.
 Usage: matrix.py [untouched|narrowed|any|closed|opened]; exit status 1 when a flow is not as expected.
 """
 
@@ -40,12 +40,12 @@ class Flow:
 
     @property
     def label(self) -> str:
-        """The flow on one line."""
+        """Flow on one line."""
         return f"{self.host} {self.source_side} -> {self.target} {self.target_side} {self.port} {self.family}"
 
 
 def flows() -> Iterator[Flow]:
-    """Every flow: into the edge, out of it from either address, and within it."""
+    """Yield every flow: into the edge, out of it from either address, and within it."""
     for family in FAMILIES:
         for host in VANTAGE_POINTS:
             (source_side,) = PLACES[host]
@@ -62,10 +62,10 @@ def flows() -> Iterator[Flow]:
 
 
 def expected(flow: Flow, inputs: str) -> str:
-    """open, filtered, refused, or shut for one of these two.
+    """Return open, filtered, refused, or shut for one of these two.
 
-    inputs: untouched (no rules of ours on a host that lets everything in), narrowed (one partner, one Front End), any;
-    on a host that lets in nothing but 5222, closed (no rules of ours) or opened (permit, narrowed).
+    inputs: untouched (no managed rules on a host that lets everything in), narrowed (one partner, one Front End), any;
+    on a host that lets in nothing but 5222, closed (no managed rules) or opened (permit, narrowed).
     """
     if inputs == "closed":
         inbound = flow.target == "edge" and flow.host != "edge"
@@ -85,17 +85,17 @@ def expected(flow: Flow, inputs: str) -> str:
     return "open" if allowed else "filtered"
 
 
-def agrees(word: str, wanted: str) -> bool:
-    """Whether what became of a flow is what was expected."""
-    return word in ("filtered", "refused") if wanted == "shut" else word == wanted
+def agrees(word: str, desired: str) -> bool:
+    """Return whether the outcome of a flow is the expected one."""
+    return word in ("filtered", "refused") if desired == "shut" else word == desired
 
 
 def observe(topology: Topology) -> dict[Flow, str]:
-    """What becomes of every flow, tried from all hosts at once."""
+    """Return the outcome of every flow, tried from all hosts at once."""
     by_host = {host: list(group) for host, group in groupby(sorted(flows(), key=lambda f: f.host), lambda f: f.host)}
 
     def attempt(host: str) -> dict[Flow, str]:
-        wanted = [
+        attempts = [
             (
                 topology.address(host, flow.source_side, flow.family),
                 topology.address(flow.target, flow.target_side, flow.family),
@@ -104,7 +104,7 @@ def observe(topology: Topology) -> dict[Flow, str]:
             for flow in by_host[host]
         ]
         command = ["podman", "exec", "--interactive", topology.container(host), "python3", "/opt/test/connect.py"]
-        done = subprocess.run(command, input=json.dumps(wanted), stdout=subprocess.PIPE, text=True, check=True)
+        done = subprocess.run(command, input=json.dumps(attempts), stdout=subprocess.PIPE, text=True, check=True)
         return dict(zip(by_host[host], json.loads(done.stdout), strict=True))
 
     with ThreadPoolExecutor() as pool:
@@ -112,7 +112,7 @@ def observe(topology: Topology) -> dict[Flow, str]:
 
 
 def table(observed: dict[Flow, str], inputs: str) -> str:
-    """The matrix for people: a line per host and target, a column per family; what is not expected stands out."""
+    """Return the matrix as text: a line per host and target, a column per family; unexpected outcomes in capitals."""
     lines = [f"{'from':<20} {'to':<20} {'port':>5}  {'IPv4':<28} {'IPv6':<28}".rstrip()]
     for flow in flows():
         if flow.family == "ipv4":
@@ -126,8 +126,8 @@ def table(observed: dict[Flow, str], inputs: str) -> str:
     return "\n".join(lines)
 
 
-def _cell(word: str, wanted: str) -> str:
-    return word if agrees(word, wanted) else f"{word.upper()}, expected {wanted}"
+def _cell(word: str, desired: str) -> str:
+    return word if agrees(word, desired) else f"{word.upper()}, expected {desired}"
 
 
 def main(inputs: Optional[str] = None) -> int:

@@ -1,11 +1,11 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The standing topology of tests and demo: which hosts there are, where they stand and under which addresses.
+"""Standing topology of tests and demo: its hosts, their networks and their addresses.
 
     partner, outsider -- external network -- edge, edge_bare -- internal network -- front_end, intruder
 
-Two topologies can stand side by side when they differ in name and number: XMPP_EDGE_TOPOLOGY=NAME:NUMBER.
+Two topologies can exist side by side when they differ in name and number: XMPP_EDGE_TOPOLOGY=NAME:NUMBER.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 FAMILIES = ("ipv4", "ipv6")
 SIDES = ("external", "internal")
 
-# Where each host stands, and the last part of its addresses there.
+# Networks of each host, and the last part of its addresses there.
 PLACES: dict[str, dict[str, int]] = {
     "edge": {"external": 2, "internal": 2},
     "edge_bare": {"external": 3, "internal": 3},
@@ -26,8 +26,8 @@ PLACES: dict[str, dict[str, int]] = {
     "intruder": {"internal": 20},
 }
 
-# edge runs systemd and has the firewall manager of the scenario; edge_bare, which stands beside it where that is
-# nftables, has neither, until nftables gets installed.
+# edge runs systemd and has the firewall manager of the scenario. With nftables there is also edge_bare, which has
+# neither, until nftables gets installed.
 EDGE_KIND = os.environ.get("XMPP_EDGE_KIND", "edge")
 EDGE_RELEASE = os.environ.get("XMPP_EDGE_RELEASE", "trixie")
 EDGES = ("edge", "edge_bare") if EDGE_KIND == "edge" else ("edge",)
@@ -49,13 +49,13 @@ class Topology:
 
     @classmethod
     def from_environment(cls) -> Topology:
-        """The topology that XMPP_EDGE_TOPOLOGY names, else the tests' own."""
+        """Return the topology that XMPP_EDGE_TOPOLOGY names, else the tests' own."""
         name, _colon, number = os.environ.get("XMPP_EDGE_TOPOLOGY", "xmpp-edge-test:0").partition(":")
         return cls(name, int(number))
 
     @staticmethod
     def image(host: str) -> tuple[str, str]:
-        """Release and kind of a host's image, as build-image takes them."""
+        """Return release and kind of a host's image, as build-image takes them."""
         partner = "xmpp" if EDGE_KIND == "xmpp" else "edge"
         images = {
             "edge": (EDGE_RELEASE, EDGE_KIND),
@@ -66,38 +66,38 @@ class Topology:
 
     @staticmethod
     def boots(host: str) -> bool:
-        """Whether a host runs systemd; the others run a listener on the table's ports, and nothing else."""
+        """Return whether a host runs systemd; the others run a listener on the table's ports, and nothing else."""
         return host == "edge" or (host == "partner" and EDGE_KIND == "xmpp")
 
     def container(self, host: str) -> str:
-        """Name of a host's container."""
+        """Return the name of a host's container."""
         return f"{self.name}-{host.replace('_', '-')}"
 
     def network(self, side: str) -> str:
-        """Name of a podman network."""
+        """Return the name of a podman network."""
         return f"{self.name}-{side}"
 
     def prefix(self, side: str, family: str) -> str:
-        """What all addresses of a network begin with."""
+        """Return the beginning of all addresses of a network."""
         number = self.number + SIDES.index(side)
         return f"198.18.{number}." if family == "ipv4" else f"2001:db8:0:{number}::"
 
     def subnet(self, side: str, family: str) -> str:
-        """A network in CIDR form."""
+        """Return a network in CIDR form."""
         return self.prefix(side, family) + ("0/24" if family == "ipv4" else "/64")
 
     def address(self, host: str, side: str, family: str) -> str:
-        """Address of a host in a network that it stands in."""
+        """Return the address of a host in one of its networks."""
         return f"{self.prefix(side, family)}{PLACES[host][side]}"
 
     def addresses(self, host: str, side: str) -> list[str]:
-        """Both addresses of a host in a network that it stands in."""
+        """Return both addresses of a host in one of its networks."""
         return [self.address(host, side, family) for family in FAMILIES]
 
     def attachments(self, host: str) -> list[str]:
-        """Networks of a host as "podman run --network" takes them.
+        """Return the networks of a host as "podman run --network" takes them.
 
-        MAC addresses are fixed, so that the neighbours of a restarted host need not notice that it was away.
+        MAC addresses are fixed, so that the neighbour caches of other hosts stay valid when a host restarts.
         """
         return [
             f"{self.network(side)}:ip={self.address(host, side, 'ipv4')},ip6={self.address(host, side, 'ipv6')},"
@@ -106,7 +106,7 @@ class Topology:
         ]
 
     def routes(self, host: str) -> list[str]:
-        """Routes to the network that the host does not stand in, through the edge, as "ip route add" takes them."""
+        """Return the routes to the other network, through the edge, as "ip route add" takes them."""
         return [
             f"{self.subnet(far, family)} via {self.address('edge', near, family)}"
             for near in PLACES[host]

@@ -17,7 +17,7 @@ CONTAINER_STORE = "/srv/edge/firewall.json"
 
 
 def host_variables() -> dict[str, Any]:
-    """Variables of the host. edge_store: where its firewall, a JSON file, is on the controller."""
+    """Return the variables of the host. edge_store: path of its firewall, a JSON file, on the controller."""
     image = os.environ.get("XMPP_EDGE_PWSH_IMAGE")
     store = CONTAINER_STORE if image else str(STORE)
     where: dict[str, Any] = {

@@ -2,7 +2,7 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Changes the JSON file that stands for a Windows firewall.
+"""Changes the JSON file that replaces a Windows firewall in tests.
 
 Usage: tamper.py STORE new|disable|policy|refuse|restore
 """
@@ -14,14 +14,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-OTHERS = {"name": "Remote Desktop", "group": "", "description": "", "enabled": True, "action": "allow"}
-OTHERS |= {"direction": "in", "protocol": 6, "local_addresses": "*", "remote_addresses": "*", "local_ports": "3389"}
-OTHERS |= {"remote_ports": "*", "profiles": 7, "application": "", "service": "", "interface_types": "All"}
-OTHERS |= {"interfaces": False, "edge_traversal": False, "package": "", "owner": "", "authorized": "", "secure": 0}
+UNMANAGED = {"name": "Remote Desktop", "group": "", "description": "", "enabled": True, "action": "allow"}
+UNMANAGED |= {"direction": "in", "protocol": 6, "local_addresses": "*", "remote_addresses": "*", "local_ports": "3389"}
+UNMANAGED |= {"remote_ports": "*", "profiles": 7, "application": "", "service": "", "interface_types": "All"}
+UNMANAGED |= {"interfaces": False, "edge_traversal": False, "package": "", "owner": "", "authorized": "", "secure": 0}
 
 
 def state(ignores_local_rules: bool) -> dict[str, Any]:
-    """The firewall apart from its rules."""
+    """Return the firewall apart from its rules."""
     profile = {"enabled": True, "blocks_all_inbound": False, "ignores_local_rules": ignores_local_rules}
     addresses = ["198.18.0.2", "198.18.1.2", "2001:db8::2"]
     profiles = dict.fromkeys(("domain", "private", "public"), profile)
@@ -32,12 +32,12 @@ def main(path: Path, what: str) -> None:
     """Change one thing."""
     if what == "new":
         path.parent.mkdir(parents=True, exist_ok=True)
-        store = {"calls": 0, "rules": [OTHERS], "state": state(False)}
+        store = {"calls": 0, "rules": [UNMANAGED], "state": state(False)}
     else:
         store = json.loads(path.read_text())
-    ours = [rule for rule in store["rules"] if rule["group"] == "XMPP Edge (xmpp.edge)"]
+    managed = [rule for rule in store["rules"] if rule["group"] == "XMPP Edge (xmpp.edge)"]
     if what == "disable":
-        ours[0]["enabled"] = False
+        managed[0]["enabled"] = False
     elif what == "policy":
         store["state"] = state(True)
     elif what == "refuse":

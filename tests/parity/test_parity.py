@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What became of every flow in the container scenarios is the same whichever firewall manager carries the rules."""
+"""Comparison of the container scenarios: the outcome of a flow does not depend on the firewall manager."""
 
 from __future__ import annotations
 
@@ -10,18 +10,23 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "molecule" / "shared"))
 
 import matrix  # noqa: E402
 
-# Those that look at the whole matrix; two XMPP servers and Windows hosts have tests of their own.
-SCENARIOS = sorted(path.parents[1].name for path in ROOT.glob("molecule/*/tests/inputs"))
+# Scenarios with the sequence of the base configuration look at the whole matrix.
+SCENARIOS = sorted(
+    path.parent.name
+    for path in ROOT.glob("molecule/*/molecule.yml")
+    if "scenario" not in yaml.safe_load(path.read_text())
+)
 
 
 def observed(scenario, inputs):
-    """What a scenario saw, by flow."""
+    """Return what a scenario saw, by flow."""
     path = ROOT / ".cache" / "matrix" / f"{scenario}-{inputs}.json"
     if not path.exists():
         pytest.fail(f"scenario {scenario} has not left what it saw for the inputs {inputs}; run it first")

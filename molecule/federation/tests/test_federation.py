@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Two real XMPP servers: what crosses with all rows in place, what does not without one, and what verify says of it."""
+"""Two real XMPP servers: messages cross with all rows in place and not without one, and verify names the cause."""
 
 from __future__ import annotations
 
@@ -17,9 +17,12 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from courier import exchange
+from courier import DELIVERY_SECONDS, PATIENT_SECONDS, exchange
 
 HERE, PARTNER, FRONT_END = edge.host(), edge.host("partner"), edge.host("front_end")
+CONFIGURATION = "/etc/prosody/prosody.cfg.lua"
+SERVING = "until ss -Hltn sport = 5269 | grep -q . && ss -Hltn sport = 5222 | grep -q .; do sleep 0.1; done"
+RESTART = f"systemctl restart prosody; timeout 600 sh -c '{SERVING}'"
 EVIDENCE = edge.CHECKOUT / ".cache" / "evidence"
 DOMAINS = ("edge.example", "partner.example")
 ROWS = ("federation_in", "federation_out", "gateway_in")
@@ -30,18 +33,18 @@ def address(host, side, family):
     return edge.TOPOLOGY.address(host, side, family)
 
 
-def crosses(sender, recipient):
-    """Whether a message arrives."""
+def crosses(sender, recipient, seconds=PATIENT_SECONDS):
+    """Return whether a message arrives in time."""
     addresses = {f"{host}.example": address(host, "external", "ipv4") for host in ("edge", "partner")}
-    return asyncio.run(exchange(addresses, sender, recipient)) == f"from {sender}"
+    return asyncio.run(exchange(addresses, sender, recipient, seconds)) == f"from {sender}"
 
 
-def verify():
-    """What verify finds: its exit status, and its evidence."""
+def verify(seconds):
+    """Return the evidence of verify, with a time limit for each flow."""
     done = subprocess.run(
         [
             *("ansible-playbook", "-i", "molecule/shared/inventory.py", "playbooks/verify.yml", "-e"),
-            json.dumps({"xmpp_edge_verify_evidence": str(EVIDENCE), "xmpp_edge_verify_timeout": 2}),
+            json.dumps({"xmpp_edge_verify_evidence": str(EVIDENCE), "xmpp_edge_verify_timeout": seconds}),
         ],
         cwd=edge.CHECKOUT,
         stdout=subprocess.PIPE,
@@ -56,7 +59,7 @@ def verify():
 
 
 def failures(found):
-    """Row, family and cause of what verify says is wrong."""
+    """Return row, family and cause of all flows that fail."""
     return {
         (flow["row"], "ipv6" if ":" in flow["address"] else "ipv4", flow["cause"].partition(":")[0])
         for flow in found["flows"]
@@ -64,14 +67,26 @@ def failures(found):
     }
 
 
+def assert_failures(expected):
+    """Assert that verify finds exactly these failures; return its evidence.
+
+    On a busy machine an answer may come after the first limit. Only then the second is needed.
+    """
+    found = verify(2)
+    if failures(found) != expected:
+        found = verify(30)
+    assert failures(found) == expected
+    return found
+
+
 def restart_servers():
-    """No session is left over from before."""
+    """Restart both servers, so that no session is left over from before."""
     for host in (HERE, PARTNER):
-        host.check_output("systemctl restart prosody")
+        host.check_output(RESTART)
 
 
 def delete_allow_rule(row, family):
-    """Take one rule away."""
+    """Remove one rule."""
     listing = json.loads(HERE.check_output("nft -j list table inet xmpp_edge"))["nftables"]
     (found,) = (
         entry["rule"]
@@ -99,8 +114,7 @@ def test_messages_cross_both_ways_with_tls_and_dialback():
 
 
 def test_nothing_broken_nothing_fails():
-    found = verify()
-    assert failures(found) == set()
+    found = assert_failures(set())
     assert found["not_checked"] == []
     required = [flow for flow in found["flows"] if flow["expected"] == "open"]
     assert {(flow["row"], flow["observed"]) for flow in required} == {
@@ -124,9 +138,9 @@ def test_without_a_row_no_message_crosses_and_verify_names_the_row(row):
     try:
         restart_servers()
         # Dialback needs both directions: the one that is left is worth nothing.
-        assert not crosses(*DOMAINS)
-        assert not crosses(*reversed(DOMAINS))
-        assert failures(verify()) == {(row, family, "firewall") for family in FAMILIES}
+        assert not crosses(*DOMAINS, DELIVERY_SECONDS)
+        assert not crosses(*reversed(DOMAINS), DELIVERY_SECONDS)
+        assert_failures({(row, family, "firewall") for family in FAMILIES})
     finally:
         repair()
     restart_servers()
@@ -138,8 +152,7 @@ def test_without_a_row_no_message_crosses_and_verify_names_the_row(row):
 def test_without_one_rule_verify_names_it_alone(row, family):
     delete_allow_rule(row, family)
     try:
-        found = verify()
-        assert failures(found) == {(row, family, "firewall")}
+        found = assert_failures({(row, family, "firewall")})
         (cause,) = {flow["cause"] for flow in found["flows"] if flow["verdict"] == "FAILS"}
         assert f"edge lacks rules, for example: {row}  allow" in cause
     finally:
@@ -148,7 +161,7 @@ def test_without_one_rule_verify_names_it_alone(row, family):
 
 @contextmanager
 def after(host, breaking, mending):
-    """Something broken for a while."""
+    """Break something for as long as the body runs."""
     host.check_output(breaking)
     try:
         yield
@@ -157,20 +170,19 @@ def after(host, breaking, mending):
 
 
 CERTIFICATE = "/etc/prosody/edge.example.crt /etc/prosody/edge.example.key"
-GATEWAY = f"systemd-run --unit=gateway python3 /opt/test/gateway.py {CERTIFICATE}"
-CONFIGURATION = "/etc/prosody/prosody.cfg.lua"
+GATEWAY = f"systemd-run --unit=gateway --service-type=notify python3 /opt/test/gateway.py {CERTIFICATE}"
 WITHOUT_TLS = (
     f'cp {CONFIGURATION} /root/; sed -i \'s/modules_disabled = {{.*/modules_disabled = {{ "tls" }}/; '
-    f"s/require_encryption = true/require_encryption = false/' {CONFIGURATION}; systemctl restart prosody"
+    f"s/require_encryption = true/require_encryption = false/' {CONFIGURATION}; {RESTART}"
 )
-AS_BEFORE = f"cp /root/prosody.cfg.lua {CONFIGURATION}; systemctl restart prosody"
+AS_BEFORE = f"cp /root/prosody.cfg.lua {CONFIGURATION}; {RESTART}"
 
 
 @pytest.mark.parametrize(
     ("host", "breaking", "mending", "row", "cause"),
     [
-        (HERE, "systemctl stop prosody", "systemctl start prosody", "federation_in", "listener"),
-        (PARTNER, "systemctl stop prosody", "systemctl start prosody", "federation_out", "listener"),
+        (HERE, "systemctl stop prosody", RESTART, "federation_in", "listener"),
+        (PARTNER, "systemctl stop prosody", RESTART, "federation_out", "listener"),
         (HERE, "systemctl stop gateway", f"{GATEWAY} required", "gateway_in", "listener"),
         (
             HERE,
@@ -185,11 +197,11 @@ AS_BEFORE = f"cp /root/prosody.cfg.lua {CONFIGURATION}; systemctl restart prosod
 )
 def test_what_else_can_be_broken_is_named(host, breaking, mending, row, cause):
     with after(host, breaking, mending):
-        assert failures(verify()) == {(row, family, cause) for family in FAMILIES}
+        assert_failures({(row, family, cause) for family in FAMILIES})
 
 
 def only(interface):
-    """Have an XMPP server listen in one family."""
+    """Return the command by which an XMPP server listens in one family, once it is restarted."""
     return (
         f"cp {CONFIGURATION} /root/; sed -i 's/interfaces = .*/interfaces = {{ \"{interface}\" }}/' {CONFIGURATION}; "
     )
@@ -198,37 +210,36 @@ def only(interface):
 @pytest.mark.parametrize(("family", "others"), [("ipv4", "::"), ("ipv6", "*")])
 @pytest.mark.parametrize(("host", "row"), [(HERE, "federation_in"), (PARTNER, "federation_out")])
 def test_a_server_that_listens_in_the_other_family_only_is_named(host, row, family, others):
-    with after(host, f"{only(others)} systemctl restart prosody", AS_BEFORE):
-        assert failures(verify()) == {(row, family, "listener")}
+    with after(host, f"{only(others)} {RESTART}", AS_BEFORE):
+        assert_failures({(row, family, "listener")})
 
 
 @pytest.mark.parametrize(("family", "others"), [("ipv4", "::"), ("ipv6", "0.0.0.0")])  # noqa: S104
 def test_a_gateway_that_listens_in_the_other_family_only_is_named(family, others):
     stop, start = "systemctl stop gateway", f"{GATEWAY} required"
     with after(HERE, f"{stop}; {start} {others}", f"{stop}; {start}"):
-        assert failures(verify()) == {("gateway_in", family, "listener")}
+        assert_failures({("gateway_in", family, "listener")})
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_missing_route_to_a_partner_is_named_for_both_rows(family):
     there = address("partner", "external", family)
     with after(HERE, f"ip route add unreachable {there}", f"ip route del unreachable {there}"):
-        assert failures(verify()) == {(row, family, "route") for row in ("federation_in", "federation_out")}
+        assert_failures({(row, family, "route") for row in ("federation_in", "federation_out")})
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_missing_route_is_named(family):
     there = address("edge", "internal", family)
     with after(FRONT_END, f"ip route add unreachable {there}", f"ip route del unreachable {there}"):
-        assert failures(verify()) == {("gateway_in", family, "route")}
+        assert_failures({("gateway_in", family, "route")})
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_missing_route_back_is_named(family):
     back = address("front_end", "internal", family)
     with after(HERE, f"ip route add unreachable {back}", f"ip route del unreachable {back}"):
-        found = verify()
-        assert failures(found) == {("gateway_in", family, "route")}
+        found = assert_failures({("gateway_in", family, "route")})
         assert f"route: edge has no route back to {back}" in {flow["cause"] for flow in found["flows"]}
 
 
@@ -236,16 +247,11 @@ def test_what_should_be_closed_and_is_open_is_named():
     HERE.check_output("nft flush set inet xmpp_edge partner_networks_ipv4")
     HERE.check_output("nft add element inet xmpp_edge partner_networks_ipv4 { 198.18.0.0/15 }")
     try:
-        found = verify()
-        assert ("federation_in", "ipv4", "firewall") in failures(found)
+        found = assert_failures({("federation_in", "ipv4", "firewall"), ("federation_out", "ipv4", "firewall")})
         assert {flow["expected"] for flow in found["flows"] if flow["verdict"] == "FAILS"} == {"closed"}
-        assert {flow["row"] for flow in found["flows"] if flow["verdict"] == "FAILS"} == {
-            "federation_in",
-            "federation_out",
-        }
     finally:
         repair()
 
 
 def test_all_is_well_again():
-    assert failures(verify()) == set()
+    assert_failures(set())

@@ -7,7 +7,7 @@ Standard input: a JSON list of [source address or null, destination address, por
 words in the same order: open, refused, filtered (no answer in time), or the error.
 
 Time is counted in looks of this process and not by a clock. So on a busy machine, where it seldom gets its turn, it
-waits longer. The kernel repeats an unanswered packet after one second, which is within the time.
+waits longer. The kernel repeats an unanswered packet after one second, which is within this time.
 """
 
 from __future__ import annotations

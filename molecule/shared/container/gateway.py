@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A TLS server on the gateway port that asks for a client certificate, as the XMPP proxy of an edge server does.
+"""TLS server on the gateway port that asks for a client certificate, as the XMPP proxy of an edge server does.
 
 Usage: gateway.py CERTIFICATE KEY required|optional [ADDRESS]; without an address it listens on all of both families.
 """

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Readiness of a server, for systemd: whoever starts it as a unit of type "notify" waits until its port is open."""
+"""Readiness of a server, for systemd: the start of a unit of type "notify" is over only when its port is open."""
 
 from __future__ import annotations
 

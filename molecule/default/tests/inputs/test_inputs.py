@@ -19,7 +19,7 @@ def host():
 
 
 def apply(**variables):
-    """Apply inputs from which a test begins, whatever was applied before."""
+    """Apply the inputs from which a test begins; whether that changes something depends on the test before."""
     edge.changed_tasks(edge.play("site", **variables))
 
 
