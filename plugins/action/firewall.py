@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The controller's half of xmpp.edge.firewall: validate, compile, dispatch, confirm."""
+"""The controller side of xmpp.edge.firewall: validate, compile, dispatch, confirm."""
 
 from __future__ import annotations
 
@@ -10,15 +10,13 @@ import typing as t
 from ansible.plugins.action import ActionBase
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model import diff_text
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import EdgeError
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.port_table import PORT_TABLE
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.result import all_rows, rolled_back, rule_result
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.rules import Rule, to_payload
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.compile import compile_rules
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.host_options import HOST_OPTIONS
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.options import Options, parse_options
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.windows import controller as windows_half
 from ansible_collections.xmpp.edge.plugins.plugin_utils._confirm import confirm, refuse_own_port
-
-_NOT_PRESENT = {"present": False, "effective": "unknown", "decided_by": None, "packets": None}
 
 
 class ActionModule(ActionBase):
@@ -31,7 +29,7 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """Run the task; every refusal is one sentence in msg."""
-        result = super().run(tmp, task_vars)
+        result: dict[str, t.Any] = super().run(tmp, task_vars)
         try:
             options = parse_options(self._task.args)
             rules = compile_rules(options)
@@ -41,13 +39,13 @@ class ActionModule(ActionBase):
         except EdgeError as error:
             return {**result, "failed": True, "msg": str(error)}
         if "rows" in result:
-            result["rows"] = {row.id: result["rows"].get(row.id, _NOT_PRESENT) for row in PORT_TABLE}
-            result["rules"] = [_rule_result(rule) for rule in rules]
+            result["rows"] = all_rows(result["rows"])
+            result["rules"] = [rule_result(rule) for rule in rules]
         return result
 
     @property
     def _is_windows(self) -> bool:
-        """Whether the connection leads to a Windows shell."""
+        """Return whether the connection leads to a Windows shell."""
         return bool(getattr(self._connection._shell, "_IS_WINDOWS", False))
 
     def _on_linux(
@@ -55,7 +53,7 @@ class ActionModule(ActionBase):
     ) -> dict[str, t.Any]:
         host_half = {name: getattr(options, name) for name in HOST_OPTIONS}
         arguments = {**host_half, **to_payload(rules), "rollback_after": options.confirm_timeout}
-        answer = self._execute_module(
+        answer: dict[str, t.Any] = self._execute_module(
             module_name="xmpp.edge.linux_firewall", module_args=arguments, task_vars=task_vars
         )
         command = answer.pop("confirmation", None)
@@ -66,11 +64,7 @@ class ActionModule(ActionBase):
             answer["confirmed"] = done.confirmed
             answer["warnings"] = [*answer.get("warnings", []), *done.warnings]
             if not done.confirmed:
-                # What the diff says was undone again.
-                answer.pop("diff", None)
-                answer.update(failed=True, changed=False, persisted=False, cut=[], msg=done.message)
-                for row in answer["rows"].values():
-                    row["present"] = False
+                return rolled_back(answer, done.message)
         return answer
 
     def _on_windows(
@@ -89,16 +83,3 @@ class ActionModule(ActionBase):
         elif dropped:
             report.update(failed=True, msg=dropped)
         return report
-
-
-def _rule_result(rule: Rule) -> dict[str, t.Any]:
-    return {
-        "id": rule.id,
-        "row": rule.row,
-        "action": rule.action,
-        "direction": rule.direction,
-        "family": rule.family,
-        "source": list(rule.source.networks) if rule.source else ["any"],
-        "destination": list(rule.destination.networks) if rule.destination else ["any"],
-        "port": rule.port,
-    }

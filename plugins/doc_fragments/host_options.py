@@ -6,13 +6,13 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Options that concern the host's half as they are."""
+    """Options that concern the host side as they are."""
 
     DOCUMENTATION = r"""
 options:
   state:
     description:
-      - V(present) makes the rules on the host equal to the wanted ones.
+      - V(present) makes the rules on the host equal to the desired ones.
       - V(absent) removes everything that this collection ever put on the host - live rules, files and units - and
         nothing else.
     type: str
@@ -22,12 +22,14 @@ options:
     default: present
   backend:
     description:
-      - The firewall manager that carries the rules.
+      - The firewall manager that carries the accept rules. Guards stand in an nftables table of their own beside it.
       - V(auto) finds the one that is live on the host, by running services and loaded rules, never by what is
         installed. Where two are live it fails and names both; where none is, it stands for V(nftables).
-      - V(nftables) has a table of its own, V(iptables) chains of its own with a jump to each at the top, V(ufw) rules
-        before the user's own, and V(firewalld) two policies and some ipsets. A host that has rules of another of these
-        from an earlier run loses those.
+      - V(nftables) has rules in the chains that drop by default, V(iptables) chains of its own with a jump to
+        each there,
+        V(ufw) rules behind the user's own, and V(firewalld) rich rules in the zones. A host that has rules
+        of another of
+        these from an earlier run loses those.
       - V(firewalld) needs firewalld 0.9, and with firewalld stopped it changes the permanent configuration only.
         V(ufw) needs ufw to be active.
     type: str
@@ -40,13 +42,12 @@ options:
     default: auto
   integrate:
     description:
-      - What the backend V(nftables) does where an nftables chain of somebody else would drop by default what the rules
-        allow - by its policy, or by a rule that singles out neither ports nor addresses.
-      - V(auto) puts accept rules, with a comment that marks them as this collection's, at the head of just these
-        chains.
+      - What the backend V(nftables) does where an unmanaged nftables chain would drop by default what the
+        rules allow - by
+        its policy, or by a rule that names neither a source nor a port.
+      - V(auto) puts accept rules, with a comment that is their ownership tag, immediately before what drops.
       - V(never) leaves them alone, so that the task fails where such a chain drops.
-      - Rules that single out ports or addresses were meant, and are never overruled. Neither are chains that a program
-        manages.
+      - Rules that name a source or a port were meant, and are not overruled. Neither are chains that a program manages.
     type: str
     choices:
       - auto
@@ -55,9 +56,10 @@ options:
   persist:
     description:
       - Whether the rules survive a reboot of the host, and whatever the firewall service of the host does.
-      - With V(nftables) and V(iptables) they are kept in C(/etc/xmpp-edge) and loaded before the network is up by
-        C(xmpp-edge.service), and again by a drop-in of C(nftables.service) or C(netfilter-persistent.service), since
-        these flush the rules of everybody. V(false) removes these files and leaves the live rules as they are. On a
+      - Guards, and accept rules of V(nftables) and V(iptables), are kept in C(/etc/xmpp-edge) and loaded before the
+        network is up by C(xmpp-edge.service), and again by a drop-in of C(nftables.service) or
+        C(netfilter-persistent.service), since these flush the rules of everybody. V(false) removes these
+        files and leaves the live rules as they are. On a
         host without systemd nothing is kept, and the result has a warning that says so.
       - With V(firewalld) they are in the permanent configuration too. With V(ufw) they are always kept.
     type: bool
@@ -66,9 +68,9 @@ options:
     description:
       - What happens when a row turns out not to be effective because something else on the host drops its packets.
         Either way the chain and the rule that decide are named.
-      - V(rollback) fails the task, and undoes what it changed. On Windows hosts it fails the task, and what was changed
+      - V(rollback) fails the task, and rolls its change back. On Windows hosts it fails the task, and what was changed
         stays.
-      - V(warn) lets the rules stand, with a warning.
+      - V(warn) commits the change, with a warning.
     type: str
     choices:
       - rollback

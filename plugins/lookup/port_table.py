@@ -11,14 +11,14 @@ author:
 short_description: The port table of XMPP federation at an edge server
 version_added: 1.0.0
 description:
-  - Returns the rows of the port table, or what a query selects from them, for templates and documents.
+  - Returns the rows of the port table, or the selection of a query, for templates and documents.
   - Source of the table is Microsoft, "Port summary - Extensible messaging and presence protocol (XMPP) federation in
     Lync Server 2013".
 requirements:
   - jmespath (only with O(query))
 options:
   _terms:
-    description: None are taken.
+    description: The lookup takes no terms.
   query:
     description: A JMESPath expression that is applied to the list of rows.
     type: str
@@ -40,7 +40,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _list:
-  description: The rows, or what O(query) selects. What is no list becomes a list of one.
+  description: The rows, or the selection of O(query). A selection that is no list becomes a list with one element.
   type: list
   elements: raw
   sample:
@@ -68,15 +68,18 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.address_in
 
 try:
     import jmespath
+    import jmespath.exceptions
 except ImportError:
-    jmespath = None
+    HAS_JMESPATH = False
+else:
+    HAS_JMESPATH = True
 
 
 class LookupModule(LookupBase):
-    """The table as a lookup."""
+    """Lookup that returns the rows of the port table."""
 
     def run(self, terms: t.Any, variables: t.Any = None, **kwargs: t.Any) -> list[t.Any]:
-        """The rows, or what the query selects from them."""
+        """Return the rows, or the selection of the query."""
         self.set_options(var_options=variables, direct=kwargs)
         if terms:
             raise AnsibleError(f"xmpp.edge.port_table takes no terms, but was given {terms!r}; select rows with query=")
@@ -87,7 +90,7 @@ class LookupModule(LookupBase):
         query = self.get_option("query")
         if query is None:
             return rows
-        if jmespath is None:
+        if not HAS_JMESPATH:
             raise AnsibleError("query needs the Python package jmespath on the controller; install it with pip")
         try:
             selected = jmespath.search(query, rows)

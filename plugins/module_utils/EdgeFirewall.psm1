@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# The seam to the Windows firewall: the only file that uses its COM interface or the registry. Tests put a file with the
-# same functions in its place. Source: INetFwPolicy2, INetFwRules and INetFwRule of the Windows API.
+# The adapter to the Windows firewall: the only file that uses its COM interface or the registry. Tests replace it by a
+# file with the same functions. Source: INetFwPolicy2, INetFwRules and INetFwRule of the Windows API.
 
-# What group policy says is read where [MS-GPFAS] has it; the COM interface shows the local settings only.
+# Settings of group policy are read from the registry, as in [MS-GPFAS]; the COM interface shows local settings only.
 $policyKey = 'HKLM:\SOFTWARE\Policies\Microsoft\WindowsFirewall'
 
 function Get-FirewallPolicy {
@@ -13,7 +13,7 @@ function Get-FirewallPolicy {
 }
 
 function Get-PolicyValue {
-    # A number that group policy sets for a profile, or the default where it sets none.
+    # Returns a number that group policy sets for a profile, or the default where it sets none.
     param([string]$ProfileName, [string]$Name, [int]$Default)
 
     $key = Get-Item -LiteralPath "$policyKey\$($ProfileName)Profile" -ErrorAction SilentlyContinue
@@ -24,13 +24,13 @@ function Get-PolicyValue {
 }
 
 function New-EdgeFwRule {
-    # A rule that is in no firewall yet. It brings what is put into it into the form in which Windows shows it.
+    # Returns a rule that is in no firewall yet. It converts assigned values to the form in which Windows shows them.
     New-Object -ComObject HNetCfg.FWRule -ErrorAction Stop
 }
 
 function Get-EdgeFwRule {
-    # Every rule of the local store, enumerated once. PowerShell makes null of what COM fails to give, and one thing
-    # without any property of what it fails to enumerate: neither is "no rules".
+    # Returns every rule of the local store, enumerated once. Where COM fails to return the list, PowerShell has null.
+    # Where COM fails to enumerate the list, PowerShell has one object without properties. Neither means "no rules".
     $policy = Get-FirewallPolicy
     $rules = $policy.Rules
     $unlisted = 'the Windows firewall does not list its rules: see whether its service mpssvc runs'
@@ -53,7 +53,7 @@ function Add-EdgeFwRule {
 }
 
 function Remove-EdgeFwRule {
-    # One rule of that name; which one where there are several is not defined.
+    # Removes one rule of that name. Windows does not define which one, where there are several.
     param([Parameter(Mandatory = $true)][string]$Name)
 
     $policy = Get-FirewallPolicy
@@ -61,8 +61,8 @@ function Remove-EdgeFwRule {
 }
 
 function Get-EdgeFwState {
-    # The firewall apart from its rules: profiles, with group policy's word before the local one, how many rules group
-    # policy adds, and what addresses the host has.
+    # Returns the profiles, the number of rules from group policy, and the addresses of the host. Settings of group
+    # policy take precedence over local ones.
     $policy = Get-FirewallPolicy
     $bits = [ordered]@{ domain = 1; private = 2; public = 4 }
     $profiles = @{}

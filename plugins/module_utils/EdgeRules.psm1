@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# What is ours in the Windows firewall, how it is compared, and how it reads. Works on rule objects of whatever make,
-# and touches no firewall.
+# Managed rules of the Windows firewall: their ownership tag, their comparison, and their diff text. Works on rule
+# objects of any type, and does not access the firewall.
 
 $group = 'XMPP Edge (xmpp.edge)'
 $prefix = 'xmpp.edge/'
@@ -12,15 +12,15 @@ $directions = @('none', 'in', 'out')
 $tcp = 6
 $anyProtocol = 256
 
-function Test-OwnedRule {
-    # Ours has our group and our kind of name. What has only one of the two is somebody else's.
+function Test-ManagedRule {
+    # A managed rule has both parts of the ownership tag: the group and the prefix of the name.
     param($Rule)
 
     $Rule.Name -clike "$prefix*" -and $Rule.Grouping -ceq $group
 }
 
-function Test-ConcerningRule {
-    # Whether a rule of somebody else may decide about our ports: it blocks, or it allows one of them or whatever port.
+function Test-RelevantRule {
+    # Returns whether an unmanaged rule may decide about these ports: it blocks, or it allows one of them or any port.
     param($Rule, $Ports)
 
     $parts = @(([string]$Rule.LocalPorts).Split(','))
@@ -28,11 +28,11 @@ function Test-ConcerningRule {
     [bool]$Rule.Enabled -and
     @($tcp, $anyProtocol) -contains [int]$Rule.Protocol -and
     ([int]$Rule.Action -eq 0 -or [int]$Rule.Protocol -eq $anyProtocol -or $named.Count -gt 0) -and
-    -not (Test-OwnedRule -Rule $Rule)
+    -not (Test-ManagedRule -Rule $Rule)
 }
 
 function Get-RuleFact {
-    # All that matters of a rule. Seven is every profile, and so is the number that the API calls all of them.
+    # Returns all properties of a rule that are compared. Seven is every profile, and so is 0x7FFFFFFF.
     param($Rule)
 
     $authorized = @($Rule.LocalUserAuthorizedList, $Rule.RemoteUserAuthorizedList, $Rule.RemoteMachineAuthorizedList)
@@ -64,14 +64,14 @@ function ConvertTo-RuleLine {
     param($Rule)
 
     $fact = Get-RuleFact -Rule $Rule
-    $here = "local $($fact.local_addresses) port $($fact.local_ports)"
-    $there = "remote $($fact.remote_addresses) port $($fact.remote_ports)"
+    $localSide = "local $($fact.local_addresses) port $($fact.local_ports)"
+    $remoteSide = "remote $($fact.remote_addresses) port $($fact.remote_ports)"
     $state = if ($fact.enabled) { 'enabled' } else { 'disabled' }
-    "$($fact.name): $($fact.action) $($fact.direction) tcp $here $there profiles $($fact.profiles) $state`n"
+    "$($fact.name): $($fact.action) $($fact.direction) tcp $localSide $remoteSide profiles $($fact.profiles) $state`n"
 }
 
 function ConvertTo-Canonical {
-    # One text for lists that differ in order only, or in how Windows shows a single host.
+    # Returns the same text for lists that differ only in their order, or in how Windows shows a single host.
     param([string]$Text)
 
     $parts = foreach ($part in $Text.ToLowerInvariant().Split(',')) {
@@ -83,20 +83,20 @@ function ConvertTo-Canonical {
 }
 
 function Test-SameRule {
-    param($Found, $Wanted)
+    param($Current, $Desired)
 
-    $here = Get-RuleFact -Rule $Found
-    $there = Get-RuleFact -Rule $Wanted
-    foreach ($key in @($there.Keys)) {
-        if ((ConvertTo-Canonical -Text $here[$key]) -cne (ConvertTo-Canonical -Text $there[$key])) {
+    $facts = Get-RuleFact -Rule $Current
+    $desiredFacts = Get-RuleFact -Rule $Desired
+    foreach ($key in @($desiredFacts.Keys)) {
+        if ((ConvertTo-Canonical -Text $facts[$key]) -cne (ConvertTo-Canonical -Text $desiredFacts[$key])) {
             return $false
         }
     }
     $true
 }
 
-function Set-WantedRule {
-    # Makes a new rule one of ours. Windows would take an empty list of addresses for any address.
+function Set-DesiredRule {
+    # Fills in a new managed rule. Refuses empty lists of addresses, because Windows takes them for any address.
     param($Rule, $Option)
 
     foreach ($side in @('local_addresses', 'remote_addresses', 'local_ports', 'remote_ports')) {
@@ -106,12 +106,12 @@ function Set-WantedRule {
         }
     }
     if ($Option.name -cnotlike "$prefix*") {
-        throw "rules.name: '$($Option.name)' is not a name of ours; begin it with $prefix"
+        throw "rules.name: '$($Option.name)' is not the name of a managed rule; begin it with $prefix"
     }
     $Rule.Name = [string]$Option.name
     $Rule.Description = 'Managed by the Ansible collection xmpp.edge: the next run overwrites local changes.'
     $Rule.Grouping = $group
-    $Rule.Protocol = [int]$tcp  # Ports are refused before it.
+    $Rule.Protocol = [int]$tcp  # Windows refuses ports before the protocol.
     $Rule.LocalPorts = [string]$Option.local_ports
     $Rule.RemotePorts = [string]$Option.remote_ports
     $Rule.LocalAddresses = @($Option.local_addresses) -join ','
@@ -124,40 +124,41 @@ function Set-WantedRule {
 }
 
 function Test-RuleName {
-    # The firewall finds rules by name: no two of ours, and none of somebody else's, may have the same.
-    param($All, $Owned, $Wanted)
+    # The firewall finds rules by name, so the name of a managed rule must be the name of no other rule.
+    param($All, $Managed, $Desired)
 
-    $names = @($Wanted | ForEach-Object { $_.Name })
+    $names = @($Desired | ForEach-Object { $_.Name })
     if (@($names | Sort-Object -Unique).Count -ne $names.Count) {
         throw 'rules.name: two rules have the same; give each its own'
     }
-    $names += @($Owned | ForEach-Object { $_.Name })
-    $taken = @($All | Where-Object { $names -ccontains $_.Name -and -not (Test-OwnedRule -Rule $_) })
+    $names += @($Managed | ForEach-Object { $_.Name })
+    $taken = @($All | Where-Object { $names -ccontains $_.Name -and -not (Test-ManagedRule -Rule $_) })
     if ($taken.Count -gt 0) {
         $name = [string]$taken[0].Name
-        throw "somebody else's firewall rule has the name '$name', by which ours would be removed: rename it"
+        throw "an unmanaged firewall rule has the name '$name', by which a managed rule would be removed: rename it"
     }
 }
 
 function Compare-EdgeRule {
-    # What of ours is just as wanted, and what has to go. Of several with one name all go: which is which nobody knows.
-    param($Owned, $Wanted)
+    # Returns names of unchanged rules, rules to add, and names of rules to drop. Drops all rules of a name that several
+    # rules have, because the firewall can only remove any one of them.
+    param($Managed, $Desired)
 
-    $kept = @(foreach ($rule in $Wanted) {
-            $found = @($Owned | Where-Object { $_.Name -ceq $rule.Name })
-            if ($found.Count -eq 1 -and (Test-SameRule -Found $found[0] -Wanted $rule)) {
+    $unchanged = @(foreach ($rule in $Desired) {
+            $found = @($Managed | Where-Object { $_.Name -ceq $rule.Name })
+            if ($found.Count -eq 1 -and (Test-SameRule -Current $found[0] -Desired $rule)) {
                 $rule.Name
             }
         })
     @{
-        kept = $kept
-        add = @($Wanted | Where-Object { $kept -cnotcontains $_.Name })
-        drop = @($Owned | Where-Object { $kept -cnotcontains $_.Name } | ForEach-Object { $_.Name })
+        unchanged = $unchanged
+        add = @($Desired | Where-Object { $unchanged -cnotcontains $_.Name })
+        drop = @($Managed | Where-Object { $unchanged -cnotcontains $_.Name } | ForEach-Object { $_.Name })
     }
 }
 
 $exported = @(
-    'Test-OwnedRule', 'Test-ConcerningRule', 'Test-RuleName', 'Get-RuleFact', 'ConvertTo-RuleLine', 'Set-WantedRule',
+    'Test-ManagedRule', 'Test-RelevantRule', 'Test-RuleName', 'Get-RuleFact', 'ConvertTo-RuleLine', 'Set-DesiredRule',
     'Compare-EdgeRule'
 )
 Export-ModuleMember -Function $exported

@@ -10,12 +10,12 @@ module: linux_firewall
 short_description: Make a Linux host's XMPP edge rules equal to compiled rules
 version_added: 1.0.0
 description:
-  - The half of M(xmpp.edge.firewall) that runs on Linux hosts. Use that one - it knows the port table, checks what you
+  - The host side of M(xmpp.edge.firewall) for Linux. Use that one - it knows the port table, checks what you
     give before any host is touched, and calls this module with the rules that follow.
   - Reads what the host has, changes it in one transaction where it differs, and reads it again. Whatever differs after
     that is a failure.
-  - Reads the host's whole firewall to judge whether the rules are effective. Changes and removes only what is marked as
-    this collection's own.
+  - Evaluates by the host's whole firewall whether the rules are effective. Changes and removes only what has an
+    ownership tag of this collection.
 author:
   - xmpp.edge authors (@xmpp-edge)
 extends_documentation_fragment:
@@ -29,7 +29,7 @@ attributes:
 options:
   rules:
     description:
-      - The wanted rules, in their order. Empty with O(state=absent).
+      - The desired rules, in their order. Empty with O(state=absent).
     type: list
     elements: dict
     default: []
@@ -156,6 +156,12 @@ cut:
   type: list
   elements: str
   sample: ['198.18.0.2:5269 with 198.51.100.7:41256']
+steps:
+  description: The exact steps that are done on the host, or in check mode would be.
+  returned: with C(-v), and when something is to be done on a Linux host
+  type: list
+  elements: str
+  sample: ["/usr/sbin/nft -f - <<'END'\ndelete table inet xmpp_edge\nEND"]
 missing_package:
   description: Package to install, where the failure is that a tool is missing.
   returned: failure
@@ -178,150 +184,13 @@ diff:
     after: "federation_in  allow in tcp any -> 198.18.0.2 port 5269\n"
 """
 
-import os
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends.choose import choose_backend
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.host.firewall import Host, packets_by_row
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.host.local_addresses import addresses_not_carried
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.host.runner import Completed
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.model import diff_text
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import EdgeError, MissingPackageError
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.plan import Observation, make_plan
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.rules import (
-    ACTIONS,
-    DIRECTIONS,
-    RULE_FAMILIES,
-    from_payload,
-)
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.reconcile import Safety, reconcile
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.host_options import HOST_OPTIONS
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.rollback import HOME
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.rollback.lock import HostLock
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.linux_side import ARGUMENT_SPEC, run_module
 
 
-def argument_spec():
-    return {
-        **HOST_OPTIONS,
-        "rules": {
-            "type": "list",
-            "elements": "dict",
-            "default": [],
-            "options": {
-                "row": {"type": "str", "required": True},
-                "action": {"type": "str", "choices": list(ACTIONS), "required": True},
-                "direction": {"type": "str", "choices": list(DIRECTIONS), "required": True},
-                "family": {"type": "str", "choices": list(RULE_FAMILIES), "required": True},
-                "source": {"type": "str"},
-                "destination": {"type": "str"},
-                "port": {"type": "int", "required": True},
-            },
-        },
-        "groups": {"type": "dict", "default": {}},
-        "rollback_after": {"type": "int", "default": 0},
-    }
-
-
-def runner_of(module):
-    def run(arguments, stdin):
-        environment = {"LC_ALL": "C"}
-        try:
-            done = module.run_command(
-                arguments, data=stdin, binary_data=True, environ_update=environment, handle_exceptions=False
-            )
-        except OSError as error:
-            # The module's own way out would leave a change behind that nobody undoes.
-            return Completed(127, "", f"{arguments[0]} cannot be run: {error.strerror}")
-        return Completed(*done)
-
-    return run
-
-
-def diff_of(plan):
-    return {"before": diff_text.before(plan), "after": diff_text.after(plan)}
-
-
-def rows_of(outcome, host):
-    packets = packets_by_row(host.firewall)
-    return {
-        row: {
-            "present": not outcome.undone,
-            "effective": verdict.effective,
-            "decided_by": outcome.decided_by[row],
-            "packets": packets.get(row),
-        }
-        for row, verdict in outcome.rows.items()
-    }
-
-
-def earlier_changes(run, lock, check_mode):
-    """What there is to be said of changes before this run, once they are over."""
-    if not os.path.lexists(HOME):
-        return []
-    # Imported where it is needed: a host compiles what it imports anew on every run.
-    from ansible_collections.xmpp.edge.plugins.module_utils._edge.rollback.changes import Changes
-
-    return Changes(run, lock).settle(check_mode)
-
-
-def result_of(outcome, choice, rows):
-    result = {
-        "changed": outcome.plan.changed and not outcome.undone,
-        "backend": choice.backend.name,
-        "backend_reason": choice.reason,
-        "persisted": outcome.persisted and not outcome.undone,
-        "rows": rows,
-        "cut": [] if outcome.undone else list(outcome.cut),
-    }
-    if not outcome.undone:
-        result["diff"] = diff_of(outcome.plan)
-    if outcome.confirmation:
-        result["confirmation"] = outcome.confirmation
-    return result
-
-
-def main():
-    module = AnsibleModule(argument_spec(), supports_check_mode=True)
-    options = module.params
-    wanted = ()
-    run = runner_of(module)
-    lock = HostLock(may_create=not module.check_mode)
-    try:
-        wanted = from_payload(options["rules"], options["groups"])
-        if (options["state"] == "present") != bool(wanted):
-            raise EdgeError(
-                f"rules: {len(wanted)} rules with state {options['state']}; give rules exactly when present"
-            )
-        lock.acquire()
-        for note in earlier_changes(run, lock, module.check_mode):
-            module.warn(note)
-        host = Host(run)
-        choice = choose_backend(host, options["backend"], options["persist"], options["integrate"], wanted)
-        undo_ineffective = options["on_ineffective"] == "rollback"
-        safety = Safety(lock, options["rollback_after"], undo_ineffective, options["cut_revoked"])
-        outcome = reconcile(
-            host, choice.backend, wanted, check_mode=module.check_mode, others=choice.others, safety=safety
-        )
-        rows = rows_of(outcome, host)
-    except MissingPackageError as error:
-        nothing_yet = make_plan(Observation(), wanted)
-        module.fail_json(msg=str(error), missing_package=error.package, diff=diff_of(nothing_yet))
-    except EdgeError as error:
-        module.fail_json(msg=str(error))
-    finally:
-        lock.release()
-    for warning in outcome.warnings:
-        module.warn(warning)
-    for address in addresses_not_carried(wanted):
-        module.warn(f"no interface of this host has the address {address}, so the rules for it match nothing")
-    result = result_of(outcome, choice, rows)
-    dropped = diff_text.drop_message(rows, module.check_mode)
-    if dropped and undo_ineffective:
-        undone = f"; {diff_text.undo_message(outcome.undo_fault)}" if outcome.undone else ""
-        module.fail_json(msg=f"{dropped}{undone}", **result)
-    if dropped:
-        module.warn(dropped)
-    module.exit_json(**result)
+def main() -> None:
+    """Run the module."""
+    run_module(AnsibleModule(ARGUMENT_SPEC, supports_check_mode=True))
 
 
 if __name__ == "__main__":

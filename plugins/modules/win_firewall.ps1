@@ -28,7 +28,7 @@ $spec = @{
         }
     }
     supports_check_mode = $true
-    # The event log, where parameters would be noted, refuses texts as long as a list of some hundred networks.
+    # Ansible would log the parameters, and the event log refuses a text with a list of some hundred networks.
     no_log = $true
 }
 $module = [Ansible.Basic.AnsibleModule]::Create($args, $spec)
@@ -37,7 +37,7 @@ $firewallIsStopped = -2147023143  # 0x800706D9, no more endpoints available from
 $accessIsDenied = -2147024891  # 0x80070005, E_ACCESSDENIED
 
 function Get-Failure {
-    # One sentence for the administrator.
+    # Returns the message of an error, on one line.
     param($Exception)
 
     $cause = $Exception.GetBaseException()
@@ -49,7 +49,7 @@ function Get-Failure {
 }
 
 function Test-Request {
-    # Refuses what would succeed and do nothing.
+    # Refuses requests that would succeed without an effect.
     param($State)
 
     $present = $module.Params.state -eq 'present'
@@ -60,13 +60,13 @@ function Test-Request {
     $ignoring = @($State.profiles.Keys | Where-Object { $State.profiles[$_].ignores_local_rules } | Sort-Object)
     if ($present -and $ignoring.Count -gt 0 -and $module.Params.on_policy_override -eq 'fail') {
         $names = $ignoring -join ', '
-        throw "group policy ignores all local firewall rules in the profiles $names, so that ours would do nothing: " +
-        'let it merge local rules, or say on_policy_override: warn'
+        throw "group policy ignores all local firewall rules in the profiles $names, so that managed rules would " +
+        'have no effect: let it merge local rules, or say on_policy_override: warn'
     }
 }
 
 function Update-Firewall {
-    # Adds before it removes, so that no row is missing at any moment, and takes back what it added when an add fails.
+    # Adds before it removes, so that the rules of each row are always complete. Rolls back when an addition fails.
     param($Add, $Drop)
 
     $added = @()
@@ -95,13 +95,13 @@ function Update-Firewall {
     $null = $module.Result.Remove('rule')
 }
 
-function Wait-Wanted {
-    # Looks again after the change; what Windows lists may lag a little behind it.
-    param($Wanted)
+function Wait-Desired {
+    # Waits until Windows lists the desired rules, which may be a moment after the change.
+    param($Desired)
 
     foreach ($attempt in @(1, 2, 3)) {
-        $owned = @(Get-EdgeFwRule | Where-Object { Test-OwnedRule -Rule $_ })
-        $left = Compare-EdgeRule -Owned $owned -Wanted $Wanted
+        $managed = @(Get-EdgeFwRule | Where-Object { Test-ManagedRule -Rule $_ })
+        $left = Compare-EdgeRule -Managed $managed -Desired $Desired
         $names = @($left.add | ForEach-Object { $_.Name }) + @($left.drop) | Sort-Object -Unique
         if (@($names).Count -eq 0) {
             return
@@ -115,21 +115,21 @@ function Invoke-Reconcile {
     $module.Result.state = Get-EdgeFwState
     Test-Request -State $module.Result.state
     $all = @(Get-EdgeFwRule)
-    $owned = @($all | Where-Object { Test-OwnedRule -Rule $_ })
-    $wanted = @(foreach ($option in $module.Params.rules) { Set-WantedRule -Rule (New-EdgeFwRule) -Option $option })
-    Test-RuleName -All $all -Owned $owned -Wanted $wanted
-    $plan = Compare-EdgeRule -Owned $owned -Wanted $wanted
-    $module.Result.found = @($owned | ForEach-Object { Get-RuleFact -Rule $_ })
-    $ports = @($wanted | ForEach-Object { [string]$_.LocalPorts })
-    $concerning = @($all | Where-Object { Test-ConcerningRule -Rule $_ -Ports $ports })
-    $module.Result.foreign = @($concerning | ForEach-Object { Get-RuleFact -Rule $_ })
-    $module.Result.kept = @($plan.kept)
+    $managed = @($all | Where-Object { Test-ManagedRule -Rule $_ })
+    $desired = @(foreach ($option in $module.Params.rules) { Set-DesiredRule -Rule (New-EdgeFwRule) -Option $option })
+    Test-RuleName -All $all -Managed $managed -Desired $desired
+    $plan = Compare-EdgeRule -Managed $managed -Desired $desired
+    $module.Result.found = @($managed | ForEach-Object { Get-RuleFact -Rule $_ })
+    $ports = @($desired | ForEach-Object { [string]$_.LocalPorts })
+    $relevant = @($all | Where-Object { Test-RelevantRule -Rule $_ -Ports $ports })
+    $module.Result.unmanaged = @($relevant | ForEach-Object { Get-RuleFact -Rule $_ })
+    $module.Result.unchanged = @($plan.unchanged)
     $module.Result.changed = @($plan.add).Count -gt 0 -or @($plan.drop).Count -gt 0
-    $module.Diff.before = @($owned | ForEach-Object { ConvertTo-RuleLine -Rule $_ }) -join ''
-    $module.Diff.after = @($wanted | ForEach-Object { ConvertTo-RuleLine -Rule $_ }) -join ''
+    $module.Diff.before = @($managed | ForEach-Object { ConvertTo-RuleLine -Rule $_ }) -join ''
+    $module.Diff.after = @($desired | ForEach-Object { ConvertTo-RuleLine -Rule $_ }) -join ''
     if ($module.Result.changed -and -not $module.CheckMode) {
         Update-Firewall -Add $plan.add -Drop $plan.drop
-        Wait-Wanted -Wanted $wanted
+        Wait-Desired -Desired $desired
     }
 }
 

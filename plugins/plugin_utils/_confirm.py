@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The controller's half of a confirmation: a change stands once a fresh connection reached the host after it."""
+"""Controller side of a confirmation: a change is committed once a fresh connection has reached the host after it."""
 
 from __future__ import annotations
 
@@ -15,19 +15,22 @@ from ansible.plugins.connection import ConnectionBase
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import OptionError
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.rules import Rule
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.options import Options
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.rollback import OVER_STATUS, TAKEN_BACK_STATUS
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.rollback import OVER_STATUS, ROLLED_BACK_STATUS
 
 _BETWEEN_TRIES = 1.0
-_UNDO_PATIENCE = 15.0
-"""Seconds that the host has for undoing a change, once the time for its confirmation is over."""
+_ROLLBACK_PATIENCE = 15.0
+"""Seconds that the host has for the rollback, once the time for the confirmation is over."""
 
 Execute = t.Callable[[str], t.Mapping[str, t.Any]]
-"""Runs a shell command on the host, and returns at least its rc, stdout and stderr."""
+"""Function that runs a shell command on the host, and returns at least its rc, stdout and stderr."""
 
 
 @dataclass(frozen=True)
 class Confirmation:
-    """confirmed: whether the change stands; message: why not; warnings: what else there is to be said."""
+    """Result of a confirmation.
+
+    confirmed: whether the change is committed; message: the reason if it is not; warnings: lines for the administrator.
+    """
 
     confirmed: bool
     message: str = ""
@@ -35,7 +38,7 @@ class Confirmation:
 
 
 def confirm(connection: ConnectionBase, execute: Execute, command: str, seconds: int) -> Confirmation:
-    """Confirm a change over fresh connections, until it succeeds or the host has undone the change.
+    """Confirm a change over fresh connections, until one succeeds or the host has rolled the change back.
 
     command: the shell command that confirms; seconds: how long the host waits for it.
     """
@@ -50,23 +53,23 @@ def confirm(connection: ConnectionBase, execute: Execute, command: str, seconds:
         else:
             if done["rc"] == 0:
                 return Confirmation(True, warnings=done["stdout"].splitlines())
-            if done["rc"] == TAKEN_BACK_STATUS:
-                return Confirmation(False, _message(seconds, fault, "the host has taken the change back"))
+            if done["rc"] == ROLLED_BACK_STATUS:
+                return Confirmation(False, _message(seconds, fault, "the host has rolled the change back"))
             if done["rc"] == OVER_STATUS:
-                # An earlier try has confirmed it, and its answer was lost on the way.
-                unknown = "it is over, and not known how: another run may have undone it"
+                # After a fault this means that an earlier try has confirmed it, and that its answer was lost.
+                unknown = "it has ended, and it is unknown how: another run may have rolled it back"
                 return Confirmation(True) if fault else Confirmation(False, _message(seconds, fault, unknown))
             fault = " ".join((done["stderr"] or done["stdout"] or f"exit status {done['rc']}").split())
-        if time.monotonic() > begun + seconds + _UNDO_PATIENCE:
-            state = "the host cannot be reached still, so that it is not known whether it has taken the change back"
+        if time.monotonic() > begun + seconds + _ROLLBACK_PATIENCE:
+            state = "the host still cannot be reached, so it is unknown whether it has rolled the change back"
             return Confirmation(False, _message(seconds, fault, state))
         time.sleep(_BETWEEN_TRIES)
 
 
 def refuse_own_port(connection: ConnectionBase, options: Options, rules: t.Sequence[Rule]) -> None:
-    """Refuse rules whose guards would shut the port by which the host is reached. Raises OptionError.
+    """Refuse rules whose guards would shut the port of the control connection. Raises OptionError.
 
-    The port is the one that this side knows of: a redirect on the way is what commit-confirm is for.
+    The port is the one that the controller dials. Commit-confirm covers a redirect on the way.
     """
     port = _option(connection, "port")
     address = _option(connection, "host") or _option(connection, "remote_addr") or ""
@@ -89,9 +92,9 @@ def _message(seconds: int, fault: str, state: str) -> str:
 
 
 def _forget_connection(connection: ConnectionBase) -> None:
-    """See that the next command opens a connection of its own.
+    """Make the next command open a new connection.
 
-    Connections without a reset of their own (to containers, for example) do so for every command.
+    Connection plugins without a reset (those to containers, for example) open one for every command.
     """
     if type(connection).reset is not ConnectionBase.reset:
         connection.reset()

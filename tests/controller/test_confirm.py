@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The controller's half of a confirmation, against hosts that answer, hang, and answer too late."""
+"""Controller side of a confirmation, against hosts that answer, hang, and answer too late."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _confirm = import_module("ansible_collections.xmpp.edge.plugins.plugin_utils._co
 options = import_module(f"{_EDGE}.request.options")
 compiler = import_module(f"{_EDGE}.request.compile")
 errors = import_module(f"{_EDGE}.model.errors")
-safety = import_module(f"{_EDGE}.rollback")
+rollback = import_module(f"{_EDGE}.rollback")
 
 SOUND = {"access_addresses": ["198.51.100.7"], "internal_addresses": ["10.20.0.7"]}
 
 
 class Connection(ConnectionBase):
-    """A connection that counts how often it was made anew, with options of its own."""
+    """A connection that counts its resets, with options of its own."""
 
     transport = "fake"
 
@@ -31,7 +31,7 @@ class Connection(ConnectionBase):
         self.given = given
         self.resets = 0
 
-    def get_option(self, option: str, hostvars: Any = None) -> Any:
+    def get_option(self, option: str, *_hostvars: Any) -> Any:
         return self.given[option]
 
     def reset(self) -> None:
@@ -49,7 +49,7 @@ class Connection(ConnectionBase):
 
 
 class Container(Connection):
-    """A connection that is made anew for every command, and says that it cannot be reset."""
+    """A connection to a container: its plugin opens one for every command, and cannot reset it."""
 
     reset = ConnectionBase.reset
 
@@ -67,7 +67,7 @@ class Clock:
         self.now += seconds
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def clock(monkeypatch):
     monkeypatch.setattr(_confirm, "time", Clock())
     return _confirm.time
@@ -77,7 +77,7 @@ def answer(rc, stdout="", stderr=""):
     return {"rc": rc, "stdout": stdout, "stderr": stderr}
 
 
-def test_every_try_has_a_connection_of_its_own(clock):
+def test_every_try_has_a_connection_of_its_own():
     connection, resets = Connection(), []
 
     def execute(command):
@@ -93,27 +93,27 @@ def test_every_try_has_a_connection_of_its_own(clock):
     assert resets == [1, 2, 3]
 
 
-def test_a_connection_that_cannot_be_reset_is_used_as_it_is(clock, capsys):
+def test_a_connection_that_cannot_be_reset_is_used_as_it_is(capsys):
     assert _confirm.confirm(Container(), lambda _command: answer(0), "confirm it", 30).confirmed
     assert "not implemented" not in "".join(capsys.readouterr())
 
 
-def test_a_host_that_has_undone_the_change_ends_the_tries(clock):
+def test_a_rollback_by_the_host_ends_the_tries(clock):
     def execute(_command):
         if clock.now < 7:
             raise AnsibleConnectionFailure("Connection timed\nout")
-        return answer(safety.TAKEN_BACK_STATUS)
+        return answer(rollback.ROLLED_BACK_STATUS)
 
     done = _confirm.confirm(Connection(), execute, "confirm it", 5)
     assert not done.confirmed
     assert done.message == (
         "the change was not confirmed over a fresh connection within 5 seconds (Connection timed out); "
-        "the host has taken the change back"
+        "the host has rolled the change back"
     )
 
 
-def test_an_answer_that_is_lost_is_no_failure(clock):
-    answers = iter([AnsibleConnectionFailure("broken pipe"), answer(safety.OVER_STATUS)])
+def test_an_answer_that_is_lost_is_no_failure():
+    answers = iter([AnsibleConnectionFailure("broken pipe"), answer(rollback.OVER_STATUS)])
 
     def execute(_command):
         given = next(answers)
@@ -122,22 +122,22 @@ def test_an_answer_that_is_lost_is_no_failure(clock):
         return given
 
     assert _confirm.confirm(Connection(), execute, "confirm it", 30).confirmed
-    done = _confirm.confirm(Connection(), lambda _command: answer(safety.OVER_STATUS), "confirm it", 30)
+    done = _confirm.confirm(Connection(), lambda _command: answer(rollback.OVER_STATUS), "confirm it", 30)
     assert not done.confirmed
-    assert "not known how" in done.message
+    assert "unknown how" in done.message
 
 
-def test_a_host_that_stays_away_is_not_waited_for_for_ever(clock):
+def test_the_tries_end_where_the_host_stays_out_of_reach(clock):
     def execute(_command):
         raise AnsibleConnectionFailure("no route")
 
     done = _confirm.confirm(Connection(), execute, "confirm it", 5)
     assert not done.confirmed
-    assert "(no route); the host cannot be reached still" in done.message
+    assert "(no route); the host still cannot be reached" in done.message
     assert 20 <= clock.now < 25
 
 
-def test_what_fails_on_the_host_is_named(clock):
+def test_a_failure_on_the_host_is_named():
     done = _confirm.confirm(Connection(), lambda _command: answer(1, "", "sudo: a password is required\n"), "x", 5)
     assert "(sudo: a password is required)" in done.message
 

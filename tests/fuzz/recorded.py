@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What real hosts said of themselves, replayed with damage: a host for backends on which no command is ever run."""
+"""Recorded hosts of tests/cases, replayed with damage: no command is ever run there."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.host.runner import Completed
+from recorded_host import PATHS, RecordedHost, read_case
 
-CORPUS = Path(__file__).resolve().parent / "corpus"
-MANAGERS = sorted(path.stem for path in CORPUS.glob("*.json"))
+MANAGERS = sorted({path.parent.name for path in PATHS})
 HOSTILE = (
     "",
     "\0",
@@ -45,17 +45,19 @@ HOSTILE = (
     "<!DOCTYPE x>",
 )
 VALUES: tuple[Any, ...] = (None, True, -1, 2**70, 1.5, [], {}, [[]], {"": None}, {"set": [None]}, *HOSTILE)
-# What changes a host, by the program and what stands among its arguments.
+# Commands that change a host, by the program and what stands among its arguments.
 CHANGING = (
     ("nft", "-f"),
     ("-restore", ""),
-    ("ipset", "restore"),
+    ("ipset", "destroy"),
     ("systemctl", "enable"),
     ("systemctl", "stop"),
+    ("systemctl", "reset-failed"),
     ("systemctl", "daemon-reload"),
+    ("busctl", "addRichRule"),
+    ("busctl", "removeRichRule"),
     ("busctl", "setEntries"),
     ("busctl", "setPolicySettings"),
-    ("busctl", "reload"),
     ("sh", ""),
 )
 
@@ -109,39 +111,43 @@ def _damaged_text(text: str, dice: random.Random) -> str:
     return "".join(lines)
 
 
-class Recorded:
-    """A host of one manager as it was recorded, with damage by a seed.
+class DamagedHost(RecordedHost):
+    """A host of a case, with damage by a seed. What a run would change there is noted, and not done by any program.
 
-    folder: gets the files that the host had, and a list of what a run would have changed.
+    folder: gets its files, and the list of changes.
     """
 
-    def __init__(self, manager: str, seed: int, folder: Path) -> None:
-        recorded = json.loads((CORPUS / f"{manager}.json").read_text())
+    def __init__(self, path: Path, seed: int, folder: Path) -> None:
+        case = read_case(path)
         self._dice = random.Random(seed)
-        self._commands = recorded["commands"]
-        self._hit = set(self._dice.sample(sorted(self._commands), self._dice.randint(1, 2)))
-        self.folder = folder
         self._log = folder / "changes"
-        for path, text in recorded["files"].items():
-            place = folder / path.lstrip("/")
-            place.parent.mkdir(parents=True, exist_ok=True)
-            changed = damaged(text, self._dice) if self._dice.random() < 0.3 else text
-            place.write_bytes(changed.encode(errors="replace"))
+        recorded = case["host"]
+        files = {name: self._maybe_damaged(entry) for name, entry in recorded["files"].items()}
+        super().__init__({**recorded, "files": files}, folder)
+        self.options = case["options"]
+        self._hit = set(self._dice.sample(sorted(self.commands), self._dice.randint(1, 2)))
+
+    def _maybe_damaged(self, entry: dict[str, Any]) -> dict[str, Any]:
+        if "text" not in entry or self._dice.random() > 0.2:
+            return entry
+        text = damaged(entry["text"], self._dice).encode(errors="replace").decode()
+        return {**entry, "text": text, "mode": self._dice.choice([entry["mode"], entry["mode"], "0666"])}
 
     def run(self, arguments: list[str], stdin: str) -> Completed:
-        """What a program would print."""
+        """Return the answer of a program."""
         name = os.path.basename(arguments[0])
         words = " ".join([name, *arguments[1:]])
-        if any(name.endswith(end) and part in ("", *arguments) for end, part in CHANGING) and "-c" not in arguments:
+        if any(name.endswith(end) and part in ("", *arguments) for end, part in CHANGING):
+            # A change is carried out by another process, with a copy of this memory.
             with self._log.open("a") as log:
                 log.write(f"{words}\n")
             return Completed(0, "", "")
-        code, output, errors = self._commands.get(words, [0 if "-c" in arguments else 1, "", "Error: No such thing"])
-        if words in self._hit:
-            if self._dice.random() < 0.1:
-                return Completed(1, "", self._dice.choice(HOSTILE))
-            output = damaged(output, self._dice)
-        return Completed(code, output, errors)
+        done = super().run(arguments, stdin)
+        if words not in self._hit:
+            return done
+        if self._dice.random() < 0.1:
+            return Completed(1, "", self._dice.choice(HOSTILE))
+        return Completed(done.returncode, damaged(done.stdout, self._dice), done.stderr)
 
     @property
     def changes(self) -> list[str]:

@@ -1,20 +1,25 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whatever administrators write: rules in which nothing of it stands as it was written, or one clear sentence."""
+"""Options of whatever kind: rules in which nothing hostile stands as it was written, or one clear sentence."""
 
 from __future__ import annotations
 
 import os
 
 import strategies
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends import firewalld_config, nft_accepts, ufw_rules
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends.iptables_lines import write_line
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends.lines import FAMILIES, lines_of
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends.nft_syntax import to_table, write_table
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends import (
+    firewalld_rules,
+    iptables_lines,
+    nft_accepts,
+    ufw_rules,
+)
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends.lines import lines_of
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends.nft_table import to_table, write_table
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.addresses import FAMILIES
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import EdgeError
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.plan import Placed
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.rules import DIRECTIONS, from_payload, to_payload
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.ownership import RICH_RULE_PRIORITIES
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.rules import from_payload, to_payload
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.compile import compile_rules
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.option_spec import OPTIONS
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.options import parse_options
@@ -51,15 +56,19 @@ def one_sentence(error):
 def renderings(rules):
     """All that any backend writes for rules."""
     yield write_table(to_table(rules))
-    accepts = [Placed("chain inet filter input", rule) for rule in rules if rule.action == "allow"]
-    yield nft_accepts.write_loader(accepts, "/usr/sbin/nft")
+    accepts = [rule for rule in rules if rule.action == "allow"]
+    texts = list(map(nft_accepts.write_rule, accepts))
+    yield nft_accepts.write_loader("/usr/sbin/nft", {("inet filter", "input"): [("", texts)]})
     for family in FAMILIES:
-        for line in lines_of(rules, family):
-            yield write_line(line)
+        lines = lines_of(accepts, family)
+        written = [iptables_lines.write_line(line) for line in lines]
+        yield iptables_lines.write_script([iptables_lines.ProgramRules("iptables", {"XMPP-EDGE-IN": written}, [])])
+        for line in lines:
             yield "\n".join(ufw_rules.write_entry(line))
-    for direction in DIRECTIONS:
-        policy = firewalld_config.wanted_policy(rules, direction)
-        yield firewalld_config.write_policy_file(policy, direction, firewalld_config.rows_of_ports(rules, direction))
+            if line.row in RICH_RULE_PRIORITIES:
+                elements = firewalld_rules.elements_of(line)
+                yield firewalld_rules.write_rich_rule(elements)
+                yield firewalld_rules.with_managed("<zone>\n</zone>\n", [elements])
 
 
 @fuzzed
@@ -84,7 +93,7 @@ GROUPS = st.dictionaries(st.one_of(st.just("partner_networks_ipv4"), TEXTS), NON
 
 @fuzzed
 @given(strategies.options(), st.lists(RULES, max_size=2), GROUPS)
-def test_hostile_rules_for_the_host_s_half(good, changes, groups):
+def test_hostile_rules_for_the_host_side(good, changes, groups):
     payload = to_payload(compile_rules(parse_options(good)))
     rules = [*payload["rules"], *({**payload["rules"][0], **change} for change in changes)]
     try:

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.mark.parametrize("name", ["nft", "nft_table", "iptables", "ufw", "firewalld"])
+@pytest.mark.parametrize("name", ["nft", "nft_rules", "managed_table", "iptables", "ufw", "firewalld"])
 def test_parser(name):
     command = [sys.executable, str(HERE / "parsers.py"), name, f"-runs={COUNT}", "-max_len=100000"]
     done = subprocess.run(command, cwd=HERE.parents[1], capture_output=True, text=True, check=False)

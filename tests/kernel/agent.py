@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One end of the test network: serves on some TCP ports, and tries connections that it reads as JSON lines.
+"""Agent at one end of the test network: serves some TCP ports, and tries connections that it reads as JSON lines.
 
 A request is {"seconds": ..., "tries": [[source, destination, port], ...]}; the answer is a list of true and false,
 true where a byte came back over the connection, so that packets have passed both ways.
@@ -22,8 +22,8 @@ PORTS = (22, 80, 5269, 23456)
 _ABORT = struct.pack("ii", 1, 0)
 
 
-def serve():
-    """Answer every connection with one byte, for ever."""
+def listeners():
+    """Return a selector of listening sockets, one for each port."""
     selector = selectors.DefaultSelector()
     for port in PORTS:
         listener = socket.socket(socket.AF_INET6)
@@ -33,6 +33,11 @@ def serve():
         listener.listen(1024)
         listener.setblocking(False)
         selector.register(listener, selectors.EVENT_READ)
+    return selector
+
+
+def serve(selector):
+    """Answer every connection with one byte, for ever."""
     while True:
         for key, _events in selector.select():
             with contextlib.suppress(OSError):
@@ -66,9 +71,8 @@ def attempt(tries, seconds):
 
 
 def main():
-    """Serve, say so, and answer requests until there are no more."""
-    threading.Thread(target=serve, daemon=True).start()
-    time.sleep(0.2)
+    """Serve, report that, and answer requests until there are no more."""
+    threading.Thread(target=serve, args=(listeners(),), daemon=True).start()
     print("ready", flush=True)
     for line in sys.stdin:
         request = json.loads(line)

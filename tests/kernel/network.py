@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Two network namespaces joined by a cable: "edge", whose firewall is under test, and "peer"."""
+"""Two network namespaces joined by a veth pair: "edge", whose firewall is under test, and "peer"."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MACS = {"edge0": "02:00:00:00:50:01", "peer0": "02:00:00:00:50:02"}
 
 
 class End:
-    """One namespace, with an agent in it that serves and connects; set_up gives it its addresses."""
+    """Namespace with an agent in it that serves and connects; set_up gives it its addresses."""
 
     def __init__(self, interface, addresses, neighbours):
         command = ["unshare", "--net", sys.executable, str(Path(__file__).with_name("agent.py"))]
@@ -32,7 +32,7 @@ class End:
 
     @property
     def pid(self):
-        """Process id of the agent, which names the namespace."""
+        """Return the process id of the agent, which names the namespace."""
         return self._agent.pid
 
     def run(self, *command, stdin="", check=True):
@@ -46,7 +46,7 @@ class End:
         )
 
     def set_up(self):
-        """Addresses, and neighbours that need no question, so that no rule can keep an answer away."""
+        """Set addresses and permanent neighbours, so that no rule can block neighbour discovery."""
         other = "peer0" if self._interface == "edge0" else "edge0"
         lines = ["link set lo up", f"link set {self._interface} address {_MACS[self._interface]}"]
         lines += [f"link set {self._interface} up"]
@@ -60,19 +60,19 @@ class End:
         self.run("ip", "-batch", "-", stdin="\n".join(lines) + "\n")
 
     def attempt(self, tries, seconds):
-        """See agent.py."""
+        """Return which connections come to pass; see agent.py."""
         self._agent.stdin.write(json.dumps({"tries": tries, "seconds": seconds}) + "\n")
         self._agent.stdin.flush()
         return json.loads(self._agent.stdout.readline())
 
     def close(self):
-        """End the agent, and the namespace with it."""
+        """Stop the agent, and the namespace with it."""
         self._agent.stdin.close()
-        self._agent.wait(5)
+        self._agent.wait(60)
 
 
 class Network:
-    """Both ends."""
+    """Both ends of the test network."""
 
     def __init__(self):
         self.edge = End("edge0", EDGE, PEER)
@@ -84,7 +84,7 @@ class Network:
         self.peer.set_up()
 
     def passes(self, cases, seconds):
-        """Whether each connection comes to pass. cases: (direction seen from the edge, local, remote, port)."""
+        """Return whether each connection comes to pass. cases: (direction seen from the edge, local, remote, port)."""
         results = [None] * len(cases)
         for direction, end in (("in", self.peer), ("out", self.edge)):
             mine = [number for number, case in enumerate(cases) if case[0] == direction]
@@ -94,6 +94,6 @@ class Network:
         return results
 
     def close(self):
-        """Take it down."""
+        """Stop both ends."""
         self.edge.close()
         self.peer.close()

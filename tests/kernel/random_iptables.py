@@ -17,14 +17,14 @@ _CHAINS = {
 
 
 class Generator:
-    """Makes one ruleset after the other from a random number generator; six: for ip6tables."""
+    """Source of rulesets out of a random number generator; six: for ip6tables."""
 
     def __init__(self, random, six):
         self._random = random
         self._family = "ipv6" if six else "ipv4"
 
     def ruleset(self):
-        """Input of iptables-restore for every table that has rules, the others empty."""
+        """Return the input of iptables-restore for every table."""
         return "".join(self._table(name) for name in _CHAINS)
 
     def _table(self, table):

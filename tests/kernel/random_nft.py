@@ -18,13 +18,13 @@ _PRIORITIES = {
 
 
 class Generator:
-    """Makes one ruleset after the other from a random number generator."""
+    """Source of rulesets out of a random number generator."""
 
     def __init__(self, random):
         self._random = random
 
     def ruleset(self):
-        """A script that loads a whole ruleset in place of the one before."""
+        """Return a script that loads a whole ruleset in place of the one before."""
         return "flush ruleset\n" + "".join(self._table(number) for number in range(self._random.choice((1, 1, 2, 3))))
 
     def _table(self, number):
@@ -187,7 +187,7 @@ class Generator:
         return random.choice(choices)
 
     def _choices_here(self, family, not_):
-        """What only some tables and hooks take."""
+        """Return the choices that only some tables and hooks take."""
         choices = []
         if self._hook in ("prerouting", "input"):
             choices.append("fib saddr . iif oif missing")

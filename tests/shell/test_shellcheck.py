@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Callable
 
 import pytest
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends import (
-    iptables,
-    iptables_restoration,
-    nft_accepts,
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends import iptables_lines, nft_accepts
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends.lines import lines_of
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.rollback_data import (
+    RollbackData,
+    SharedFile,
+    together,
 )
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.plan import Placed
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.rollback_data import Part, RollbackData, together
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.compile import compile_rules
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.options import parse_options
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.rollback import changes, revoked, saved_files, script
@@ -52,25 +52,20 @@ def rollback_script(folder):
     regular.write_text("")
     shared.write_text("")
     link.symlink_to("elsewhere")
-    listing = 'table inet filter {\n\tchain input {\n\t\taccept comment "xmpp_edge federation_in"\n\t}\n}\n'
-    nft_data, nft_live = nft_accepts.write_restoration("/usr/sbin/nft", "", {"chain inet filter input": listing})
-    iptables_data, iptables_live = iptables_restoration.write_restoration(
-        {"/usr/sbin/iptables-nft": "*filter\n:XMPP-EDGE-IN - [0:0]\nCOMMIT\n", "/usr/sbin/ip6tables-nft": ""},
-        "/usr/sbin/ipset",
-        "create xmpp-edge-old hash:net\n",
-        ["xmpp-edge-new"],
-    )
     files = RollbackData(
         tuple(map(str, (regular, shared, link, folder / "missing"))),
-        {str(shared): Part("", "awk -v ours=ours-ipv4 -f merge.awk")},
+        {str(shared): SharedFile("", "awk -v ours=ours-ipv4 -f merge.awk")},
         (str(folder),),
         units=True,
         active=True,
-        # As firewalld has it: files, a reload, and the files once more.
-        live=("cp in.xml /etc/firewalld/policies/xmpp-edge-in.xml", "firewall-cmd --reload", "files"),
+        # As firewalld has it: a query for each rule.
+        live=("busctl call queryRichRule 'a b' | grep -q true || busctl call addRichRule 'a b'",),
     )
-    nft, tables = RollbackData(live=nft_live, data=nft_data), RollbackData(live=iptables_live, data=iptables_data)
-    everything = together([files, nft, tables])
+    rules = RollbackData(
+        live=("cat ipsets | /usr/sbin/ipset -exist restore", "/bin/sh iptables.sh", "/bin/sh accepts.sh"),
+        data={"iptables.sh": "", "accepts.sh": "", "ipsets": ""},
+    )
+    everything = together([files, rules])
     places = script.Places("/var/lib/xmpp-edge", "0123456789abcdef", "/run/xmpp-edge.lock", changes.RECOVERY_UNIT_FILE)
     commands, _contents = saved_files.saved_files(everything)
     return script.change_script(places, everything, commands)
@@ -79,7 +74,7 @@ def rollback_script(folder):
 @generated
 def confirmation(_folder):
     """The command that the controller runs on the host."""
-    return changes.Change(None, "/var/lib/xmpp-edge/change-0123456789abcdef").command
+    return changes.PendingChange(None, "/var/lib/xmpp-edge/change-0123456789abcdef").command
 
 
 @generated
@@ -91,15 +86,26 @@ def closing_of_revoked_connections(_folder):
 
 @generated
 def loader_of_accept_rules(_folder):
-    """The nftables backend's file for chains of others."""
-    return nft_accepts.write_loader([Placed("chain inet filter input", RULES[0])], "/usr/sbin/nft")
+    """The file of the nftables backend, which also restores rules."""
+    rules = [nft_accepts.write_rule(rule) for rule in RULES if rule.action == "allow"]
+    groups = {("inet filter", "input"): [("counter drop", rules), ("", rules)], ("ip other", "in"): []}
+    return nft_accepts.write_loader("/usr/sbin/nft", groups)
 
 
 @generated
 def loader_of_iptables(_folder):
-    """The iptables backend's file for its unit."""
-    programs = {"ipv4": "/usr/sbin/iptables", "ipv6": "/usr/sbin/ip6tables"}
-    return iptables._loader(programs, ["xmpp-edge-partner"], "/usr/sbin/ipset")
+    """The file of the iptables backend, which also restores rules."""
+    jumps = [iptables_lines.Jumps("INPUT", "XMPP-EDGE-IN", ('-A INPUT -m comment --comment "it\'s" -j DROP', ""))]
+    gone = [iptables_lines.Jumps("OUTPUT", "XMPP-EDGE-OUT", ())]
+    lines = [iptables_lines.write_line(line) for line in lines_of(RULES, "ipv4")]
+    programs = [
+        iptables_lines.ProgramRules(
+            "/usr/sbin/iptables-nft", {"XMPP-EDGE-IN": lines, "XMPP-EDGE-OUT": None}, jumps + gone
+        ),
+        iptables_lines.ProgramRules("/usr/sbin/ip6tables-nft", {}, []),
+    ]
+    script = iptables_lines.write_script(programs)
+    return f'if [ "$1" = unload ]; then\n{script}fi\n{script}'
 
 
 def shellcheck(*arguments):

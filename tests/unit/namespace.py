@@ -11,11 +11,14 @@ import shutil
 import subprocess
 import tempfile
 
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends.choose import choose_backend
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.host.runner import Completed
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.reconcile import Safety, reconcile
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.reconcile import Terms, observe, reconcile
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.rollback.lock import HostLock
 
 CLONE_NEWNET = 0x40000000
+LIMIT = 300.0
+"""Seconds that a program may take on a busy machine; one that takes longer waits for something that never comes."""
 
 
 def why_not():
@@ -38,16 +41,36 @@ def enter():
 
 def run(arguments, stdin):
     """A runner for backends, without Ansible."""
+    environment = {**os.environ, "LC_ALL": "C"}
     done = subprocess.run(
-        arguments, input=stdin, capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C"}
+        arguments, input=stdin, capture_output=True, text=True, check=False, env=environment, timeout=LIMIT
     )
     return Completed(done.returncode, done.stdout, done.stderr)
 
 
-def reconciled(host, backend, rules, check_mode=False, others=(), **safety):
-    """The outcome of a run that keeps its lock and its change in a folder of their own."""
+def sh(command):
+    """Run a shell command; return what it prints."""
+    return subprocess.run(["sh", "-c", command], check=True, capture_output=True, text=True, timeout=LIMIT).stdout
+
+
+def nft(script):
+    """Load a script with the real nft."""
+    subprocess.run(["nft", "-f", "-"], input=script, text=True, check=True)
+
+
+def listed(*what):
+    """Return what the real nft lists."""
+    options = [word for word in what if word.startswith("-")]
+    what = [word for word in what if word not in options]
+    return subprocess.run(["nft", *options, "list", *what], stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+def reconciled(desired, backend="nftables", check_mode=False, **terms):
+    """Return the outcome of a run that keeps its lock and its change in a folder of their own."""
     with tempfile.TemporaryDirectory() as folder:
         lock = HostLock(os.path.join(folder, "lock"))
         lock.acquire()
-        terms = Safety(lock, home=os.path.join(folder, "changes"), **safety)
-        return reconcile(host, backend, rules, check_mode=check_mode, others=others, safety=terms)
+        facts = observe(run, desired)
+        choice = choose_backend(facts, run, backend, desired)
+        kept = Terms(lock, home=os.path.join(folder, "changes"), **terms)
+        return reconcile(run, facts, choice, desired, check_mode=check_mode, terms=kept)

@@ -2,10 +2,10 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stands in for pwsh: takes what Ansible sends to it, holds options against the module's spec, and plays the module.
+"""Replacement for pwsh: checks the options from Ansible against the module's spec, and simulates the module.
 
-It tests the controller's half and the contract between the halves, and not the PowerShell. The firewall is a JSON file
-that XMPP_EDGE_FAKE_FIREWALL names; the spec is read out of the .ps1 that Ansible sends.
+It tests the controller side and its contract with the module, and not the PowerShell. The firewall is a JSON file with
+the path in XMPP_EDGE_FAKE_FIREWALL. The spec is read from the .ps1 that Ansible sends.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ ADDRESSES = ("local_addresses", "remote_addresses")
 
 
 class RefusalError(Exception):
-    """What the module fails with."""
+    """A failure of the module."""
 
 
 def payload() -> dict:
-    """The second document of what Ansible sends: on standard input, or in a file that the arguments name."""
+    """Return the second document from Ansible, on standard input or in a file that the arguments name."""
     arguments = sys.argv[1:]
     if "-EncodedArguments" in arguments:
         encoded = arguments[arguments.index("-EncodedArguments") + 1]
@@ -43,7 +43,7 @@ def payload() -> dict:
 
 
 def checked(options: dict, spec: dict, where: str = "") -> dict:
-    """The options with defaults, as Ansible.Basic would have them."""
+    """Return the options with defaults, as Ansible.Basic does."""
     for name in options:
         if name not in spec:
             raise RefusalError(f"the spec has no option {where}{name}")
@@ -63,7 +63,7 @@ def checked(options: dict, spec: dict, where: str = "") -> dict:
 
 
 def spans(text: str) -> object:
-    """Addresses as a set of spans, whatever form they are written in."""
+    """Return addresses of any form as a set of spans."""
     if not text[0].isdigit() and ":" not in text:
         return text  # "*", or a keyword of Windows.
     found = set()
@@ -78,7 +78,7 @@ def spans(text: str) -> object:
 
 
 def shown(tokens: list) -> str:
-    """Addresses as Windows may show them: in another order, and a single IPv6 host as a range."""
+    """Return addresses as Windows may show them: in another order, and a single IPv6 host as a range."""
     return ",".join(
         f"{token}-{token}" if ":" in token and "-" not in token and "/" not in token else token
         for token in tokens[::-1]
@@ -86,7 +86,7 @@ def shown(tokens: list) -> str:
 
 
 def facts(option: dict) -> dict:
-    """A rule of ours as it is once it is in the firewall."""
+    """Return a managed rule as the firewall shows it."""
     return {
         "name": option["name"],
         "description": "Managed by the Ansible collection xmpp.edge: the next run overwrites local changes.",
@@ -111,15 +111,16 @@ def facts(option: dict) -> dict:
     }
 
 
-def same(found: dict, wanted: dict) -> bool:
-    """Whether two rules mean the same."""
+def same(current: dict, desired: dict) -> bool:
+    """Return whether two rules mean the same."""
     return all(
-        spans(found[key]) == spans(wanted[key]) if key in ADDRESSES else found[key] == wanted[key] for key in wanted
+        spans(current[key]) == spans(desired[key]) if key in ADDRESSES else current[key] == desired[key]
+        for key in desired
     )
 
 
-def refuse(firewall: dict, options: dict, wanted: list, owned: list) -> None:
-    """Refuse what the module refuses before it changes anything."""
+def refuse(firewall: dict, options: dict, desired: list, managed: list) -> None:
+    """Refuse the requests that the module refuses before it changes anything."""
     if "error" in firewall:
         raise RefusalError(firewall["error"])
     present = options["state"] == "present"
@@ -128,57 +129,57 @@ def refuse(firewall: dict, options: dict, wanted: list, owned: list) -> None:
     ignoring = [name for name, profile in firewall["state"]["profiles"].items() if profile["ignores_local_rules"]]
     if present and ignoring and options["on_policy_override"] == "fail":
         raise RefusalError(f"group policy ignores all local firewall rules in the profiles {', '.join(ignoring)}")
-    if any(not rule["local_addresses"] or not rule["remote_addresses"] for rule in wanted):
+    if any(not rule["local_addresses"] or not rule["remote_addresses"] for rule in desired):
         raise RefusalError("an empty list of addresses")
-    names = {entry["name"] for entry in (*owned, *wanted)}
+    names = {entry["name"] for entry in (*managed, *desired)}
     for rule in firewall["rules"]:
-        if rule not in owned and rule["name"] in names:
-            raise RefusalError(f"somebody else's firewall rule has the name '{rule['name']}'")
+        if rule not in managed and rule["name"] in names:
+            raise RefusalError(f"an unmanaged firewall rule has the name '{rule['name']}'")
 
 
 def may_have(text: str, ports: set) -> bool:
-    """Whether the ports of a rule may have one of these among them."""
+    """Return whether the ports of a rule may include one of these."""
     return any(part in ("", "*") or "-" in part or part in ports for part in text.split(","))
 
 
 def reconcile(firewall: dict, options: dict, check_mode: bool) -> dict:
-    """What the module does, on a JSON store; the firewall is changed in place."""
+    """Simulate the module on a JSON store, which is changed in place, and return its answer."""
     rules = firewall["rules"]
-    owned = [rule for rule in rules if rule["group"] == GROUP and rule["name"].startswith(PREFIX)]
-    wanted = [facts(option) for option in options["rules"]]
-    refuse(firewall, options, wanted, owned)
-    kept = []
-    for rule in wanted:
-        twins = [found for found in owned if found["name"] == rule["name"]]
-        if len(twins) == 1 and same(twins[0], rule):
-            kept.append(rule["name"])
-    add = [rule for rule in wanted if rule["name"] not in kept]
-    drop = [rule for rule in owned if rule["name"] not in kept]
-    ports = {rule["local_ports"] for rule in wanted}
+    managed = [rule for rule in rules if rule["group"] == GROUP and rule["name"].startswith(PREFIX)]
+    desired = [facts(option) for option in options["rules"]]
+    refuse(firewall, options, desired, managed)
+    unchanged = []
+    for rule in desired:
+        same_name = [found for found in managed if found["name"] == rule["name"]]
+        if len(same_name) == 1 and same(same_name[0], rule):
+            unchanged.append(rule["name"])
+    add = [rule for rule in desired if rule["name"] not in unchanged]
+    drop = [rule for rule in managed if rule["name"] not in unchanged]
+    ports = {rule["local_ports"] for rule in desired}
     without_group = [{key: value for key, value in rule.items() if key != "group"} for rule in rules]
     answer = {
         "changed": bool(add or drop),
-        "found": [rule for rule, found in zip(without_group, rules) if found in owned],
-        "foreign": [
+        "found": [rule for rule, found in zip(without_group, rules) if found in managed],
+        "unmanaged": [
             rule
             for rule, found in zip(without_group, rules)
-            if found not in owned
+            if found not in managed
             and rule["enabled"]
             and rule["protocol"] in (6, 256)
             and (rule["action"] == "block" or rule["protocol"] == 256 or may_have(rule["local_ports"], ports))
         ],
-        "kept": kept,
+        "unchanged": unchanged,
         "state": firewall["state"],
     }
     if answer["changed"] and not check_mode:
         if any(firewall.get("refuses", "\n") in rule["name"] for rule in add):
-            raise RefusalError("the parameter is incorrect")  # All that was added before is taken back.
+            raise RefusalError("the parameter is incorrect")  # The additions before it are rolled back.
         firewall["rules"] = [rule for rule in rules if rule not in drop] + [{**rule, "group": GROUP} for rule in add]
     return answer
 
 
 def main() -> None:
-    """Play the module once."""
+    """Simulate one run of the module."""
     document = payload()
     (action,) = document["actions"]
     (given,) = (entry["Value"] for entry in action["params"]["Variables"] if entry["Name"] == "complex_args")

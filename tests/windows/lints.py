@@ -1,14 +1,14 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What goes wrong in PowerShell without an error of syntax, each as a check on the trees of the files."""
+"""Checks for faults of PowerShell files that are no syntax errors, on the syntax trees of the files."""
 
 from __future__ import annotations
 
 import re
 from typing import Callable, Iterator
 
-from powershell import SEAM, Source, enclosing, every, first, place, syntax_errors, text_of
+from powershell import ADAPTER, Source, enclosing, every, first, place, syntax_errors, text_of
 from tree_sitter import Node
 
 CMDLETS = {
@@ -27,13 +27,13 @@ RULE_PROPERTIES = {
     *("LocalAppPackageId", "LocalUserOwner", "LocalUserAuthorizedList", "RemoteUserAuthorizedList"),
     *("RemoteMachineAuthorizedList", "SecureFlags"),
 }
-# Windows forbids some of these beside a local address, and the others would make the rule another one.
+# Windows forbids some of these together with a local address. The others would narrow or widen the rule.
 NEVER_SET = RULE_PROPERTIES - {
     *("Name", "Description", "Grouping", "Enabled", "Direction", "Action", "Protocol", "Profiles"),
     *("LocalPorts", "RemotePorts", "LocalAddresses", "RemoteAddresses"),
 }
 NUMBERS = {"Protocol", "Direction", "Action", "Profiles"}
-ONLY_IN_SEAM = re.compile(r"HNetCfg|-ComObject|HKLM|HKEY|Registry|Get-Item|netsh|NetFirewall", re.IGNORECASE)
+ONLY_IN_ADAPTER = re.compile(r"HNetCfg|-ComObject|HKLM|HKEY|Registry|Get-Item|netsh|NetFirewall", re.IGNORECASE)
 NEWER_THAN_5_1 = re.compile(
     r"&&|\|\||\$Is(Windows|Linux|MacOS|CoreCLR)\b|-Parallel\b|-AsHashtable\b|\?\?|\?\.", re.IGNORECASE
 )
@@ -42,13 +42,13 @@ Lint = Callable[[list[Source]], Iterator[str]]
 
 
 def syntax(files: list[Source]) -> Iterator[str]:
-    """Both grammars understand everything."""
+    """Report syntax errors."""
     for file in files:
         yield from syntax_errors(file)
 
 
 def plain_text(files: list[Source]) -> Iterator[str]:
-    """ASCII, since 5.1 reads anything else by the code page of the host; lines of readable length."""
+    """Report text that is not ASCII, which 5.1 reads by the code page of the host, and long lines."""
     for file in files:
         for number, line in enumerate(file.text.splitlines(), 1):
             if not line.isascii() or len(line) > 120 or line != line.rstrip():
@@ -56,7 +56,7 @@ def plain_text(files: list[Source]) -> Iterator[str]:
 
 
 def functions(files: list[Source]) -> dict[str, tuple[Source, Node]]:
-    """Every function of all files, by name."""
+    """Return every function of all files, by name."""
     return {
         text_of(first(node, "function_name")): (file, node)
         for file in files
@@ -65,12 +65,12 @@ def functions(files: list[Source]) -> dict[str, tuple[Source, Node]]:
 
 
 def parameters(function: Node) -> set[str]:
-    """Names of a function's parameters."""
+    """Return the names of a function's parameters."""
     return {text_of(parameter.named_children[-1]).lstrip("$") for parameter in every(function, "script_parameter")}
 
 
 def unknown_command(files: list[Source]) -> Iterator[str]:
-    """Every command is a function of ours or a known cmdlet, and has the parameters that it is given."""
+    """Report unknown commands, and unknown parameters of the functions in these files."""
     known = functions(files)
     for file in files:
         for command in every(file.root, "command"):
@@ -89,7 +89,7 @@ def _own_parameters(command: Node) -> list[Node]:
 
 
 def approved_verb(files: list[Source]) -> Iterator[str]:
-    """Functions are named as PowerShell asks, and no two alike."""
+    """Report names of functions without an approved verb, and duplicates."""
     names = [text_of(first(node, "function_name")) for file in files for node in every(file.root, "function_statement")]
     for name in names:
         if name.partition("-")[0] not in VERBS or names.count(name) > 1:
@@ -97,7 +97,7 @@ def approved_verb(files: list[Source]) -> Iterator[str]:
 
 
 def unassigned_variable(files: list[Source]) -> Iterator[str]:
-    """Every variable that is read is a parameter, automatic, or assigned in its function or at the top of its file."""
+    """Report variables that are read and not assigned in their function or at the top of their file."""
     for file in files:
         top = _assigned(file.root, None)
         for variable in every(file.root, "variable"):
@@ -118,17 +118,17 @@ def _assigned(root: Node, function: Node | None) -> set[str]:
     return found
 
 
-def seam(files: list[Source]) -> Iterator[str]:
-    """COM and the registry are touched in one file only."""
+def adapter(files: list[Source]) -> Iterator[str]:
+    """Report uses of COM and the registry outside the adapter."""
     for file in files:
-        if file.name != SEAM.name:
+        if file.name != ADAPTER.name:
             for number, line in enumerate(file.text.splitlines(), 1):
-                if ONLY_IN_SEAM.search(line.partition("#")[0]):
-                    yield f"{file.name}:{number}: belongs into {SEAM.name}"
+                if ONLY_IN_ADAPTER.search(line.partition("#")[0]):
+                    yield f"{file.name}:{number}: belongs in {ADAPTER.name}"
 
 
 def only_5_1(files: list[Source]) -> Iterator[str]:
-    """Nothing that Windows PowerShell 5.1 does not have."""
+    """Report syntax that Windows PowerShell 5.1 does not have."""
     for file in files:
         for number, line in enumerate(file.text.splitlines(), 1):
             if NEWER_THAN_5_1.search(line.partition("#")[0]):
@@ -136,7 +136,7 @@ def only_5_1(files: list[Source]) -> Iterator[str]:
 
 
 def known_type(files: list[Source]) -> Iterator[str]:
-    """Only types that are known to be there, and none that makes code out of text."""
+    """Report unknown types. Types that execute text as code are not among the known ones."""
     for file in files:
         for node in every(file.root, "type_literal"):
             if text_of(node).strip("[]") not in TYPES:
@@ -147,7 +147,7 @@ def known_type(files: list[Source]) -> Iterator[str]:
 
 
 def counted(files: list[Source]) -> Iterator[str]:
-    """What is counted is an array: a pipeline gives nothing or a single object where it finds none or one."""
+    """Report counts of values that may be no array, such as the result of a pipeline with one object."""
     for file in files:
         for node in every(file.root, "member_access"):
             if text_of(node.named_children[-1]) not in ("Count", "Length"):
@@ -168,7 +168,7 @@ def _is_array(file: Source, variable: Node) -> bool:
 
 
 def rule_property(files: list[Source]) -> Iterator[str]:
-    """A rule has just these properties; the API gives no error for another one that is read."""
+    """Report unknown properties of a rule, for which the API raises no error."""
     for file in files:
         for node in every(file.root, "member_access"):
             owner, member = text_of(node.named_children[0]), text_of(node.named_children[-1])
@@ -177,7 +177,7 @@ def rule_property(files: list[Source]) -> Iterator[str]:
 
 
 def rule_assignment(files: list[Source]) -> Iterator[str]:
-    """Numbers are cast, nothing is null, some properties are never set, and the protocol comes before ports."""
+    """Report uncast and null values of a rule, forbidden properties, and ports that are set before the protocol."""
     for file in files:
         order = []
         for node in every(file.root, "assignment_expression"):
@@ -200,7 +200,7 @@ def rule_assignment(files: list[Source]) -> Iterator[str]:
 
 
 def identity(files: list[Source]) -> Iterator[str]:
-    """Names and groups are compared with case: Windows keeps two rules whose names differ in case only."""
+    """Report comparisons of names and groups without case. Windows may have two names that differ only in case."""
     for file in files:
         for node in every(file.root, "comparison_expression"):
             operator = text_of(first(node, "comparison_operator"))
@@ -212,7 +212,7 @@ def identity(files: list[Source]) -> Iterator[str]:
 
 
 def exported(files: list[Source]) -> Iterator[str]:
-    """What a file of functions exports is what it defines and others use."""
+    """Report functions that are exported and not used elsewhere, or used elsewhere and not exported."""
     defined = functions(files)
     for file in files:
         if not file.name.endswith(".psm1"):
@@ -228,7 +228,7 @@ def exported(files: list[Source]) -> Iterator[str]:
 
 
 def quiet(files: list[Source]) -> Iterator[str]:
-    """At its top a module writes nothing but its result: whatever else it wrote would stand before it."""
+    """Report statements at the top of a module that may write output before its result."""
     for file in files:
         if not file.name.endswith(".ps1"):
             continue
@@ -244,7 +244,7 @@ def quiet(files: list[Source]) -> Iterator[str]:
 
 
 def exit_outside_try(files: list[Source]) -> Iterator[str]:
-    """FailJson and ExitJson end a module by an exception, which a catch around them would swallow."""
+    """Report FailJson and ExitJson inside try: they end a module by an exception, which a catch would swallow."""
     for file in files:
         for node in every(file.root, "invocation_expression"):
             if re.search(r"\.(Fail|Exit)Json\b", text_of(node)) and enclosing(node, "try_statement"):
@@ -252,6 +252,6 @@ def exit_outside_try(files: list[Source]) -> Iterator[str]:
 
 
 LINTS: list[Lint] = [
-    *(syntax, plain_text, unknown_command, approved_verb, unassigned_variable, seam, only_5_1, known_type, counted),
+    *(syntax, plain_text, unknown_command, approved_verb, unassigned_variable, adapter, only_5_1, known_type, counted),
     *(rule_property, rule_assignment, identity, exported, quiet, exit_outside_try),
 ]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A copy of this collection whose front door takes hosts with pwsh for Windows hosts; nothing else in it differs."""
+"""A copy of this collection whose module firewall treats hosts with pwsh as Windows hosts."""
 
 from __future__ import annotations
 
@@ -13,16 +13,19 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 
 
-def make_overlay(folder: Path, seam: Path | None = None) -> Path:
-    """Make the copy below a folder; the path for ANSIBLE_COLLECTIONS_PATH. seam: what replaces EdgeFirewall.psm1."""
+def make_overlay(folder: Path, adapter: Path | None = None) -> Path:
+    """Make the copy in a folder, and return the path for ANSIBLE_COLLECTIONS_PATH.
+
+    adapter: replacement for EdgeFirewall.psm1.
+    """
     tree = folder / "ansible_collections" / "xmpp" / "edge"
     tree.mkdir(parents=True)
     subprocess.run([CHECKOUT / "tests" / "tools" / "copy-sources", tree], check=True)
     action = tree / "plugins" / "action"
     (action / "firewall.py").rename(action / "front_door.py")
     (action / "firewall.py").write_text((HERE / "overlay" / "firewall.py").read_text())
-    if seam is not None:
-        (tree / "plugins" / "module_utils" / "EdgeFirewall.psm1").write_text(seam.read_text())
+    if adapter is not None:
+        (tree / "plugins" / "module_utils" / "EdgeFirewall.psm1").write_text(adapter.read_text())
     return folder
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""PowerShell read without PowerShell: two independent grammars for the syntax, and the tree of one for the rest."""
+"""Parsers for PowerShell files: two independent grammars for the syntax, and the tree of one for everything else."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from tree_sitter import Language, Node, Parser
 
 PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 MODULE = PLUGINS / "modules" / "win_firewall.ps1"
-SEAM = PLUGINS / "module_utils" / "EdgeFirewall.psm1"
+ADAPTER = PLUGINS / "module_utils" / "EdgeFirewall.psm1"
 RULES = PLUGINS / "module_utils" / "EdgeRules.psm1"
 
-# The first of them has no syntax that came after Windows PowerShell 5.1, "&&" and "||" excepted.
+# The first grammar has no syntax newer than Windows PowerShell 5.1, except "&&" and "||".
 PARSERS = {
     "tree-sitter-powershell": Parser(Language(tree_sitter_powershell.language())),
     "tree-sitter-pwsh": Parser(Language(tree_sitter_pwsh.language())),
@@ -34,39 +34,39 @@ class Source:
     text: str
 
     def __post_init__(self) -> None:
-        """Read the text once: nodes of one tree are compared with each other."""
+        """Parse the text once, because only nodes of one tree are comparable."""
         self.root: Node = PARSERS["tree-sitter-pwsh"].parse(self.text.encode()).root_node
 
 
 def sources() -> list[Source]:
-    """The PowerShell files of this collection."""
-    return [Source(path.name, path.read_text(encoding="utf-8")) for path in (MODULE, SEAM, RULES)]
+    """Return the PowerShell files of this collection."""
+    return [Source(path.name, path.read_text(encoding="utf-8")) for path in (MODULE, ADAPTER, RULES)]
 
 
 def walk(node: Node) -> Iterator[Node]:
-    """A node and all that is in it, from the beginning to the end."""
+    """Yield a node and all its descendants, in the order of the text."""
     yield node
     for child in node.children:
         yield from walk(child)
 
 
 def every(node: Node, *types: str) -> list[Node]:
-    """All nodes of these types in a node."""
+    """Return all nodes of these types in a node."""
     return [found for found in walk(node) if found.type in types]
 
 
 def text_of(node: Node | None) -> str:
-    """The source of a node."""
+    """Return the text of a node."""
     return node.text.decode() if node is not None and node.text is not None else ""
 
 
 def first(node: Node, kind: str) -> Node | None:
-    """The first node of a type in a node."""
+    """Return the first node of a type in a node."""
     return next((found for found in walk(node) if found.type == kind), None)
 
 
 def enclosing(node: Node, kind: str) -> Node | None:
-    """The nearest node of a type around a node."""
+    """Return the nearest node of a type around a node."""
     found = node.parent
     while found is not None and found.type != kind:
         found = found.parent
@@ -74,12 +74,12 @@ def enclosing(node: Node, kind: str) -> Node | None:
 
 
 def place(source: Source, node: Node) -> str:
-    """Where a node stands, for people."""
+    """Return the file and line of a node."""
     return f"{source.name}:{node.start_point[0] + 1}"
 
 
 def syntax_errors(source: Source) -> list[str]:
-    """What either grammar does not understand."""
+    """Return a message for each syntax error of either grammar."""
     return [
         f"{place(source, node)}: {grammar} does not understand {text_of(node)[:40]!r}"
         for grammar, parser in PARSERS.items()
@@ -89,7 +89,7 @@ def syntax_errors(source: Source) -> list[str]:
 
 
 def argument_spec(source: Source) -> dict[str, Any]:
-    """The literal that a module has as its argument spec. Raises ValueError on anything but a literal."""
+    """Return the literal argument spec of a module. Raises ValueError for anything but a literal."""
     for assignment in every(source.root, "assignment_expression"):
         if text_of(first(assignment, "left_assignment_expression")) == "$spec":
             value = first(assignment, "assignment_value")
@@ -98,7 +98,7 @@ def argument_spec(source: Source) -> dict[str, Any]:
     raise ValueError(f"{source.name} assigns no $spec")
 
 
-_WORDS = {"$true": True, "$false": False, "$null": None}
+_CONSTANTS = {"$true": True, "$false": False, "$null": None}
 
 
 def _literal(node: Node) -> Any:
@@ -114,8 +114,8 @@ def _literal(node: Node) -> Any:
             raise ValueError(f"{text} is not an array of literals")
     elif node.type == "string_literal" and not re.search("[$`]", text):
         value = text[1:-1]
-    elif text.lower() in _WORDS:
-        value = _WORDS[text.lower()]
+    elif text.lower() in _CONSTANTS:
+        value = _CONSTANTS[text.lower()]
     elif len(node.named_children) == 1:
         value = _literal(node.named_children[0])
     else:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""xmpp.edge.firewall and its role against a Windows host that is played by a stand-in for pwsh."""
+"""xmpp.edge.firewall and its role against a Windows host that a replacement for pwsh simulates."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ diff_text = import_module(f"{_EDGE}.model.diff_text")
 
 pytestmark = pytest.mark.skipif(
     tuple(map(int, ansible.release.__version__.split(".")[:2])) < (2, 21),
-    reason="the stand-in for pwsh needs ansible-core 2.21, which runs PowerShell on other systems too",
+    reason="the replacement for pwsh needs ansible-core 2.21, which runs PowerShell on other systems too",
 )
 
 OPTIONS = {
@@ -38,8 +38,8 @@ ROWS = ("federation_in", "federation_out", "gateway_in")
 PROFILE = {"enabled": True, "blocks_all_inbound": False, "ignores_local_rules": False}
 
 
-def foreign(name, **changes):
-    """A rule of somebody else: inbound, any program, whatever port."""
+def unmanaged(name, **changes):
+    """Return an unmanaged rule: inbound, for any program and any port."""
     rule = {"name": name, "group": "", "description": "", "enabled": True, "action": "allow", "direction": "in"}
     rule.update(protocol=6, local_addresses="*", remote_addresses="*", local_ports="*", remote_ports="*", profiles=7)
     rule.update(application="", service="", interface_types="All", interfaces=False, edge_traversal=False)
@@ -48,14 +48,14 @@ def foreign(name, **changes):
 
 
 OTHERS = [
-    foreign("Remote Desktop", local_ports="3389"),
-    foreign("xmpp.edge/mine too", local_ports="5223"),
-    foreign("ours by group alone", group="XMPP Edge (xmpp.edge)", local_ports="5223"),
+    unmanaged("Remote Desktop", local_ports="3389"),
+    unmanaged("xmpp.edge/managed by name alone", local_ports="5223"),
+    unmanaged("managed by group alone", group="XMPP Edge (xmpp.edge)", local_ports="5223"),
 ]
 
 
 class Windows:
-    """A Windows host. firewall: what its JSON store has."""
+    """A Windows host. firewall: content of its JSON file."""
 
     def __init__(self, folder, collections, interpreter):
         self.folder, self.collections, self.interpreter = folder, collections, interpreter
@@ -76,7 +76,7 @@ class Windows:
         return json.loads(self.path.read_text())
 
     @property
-    def ours(self):
+    def managed(self):
         return [rule for rule in self.firewall["rules"] if rule not in OTHERS]
 
     def save(self, **changes):
@@ -84,7 +84,7 @@ class Windows:
         self.path.write_text(json.dumps({**known, **changes}))
 
     def play(self, play, *arguments, inventory="edge,", pipelining="false"):
-        """Run a play; the process."""
+        """Run a play, and return the finished process."""
         path = self.folder / "play.yml"
         path.write_text(yaml.safe_dump([play]))
         return subprocess.run(
@@ -105,7 +105,7 @@ class Windows:
         )
 
     def run(self, *arguments, pipelining="false", **changes):
-        """The result of one task, which may have failed."""
+        """Return the result of one task, which may have failed."""
         output = self.folder / "result.json"
         output.unlink(missing_ok=True)
         copy = {"content": "{{ result | to_json }}", "dest": str(output)}
@@ -132,9 +132,9 @@ def collections(tmp_path_factory):
     return make_overlay(tmp_path_factory.mktemp("overlay"), HERE / "overlay" / "EdgeFirewall.psm1")
 
 
-@pytest.fixture(params=["stand-in", "pwsh"])
+@pytest.fixture(params=["replacement", "pwsh"])
 def windows(request, tmp_path, collections):
-    """A host played by the stand-in, and one on which the real .ps1 runs on a firewall that is a JSON file."""
+    """Return a host that the replacement simulates, and one with the real .ps1 on a firewall in a JSON file."""
     interpreter = os.environ.get("XMPP_EDGE_PWSH") if request.param == "pwsh" else str(HERE / "fake_pwsh.py")
     if not interpreter:
         pytest.skip("win_firewall.ps1 was NOT RUN: XMPP_EDGE_PWSH names no pwsh")
@@ -142,7 +142,7 @@ def windows(request, tmp_path, collections):
 
 
 def lines(**changes):
-    """The diff's lines for what is there after a run, as on any other host."""
+    """Return the diff lines for the state after a run, which are the same on all hosts."""
     return [diff_text.line(rule) for rule in compile_rules(parse_options({**OPTIONS, **changes}))]
 
 
@@ -161,7 +161,7 @@ def test_first_run_and_second(windows, pipelining):
     ]
     assert result["rows"]["gateway_in"]["decided_by"].startswith("rule xmpp.edge/gateway_in/allow/ipv4 #")
     assert not result.get("warnings")
-    assert not {"found", "foreign", "kept", "state"} & result.keys()
+    assert not {"found", "unmanaged", "unchanged", "state"} & result.keys()
     documented = yaml.safe_load((CHECKOUT / "plugins" / "modules" / "firewall.yml").read_text())["RETURN"]
     assert result.keys() - {"changed", "failed", "warnings"} <= documented.keys()
     assert len(result["rules"]) == len(lines())
@@ -171,7 +171,7 @@ def test_first_run_and_second(windows, pipelining):
     assert windows.firewall["rules"][: len(OTHERS)] == OTHERS
 
 
-def test_check_mode_says_what_a_run_does_and_does_nothing(windows):
+def test_check_mode_agrees_with_a_run_and_changes_nothing(windows):
     before = windows.firewall["rules"]
     checked = windows.run("--check")
     assert windows.firewall["rules"] == before
@@ -183,7 +183,7 @@ def test_check_mode_says_what_a_run_does_and_does_nothing(windows):
     assert windows.run("--check")["changed"] is False
 
 
-def test_narrowing_is_shown_in_the_table_s_words(windows):
+def test_diff_text_of_narrowed_networks(windows):
     windows.run(partner_networks=["any"])
     narrowed = windows.run()
     removed, added = (set(side) for side in diff(narrowed))
@@ -196,18 +196,18 @@ def test_narrowing_is_shown_in_the_table_s_words(windows):
     assert diff(narrowed)[1] == lines()
 
 
-def test_other_ports_take_the_place_of_the_old_ones(windows):
+def test_changed_ports_replace_the_old_ones(windows):
     windows.run()
     moved = windows.run(federation_port=15269, gateway_port=5098)
     assert diff(moved) == (lines(), lines(federation_port=15269, gateway_port=5098))
-    assert all("5269" not in (rule["local_ports"], rule["remote_ports"]) for rule in windows.ours)
+    assert all("5269" not in (rule["local_ports"], rule["remote_ports"]) for rule in windows.managed)
 
 
-def test_permit_after_exclusive_takes_the_guards_away(windows):
+def test_permit_after_exclusive_removes_the_guards(windows):
     windows.run()
     permitted = windows.run(mode="permit")
     assert diff(permitted) == (lines(), lines(mode="permit"))
-    assert {rule["action"] for rule in windows.ours} == {"allow"}
+    assert {rule["action"] for rule in windows.managed} == {"allow"}
 
 
 DRIFT = {
@@ -216,7 +216,7 @@ DRIFT = {
     "for one program": ({"application": "C:\\prosody.exe"}, "is for application C:\\prosody.exe only"),
     "for a kind of interface": ({"interface_types": "Wireless"}, "is for interface types Wireless only"),
     "for some users": ({"authorized": "O:LSD:"}, "is for some users or machines only"),
-    "described otherwise": ({"description": "mine"}, "is not as we write it"),
+    "described otherwise": ({"description": "mine"}, "is not as a run writes it"),
     "for other addresses": ({"remote_addresses": "LocalSubnet"}, "allow in tcp LocalSubnet -> "),
     "for any address": ({"remote_addresses": "*"}, "federation_in  allow in tcp any -> 198.18.0.2 port 5269"),
     "for another port": (
@@ -233,7 +233,7 @@ def test_drift_is_seen_shown_and_repaired(windows, name):
     changes, line = DRIFT[name]
     windows.run()
     good = windows.firewall["rules"]
-    (victim,) = (rule for rule in windows.ours if rule["name"].startswith("xmpp.edge/federation_in/allow/ipv4 "))
+    (victim,) = (rule for rule in windows.managed if rule["name"].startswith("xmpp.edge/federation_in/allow/ipv4 "))
     windows.save(rules=[{**rule, **changes} if rule == victim else rule for rule in good])
     checked = windows.run("--check")
     assert any(line in text for text in diff(checked)[0]), checked["diff"]
@@ -245,14 +245,14 @@ def test_drift_is_seen_shown_and_repaired(windows, name):
     assert windows.run()["changed"] is False
 
 
-def test_twins_and_missing_parts_of_a_guard_are_repaired(windows):
+def test_duplicates_and_missing_parts_of_a_guard_are_repaired(windows):
     windows.run()
     good = windows.firewall["rules"]
-    allow = next(rule for rule in windows.ours if rule["action"] == "allow")
+    allow = next(rule for rule in windows.managed if rule["action"] == "allow")
     windows.save(rules=[*good, allow])
-    twin = windows.run()
-    assert any(f"rule {allow['name']}  is there 2 times" == text for text in diff(twin)[0])
-    block = next(rule for rule in windows.ours if rule["name"].startswith("xmpp.edge/gateway_in/block"))
+    repaired = windows.run()
+    assert any(f"rule {allow['name']}  is there 2 times" == text for text in diff(repaired)[0])
+    block = next(rule for rule in windows.managed if rule["name"].startswith("xmpp.edge/gateway_in/block"))
     windows.save(rules=[rule for rule in windows.firewall["rules"] if rule != block])
     partial = windows.run()
     assert any("(part of a guard)" in text for text in diff(partial)[0])
@@ -260,7 +260,7 @@ def test_twins_and_missing_parts_of_a_guard_are_repaired(windows):
     assert windows.run()["changed"] is False
 
 
-def test_purge_leaves_what_is_not_ours_by_both_marks(windows):
+def test_absent_leaves_unmanaged_rules(windows):
     windows.run()
     removed = windows.run(state="absent")
     assert diff(removed) == (lines(), [])
@@ -269,18 +269,18 @@ def test_purge_leaves_what_is_not_ours_by_both_marks(windows):
     assert windows.run(state="absent")["changed"] is False
 
 
-def test_somebody_else_s_rule_with_one_of_our_names_is_not_removed(windows):
+def test_unmanaged_rule_with_the_name_of_a_managed_one_is_refused(windows):
     windows.run()
-    ours = windows.ours[0]
-    windows.save(rules=[{**ours, "group": "somebody"}, *windows.firewall["rules"]])
+    managed = windows.managed[0]
+    windows.save(rules=[{**managed, "group": "other"}, *windows.firewall["rules"]])
     before = windows.firewall["rules"]
     refused = windows.run(partner_networks=["any"])
     assert refused["failed"] is True
-    assert f"somebody else's firewall rule has the name '{ours['name']}'" in refused["msg"]
+    assert f"an unmanaged firewall rule has the name '{managed['name']}'" in refused["msg"]
     assert windows.firewall["rules"] == before
 
 
-def test_an_add_that_fails_leaves_everything_as_it_was(windows):
+def test_failing_addition_is_rolled_back(windows):
     windows.run(partner_networks=["any"])
     before = windows.firewall["rules"]
     windows.save(refuses="federation_in/allow/ipv6")
@@ -289,22 +289,22 @@ def test_an_add_that_fails_leaves_everything_as_it_was(windows):
     assert windows.firewall["rules"] == before
 
 
-def test_a_policy_that_ignores_local_rules(windows):
+def test_group_policy_that_ignores_local_rules(windows):
     state = windows.firewall["state"]
     state["profiles"]["public"]["ignores_local_rules"] = True
     windows.save(state=state)
     refused = windows.run()
     assert refused["failed"] is True and "group policy ignores all local firewall rules" in refused["msg"]
-    assert windows.ours == []
+    assert windows.managed == []
     warned = windows.run(on_policy_override="warn")
     assert {entry["effective"] for entry in warned["rows"].values()} == {"unknown"}
     assert any("group policy ignores all local rules in the profile public" in text for text in warned["warnings"])
     assert windows.run(state="absent").get("failed") is not True
-    assert windows.ours == []
+    assert windows.managed == []
 
 
-def test_rules_of_others_that_overlap_are_named(windows):
-    product = foreign("Lync Server (any port)", application="C:\\RTCSrv.exe")
+def test_overlapping_unmanaged_rules_are_named(windows):
+    product = unmanaged("Lync Server (any port)", application="C:\\RTCSrv.exe")
     windows.save(rules=[*OTHERS, product])
     exclusive = windows.run()
     assert [text for text in exclusive["warnings"] if "'Lync Server (any port)'" in text and "win over" in text]
@@ -333,9 +333,9 @@ BLOCKING = {
 
 
 @pytest.mark.parametrize("name", BLOCKING)
-def test_a_block_rule_of_somebody_else_decides(windows, name):
+def test_unmanaged_block_rule_decides(windows, name):
     changes, effective = BLOCKING[name]
-    windows.save(rules=[*OTHERS, foreign("Hardening", action="block", **changes)])
+    windows.save(rules=[*OTHERS, unmanaged("Hardening", action="block", **changes)])
     result = windows.run("--check")
     assert result["rows"]["federation_in"]["effective"] == effective, result["rows"]
     assert result["rows"]["federation_out"]["effective"] == "yes"
@@ -347,7 +347,7 @@ def test_a_block_rule_of_somebody_else_decides(windows, name):
         assert any("'Hardening'" in text for text in result["warnings"])
 
 
-def test_profiles_decide_too(windows):
+def test_profiles_decide(windows):
     state = windows.firewall["state"]
     state["profiles"]["public"]["blocks_all_inbound"] = True
     windows.save(state=state)
@@ -372,9 +372,9 @@ def test_profiles_decide_too(windows):
 
 
 @pytest.mark.parametrize("current", [5, 0])
-def test_profiles_that_differ_leave_it_open(windows, current):
+def test_profiles_with_different_verdicts_are_unknown(windows, current):
     state = {**windows.firewall["state"], "current_profiles": current}
-    windows.save(state=state, rules=[*OTHERS, foreign("Domain only", action="block", profiles=1)])
+    windows.save(state=state, rules=[*OTHERS, unmanaged("Domain only", action="block", profiles=1)])
     result = windows.run("--check")
     assert result["rows"]["federation_in"]["effective"] == "unknown"
     assert "rule Domain only, which blocks, in the profile domain" in result["rows"]["federation_in"]["decided_by"]
@@ -384,21 +384,21 @@ def test_profiles_that_differ_leave_it_open(windows, current):
     assert windows.run("--check")["rows"]["federation_in"]["effective"] == "no"
 
 
-def test_what_lets_in_more_than_the_table_in_the_mode_permit(windows):
-    inside = foreign("Inside", local_ports="5269", local_addresses="198.18.0.2/32", remote_addresses="198.18.7.9/32")
-    windows.save(rules=[*OTHERS, inside, foreign("Elsewhere", local_ports="80"), foreign("Out", direction="out")])
+def test_unmanaged_rule_that_allows_more_than_the_table_in_mode_permit(windows):
+    inside = unmanaged("Inside", local_ports="5269", local_addresses="198.18.0.2/32", remote_addresses="198.18.7.9/32")
+    windows.save(rules=[*OTHERS, inside, unmanaged("Elsewhere", local_ports="80"), unmanaged("Out", direction="out")])
     assert not windows.run(mode="permit").get("warnings")
     for more in ({"remote_addresses": "198.18.99.0/24"}, {"remote_addresses": "LocalSubnet"}, {}):
-        windows.save(rules=[*OTHERS, foreign("Leftover", local_ports="5269", **more)])
+        windows.save(rules=[*OTHERS, unmanaged("Leftover", local_ports="5269", **more)])
         (warning,) = windows.run(mode="permit")["warnings"]
         assert "more than the table gets in: 'Leftover'" in warning
 
 
-def test_a_network_of_many_that_was_changed_is_never_an_empty_diff(windows):
+def test_changed_network_of_a_long_group_is_in_the_diff(windows):
     many = {"partner_networks": [f"198.18.7.{2 * number}" for number in range(10)], "access_addresses": ["198.18.0.2"]}
     windows.run(**many)
     good = windows.firewall["rules"]
-    (victim,) = (rule for rule in windows.ours if rule["name"].startswith("xmpp.edge/federation_in/allow/ipv4 "))
+    (victim,) = (rule for rule in windows.managed if rule["name"].startswith("xmpp.edge/federation_in/allow/ipv4 "))
     addresses = victim["remote_addresses"].replace("198.18.7.0/", "198.18.9.9/")
     for name in (victim["name"], "xmpp.edge/federation_in/allow/ipv4"):
         changed = {**victim, "name": name, "remote_addresses": addresses}
@@ -408,9 +408,9 @@ def test_a_network_of_many_that_was_changed_is_never_an_empty_diff(windows):
         assert "partner_networks_ipv4  198.18.9.9" in diff(checked)[0]
 
 
-def test_a_rule_that_can_match_nothing_is_not_shown_as_open(windows):
+def test_rule_without_a_common_family_is_not_shown_as_open(windows):
     windows.run()
-    (victim,) = (rule for rule in windows.ours if rule["name"].startswith("xmpp.edge/federation_in/allow/ipv4 "))
+    (victim,) = (rule for rule in windows.managed if rule["name"].startswith("xmpp.edge/federation_in/allow/ipv4 "))
     for changes in ({"remote_addresses": "2001:db8:9::/48"}, {"local_addresses": "2001:db8::77"}):
         windows.save(rules=[{**rule, **changes} if rule == victim else rule for rule in windows.firewall["rules"]])
         before, _after = diff(windows.run("--check"))
@@ -418,19 +418,19 @@ def test_a_rule_that_can_match_nothing_is_not_shown_as_open(windows):
         windows.run()
 
 
-def test_an_address_in_another_form_is_the_same_address(windows):
+def test_address_in_another_form_is_the_same_address(windows):
     state = windows.firewall["state"]
     windows.save(state={**state, "addresses": ["198.18.0.2", "198.18.1.2", "2001:DB8:0:0::0.0.0.2"]})
     assert not windows.run().get("warnings")
 
 
-def test_an_address_that_the_host_has_not_is_a_warning(windows):
+def test_missing_local_address_is_a_warning(windows):
     windows.save(state={**windows.firewall["state"], "addresses": ["198.18.0.2", "2001:db8::2"]})
     result = windows.run()
     assert [text for text in result["warnings"] if "has the address 198.18.1.2" in text]
 
 
-def test_what_the_module_says_when_it_cannot_work_is_the_message(windows):
+def test_failure_of_the_module_is_the_message(windows):
     windows.save(error="the Windows firewall does not answer: start its service mpssvc")
     assert windows.run()["msg"] == "the Windows firewall does not answer: start its service mpssvc"
 
@@ -445,14 +445,14 @@ def test_what_the_module_says_when_it_cannot_work_is_the_message(windows):
         ({"on_policy_override": "ignore"}, "on_policy_override: 'ignore' is not a choice"),
     ],
 )
-def test_bad_input_reaches_no_host(windows, changes, message):
+def test_invalid_option_contacts_no_host(windows, changes, message):
     refused = windows.run(**changes)
     assert refused["failed"] is True and refused["msg"].startswith(message)
     assert windows.firewall["calls"] == 0
 
 
-@pytest.mark.parametrize("windows", ["stand-in"], indirect=True)
-def test_the_stand_in_holds_options_against_the_spec(windows, tmp_path):
+@pytest.mark.parametrize("windows", ["replacement"], indirect=True)
+def test_replacement_checks_options_against_the_spec(windows, tmp_path):
     windows.collections = make_overlay(tmp_path / "other")
     module = next(windows.collections.rglob("win_firewall.ps1"))
     lines_of_spec = module.read_text().splitlines(keepends=True)
@@ -473,7 +473,7 @@ def test_linux_and_windows_edges_in_one_group_with_one_role(windows):
     assert [done.stdout.count(f"+{line}\n") for line in lines()] == [2] * len(lines())
 
 
-def test_every_example_of_the_windows_half_runs(windows):
+def test_examples_of_win_firewall(windows):
     examples = yaml.safe_load(powershell.MODULE.with_suffix(".yml").read_text())["EXAMPLES"]
     local = {"ansible_connection": "local", "ansible_pwsh_interpreter": windows.interpreter}
     play = {"hosts": "edge", "gather_facts": False, "vars": local, "tasks": yaml.safe_load(examples)}

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The PowerShell files as text: their syntax, what is written but wrong, and that each check can fail."""
+"""The PowerShell files as text: their syntax, their lints, and a planted fault for each lint."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from test_contract import as_spec
 
 HERE = Path(__file__).resolve().parent
 NAMES = [lint.__name__ for lint in lints.LINTS]
-MODULE, SEAM, RULES = (path.name for path in (powershell.MODULE, powershell.SEAM, powershell.RULES))
+MODULE, ADAPTER, RULES = (path.name for path in (powershell.MODULE, powershell.ADAPTER, powershell.RULES))
 
-# What the lint has to find, the file, and what stands in it in place of what.
+# Name of the lint, file, text of the file, and the faulty text that replaces it.
 PLANTED = [
     ("syntax", MODULE, "    catch {\n        $module", "    catch\n        $module"),
     ("syntax", MODULE, "$failure = $null\ntry {", "$failure = $x ? 1 : 2\ntry {"),
@@ -29,27 +29,27 @@ PLANTED = [
     ),
     ("plain_text", MODULE, "group policy ignores", "group policy \u201cignores\u201d"),
     ("unknown_command", MODULE, "Update-Firewall -Add", "Update-Firewal -Add"),
-    ("unknown_command", MODULE, "Wait-Wanted -Wanted $wanted\n", "Wait-Wanted -Want $wanted\n"),
+    ("unknown_command", MODULE, "Wait-Desired -Desired $desired\n", "Wait-Desired -Desire $desired\n"),
     ("unknown_command", MODULE, "if ($null -ne $failure) {", "fi ($null -ne $failure) {"),
     ("unknown_command", MODULE, "Start-Sleep -Milliseconds (200 * $attempt)", "Invoke-Expression $attempt"),
-    ("approved_verb", MODULE, "function Wait-Wanted", "function Check-Wanted"),
+    ("approved_verb", MODULE, "function Wait-Desired", "function Check-Desired"),
     ("unassigned_variable", MODULE, "Where-Object { $Drop -ccontains", "Where-Object { $Dropped -ccontains"),
     ("unassigned_variable", RULES, "$part -replace '^([0-9a-f", "$parted -replace '^([0-9a-f"),
     (
-        "seam",
+        "adapter",
         MODULE,
         "    $module.Result.state = Get-EdgeFwState\n",
         "    $module.Result.state = New-Object -ComObject X\n",
     ),
-    ("seam", RULES, "$anyProtocol = 256", "$anyProtocol = 'HKLM:\\SOFTWARE'"),
+    ("adapter", RULES, "$anyProtocol = 256", "$anyProtocol = 'HKLM:\\SOFTWARE'"),
     ("only_5_1", MODULE, "    $null = Invoke-Reconcile", "    $null = Invoke-Reconcile && $true"),
     ("only_5_1", RULES, "$tcp = 6", "$tcp = 6 * [int]$IsWindows"),
     ("known_type", MODULE, "$cause = $Exception", "$cause = [scriptblock]::Create('1')\n    $cause = $Exception"),
     ("counted", MODULE, "@($plan.add).Count", "$plan.add.Count"),
-    ("counted", RULES, "$found = @($Owned | Where-Object { $_.Name -ceq $rule.Name })", "$found = $Owned"),
+    ("counted", RULES, "$found = @($Managed | Where-Object { $_.Name -ceq $rule.Name })", "$found = $Managed"),
     ("rule_property", RULES, "[string]$Rule.ServiceName", "[string]$Rule.Service"),
     ("rule_assignment", RULES, "[int][array]::IndexOf($actions", "[array]::IndexOf($actions"),
-    ("rule_assignment", RULES, "    $Rule.Protocol = [int]$tcp  # Ports are refused before it.\n", ""),
+    ("rule_assignment", RULES, "    $Rule.Protocol = [int]$tcp  # Windows refuses ports before the protocol.\n", ""),
     (
         "rule_assignment",
         RULES,
@@ -59,8 +59,8 @@ PLANTED = [
     ("rule_assignment", RULES, "$Rule.LocalPorts = [string]$Option.local_ports", "$Rule.LocalPorts = $null"),
     ("identity", RULES, "$Rule.Grouping -ceq $group", "$Rule.Grouping -eq $group"),
     ("identity", RULES, "$Rule.Name -clike", "$Rule.Name -like"),
-    ("exported", RULES, ", 'Set-WantedRule'", ""),
-    ("exported", SEAM, "'Add-EdgeFwRule', ", ""),
+    ("exported", RULES, ", 'Set-DesiredRule'", ""),
+    ("exported", ADAPTER, "'Add-EdgeFwRule', ", ""),
     ("quiet", MODULE, "    $null = Invoke-Reconcile", "    Invoke-Reconcile"),
     (
         "exit_outside_try",
@@ -71,44 +71,44 @@ PLANTED = [
 ]
 
 
-def complaints(name, sources):
-    """What one lint has to say."""
+def messages(name, sources):
+    """Return the messages of one lint."""
     (lint,) = (lint for lint in lints.LINTS if lint.__name__ == name)
     return list(lint(sources))
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_nothing_is_wrong(name):
-    assert complaints(name, powershell.sources()) == []
+def test_lint(name):
+    assert messages(name, powershell.sources()) == []
 
 
 @pytest.mark.parametrize(("name", "file", "old", "new"), PLANTED)
-def test_a_planted_fault_is_found(name, file, old, new):
+def test_lint_finds_planted_fault(name, file, old, new):
     changed = []
     for source in powershell.sources():
         if source.name == file:
             assert source.text.count(old) == 1
             source = powershell.Source(source.name, source.text.replace(old, new))  # noqa: PLW2901
         changed.append(source)
-    assert complaints(name, changed)
+    assert messages(name, changed)
 
 
-def test_the_seam_s_stand_in_has_the_same_functions():
-    text = (HERE / "overlay" / SEAM).read_text()
-    assert powershell.syntax_errors(powershell.Source(SEAM, text)) == []
-    (_module, seam, _rules) = powershell.sources()
-    assert text[text.index("$exported") :] == seam.text[seam.text.index("$exported") :]
+def test_replacement_of_the_adapter_has_the_same_functions():
+    text = (HERE / "overlay" / ADAPTER).read_text()
+    assert powershell.syntax_errors(powershell.Source(ADAPTER, text)) == []
+    (_module, adapter, _rules) = powershell.sources()
+    assert text[text.index("$exported") :] == adapter.text[adapter.text.index("$exported") :]
 
 
-def test_every_lint_has_a_fault_planted_for_it():
+def test_every_lint_has_a_planted_fault():
     assert {name for name, *_rest in PLANTED} == set(NAMES)
 
 
-def test_the_module_can_be_read_in_one_sitting():
+def test_module_is_short():
     assert len(powershell.MODULE.read_text().splitlines()) < 150
 
 
-def test_documentation_says_what_the_spec_says():
+def test_documentation_agrees_with_the_spec():
     documented = yaml.safe_load(powershell.MODULE.with_suffix(".yml").read_text())["DOCUMENTATION"]
     (module, *_functions) = powershell.sources()
     assert powershell.argument_spec(module) == {
@@ -118,8 +118,8 @@ def test_documentation_says_what_the_spec_says():
     }
 
 
-def test_documentation_names_every_fact_of_a_rule():
-    (_module, _seam, rules) = powershell.sources()
+def test_documentation_has_every_fact_of_a_rule():
+    (_module, _adapter, rules) = powershell.sources()
     function = next(node for name, (_file, node) in lints.functions([rules]).items() if name == "Get-RuleFact")
     facts = [powershell.text_of(node) for node in powershell.every(function, "key_expression")]
     documented = yaml.safe_load(powershell.MODULE.with_suffix(".yml").read_text())["RETURN"]["found"]

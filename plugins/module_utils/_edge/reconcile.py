@@ -1,37 +1,44 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The host's half from end to end: observe, plan, apply, persist, observe again, judge, and undo what is no good."""
+"""The host side from end to end: observe, plan, execute, observe again, evaluate, and roll back what does not hold."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, List, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, List, Mapping, Optional, Sequence, Tuple
 
-from .backends.base import Backend
+from .backends.base import Backend, Change
+from .backends.choose import Choice
+from .backends.guards import Guards
 from .evaluator.rows import NO, UNKNOWN, RowVerdict, evaluate_rows, routes_to_ask
-from .host.firewall import Host, explain
+from .evaluator.ruleset import Ruleset
+from .host.facts import Facts, read_facts
+from .host.firewall import explain, packets_by_row
+from .host.persistence import PersistenceChange, plan_persistence
+from .host.runner import Runner
+from .host.steps import carry_out
 from .model import diff_text
+from .model.desired import ABSENT, Desired
 from .model.errors import EdgeError, understood
-from .model.plan import Observation, Plan, make_plan
+from .model.plan import Placed, Plan
+from .model.rollback_data import RollbackData, together
 from .model.rules import Rule
+from .model.steps import Step
 from .rollback import HOME
 from .rollback.lock import HostLock
 
 if TYPE_CHECKING:
-    from .rollback.changes import Change
-
-Leftovers = Sequence[Tuple[Backend, Plan]]
-"""Backends that have rules and are to have none, each with the plan that removes them."""
+    from .rollback.changes import PendingChange
 
 
 @dataclass(frozen=True)
-class Safety:
-    """How a change is made safe.
+class Terms:
+    """Terms on which a change is made.
 
     lock: that of the host, which is held; seconds: how long the change waits for its confirmation, 0 if it needs none;
-    undo_ineffective: whether it is undone when a row turns out not to be effective; cut_revoked: whether connections
-    are closed that are not allowed any more; home: where the change is kept while it is under way.
+    undo_ineffective: whether it is rolled back when a row turns out not to be effective; cut_revoked: whether
+    connections are closed that are not allowed any more; home: where the change is kept while it is under way.
     """
 
     lock: HostLock
@@ -42,156 +49,180 @@ class Safety:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What a run found and did, or in check mode would do.
+class WholeChange:
+    """The change of a host: that of each part, put together in the order in which nothing opens that should not.
 
-    rows: the verdict on each row that has a rule; decided_by: what decides it, in words; undone: whether the change was
-    undone, with what could not be in undo_fault; confirmation: the command that confirms the change, None where it
-    need not be confirmed; cut: the connections that are not allowed any more and get closed.
+    plan: the diff; steps: everything that is done; rollback: what restores the current state; simulated: the host's
+    ruleset as it will be; persisted: whether all rules will be loaded at the next boot; warnings: sentences for the
+    administrator.
     """
 
     plan: Plan
+    steps: Tuple[Step, ...]
+    rollback: RollbackData
+    simulated: Ruleset
     persisted: bool
+    warnings: Tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Result of a run, or in check mode the prediction of one.
+
+    change: the change; rows: the verdict on each row that has a rule; decided_by: what decides it, in words; packets:
+    how many packets each row let pass; rolled_back: whether the change was rolled back, with what could not be in
+    rollback_fault; confirmation: the command that confirms the change, None where it need not be confirmed; cut: the
+    connections that are not allowed any more and get closed.
+    """
+
+    change: WholeChange
     rows: Mapping[str, RowVerdict]
     decided_by: Mapping[str, Optional[str]]
+    packets: Mapping[str, int]
     warnings: Sequence[str]
-    undone: bool = False
-    undo_fault: Optional[str] = None
+    rolled_back: bool = False
+    rollback_fault: Optional[str] = None
     confirmation: Optional[str] = None
     cut: Sequence[str] = ()
 
 
-def reconcile(
-    host: Host,
-    backend: Backend,
-    wanted: Sequence[Rule],
-    *,
-    check_mode: bool,
-    others: Sequence[Backend],
-    safety: Safety,
-) -> Outcome:
-    """Make the host's rules equal to the wanted ones, and judge them. Raises EdgeError, with the change undone.
+def observe(run: Runner, desired: Desired) -> Facts:
+    """Return the facts of this host that matter for a desired state. Raises EdgeError."""
+    return read_facts(run, routes_to_ask(desired.accepts))
 
-    others: backends that are not to have any rules on this host.
+
+def reconcile(
+    run: Runner, facts: Facts, choice: Choice, desired: Desired, *, check_mode: bool, terms: Terms
+) -> Outcome:
+    """Make the host as desired, and evaluate its rows. Raises EdgeError, with the change rolled back.
+
+    facts: of the host as it is now.
     """
-    plan, leftovers = _plan(backend, wanted, others)
-    if check_mode or not plan.changed:
-        rows = _judge(host, backend, wanted, leftovers if plan.changed else None)
-        cut, _commands = _cut(host, plan, leftovers, wanted, safety)
-        return replace(_outcome(host, backend, wanted, plan, rows), cut=cut)
+    change = plan_host(facts, choice, desired)
+    cut, commands = _cut(run, change, desired, terms)
+    if check_mode or not change.plan.changed:
+        ruleset = change.simulated if change.plan.changed else facts.firewall.ruleset
+        return replace(_outcome(run, facts, ruleset, change, desired), cut=cut)
     # Imported where it is needed: a host compiles what it imports anew on every run.
     from .rollback.changes import Changes
 
-    with understood("what this host has of ours"):
-        parts = [backend.restoration(wanted), *(other.restoration(()) for other, _removal in leftovers)]
-    change = Changes(host.run, safety.lock, safety.home).begin(parts, safety.seconds)
+    pending = Changes(run, terms.lock, terms.home).begin([change.rollback], terms.seconds)
     try:
-        notes = _carry_out(backend, wanted, plan, leftovers)
-        host.forget()
-        remaining, _leftovers = _plan(backend, wanted, others)
-        if remaining.changed:
-            raise EdgeError(f"the host still differs after the change, in: {'; '.join(_difference(remaining))}")
-        outcome = _outcome(host, backend, wanted, plan, _judge(host, backend, wanted, None))
-        outcome = replace(outcome, warnings=[*notes, *outcome.warnings])
-        cut, commands = _cut(host, plan, leftovers, wanted, safety)
-        change.cut(commands)
+        _execute(change, run)
+        facts = observe(run, desired)
+        remaining = plan_host(facts, choice, desired)
+        if remaining.plan.changed:
+            raise EdgeError(f"the host still differs after the change, in: {'; '.join(_difference(remaining.plan))}")
+        outcome = _outcome(run, facts, facts.firewall.ruleset, change, desired)
+        pending.cut(commands)
     except Exception as error:
-        said = diff_text.undo_message(change.take_back())
+        said = diff_text.undo_message(pending.roll_back())
         if isinstance(error, EdgeError):
-            raise EdgeError(f"{error}; {said}") from None
+            raise EdgeError(f"{error}; {said}", error.traceback) from None
         raise
-    return replace(_end(change, outcome, safety), cut=cut)
+    return replace(_end(pending, outcome, terms), cut=cut)
 
 
-def _end(change: Change, outcome: Outcome, safety: Safety) -> Outcome:
-    """Undo a change that did not do what it should; let another one stand, or wait for its confirmation."""
-    if safety.undo_ineffective and any(verdict.effective == NO for verdict in outcome.rows.values()):
-        return replace(outcome, undone=True, undo_fault=change.take_back())
-    if safety.seconds:
-        return replace(outcome, confirmation=change.command)
-    return replace(outcome, warnings=[*outcome.warnings, *change.keep()])
+def plan_host(facts: Facts, choice: Choice, desired: Desired) -> WholeChange:
+    """Return the change of a host. Pure but for what backends still observe. Raises EdgeError."""
+    guards = Guards()
+    backends: List[Backend[Any]] = [guards, choice.backend, *choice.others]
+    with understood("what this host has that is managed"):
+        snapshots = [backend.observe(facts) for backend in backends]
+        unmanaged = facts.firewall.ruleset
+        for backend, snapshot in zip(backends, snapshots):
+            unmanaged = backend.without_managed(snapshot, unmanaged)
+        changes = []
+        ruleset = unmanaged
+        # The guards come last, so that they are simulated on top of the accept rules.
+        for backend, snapshot in [*zip(backends[1:], snapshots[1:]), (guards, snapshots[0])]:
+            goal = desired if backend in (guards, choice.backend) else ABSENT
+            seen = ruleset if backend is guards else unmanaged
+            changes.append(backend.plan(replace(snapshot, unmanaged=seen), goal))
+            ruleset = changes[-1].simulated if goal.present else ruleset
+        kept = [one for change in (changes[-1], *changes[:-1]) for one in change.kept]
+        persistence = plan_persistence(facts.persistence, kept, desired.persist)
+    return _whole(desired, choice, changes, snapshots[0].table is not None, persistence)
 
 
-def _carry_out(backend: Backend, wanted: Sequence[Rule], plan: Plan, leftovers: Leftovers) -> Sequence[str]:
-    """Change the host in a process that goes on when this one is killed, so that no change is left half done."""
+def _whole(
+    desired: Desired,
+    choice: Choice,
+    changes: Sequence[Change],
+    guarded_now: bool,
+    persistence: PersistenceChange,
+) -> WholeChange:
+    """Return the changes as one. changes: of the chosen backend, of the others, and of the guards, in this order."""
+    accepts, others, guards = changes[0], changes[1:-1], changes[-1]
+    leftovers = [
+        f"{backend.name}  {diff_text.line(item)}"
+        for backend, other in zip(choice.others, others)
+        for item in other.plan.before
+    ]
+    drift = [*guards.plan.drift, *accepts.plan.drift, *leftovers, *(note for one in others for note in one.plan.drift)]
+    live = bool(guards.plan.before or accepts.plan.before or leftovers)
+    # On a host that has nothing managed yet, missing files are no finding of their own.
+    fresh = persistence.fresh and not live and desired.present
+    plan = Plan((*guards.plan.steps, *accepts.plan.steps), (*drift, *(() if fresh else persistence.drift)))
+    # What closes goes first, what opens goes last. Where guards go, what they narrow has to be narrowed before.
+    ordered = [guards, accepts, *others] if desired.guarded else [accepts, *others, guards]
+    back = [guards, accepts, *others] if guarded_now else [accepts, *others, guards]
+    steps = [step for one in ordered for step in one.live]
+    steps += [step for one in (*others, accepts) for step in one.permanent]
+    return WholeChange(
+        plan=plan,
+        steps=(*steps, *persistence.steps) if plan.changed else (),
+        rollback=together([persistence.rollback, *(one.rollback for one in back)]),
+        simulated=guards.simulated,
+        persisted=persistence.persisted and accepts.persisted and desired.persist,
+        warnings=(*persistence.warnings, *accepts.warnings, *guards.warnings),
+    )
+
+
+def _end(pending: PendingChange, outcome: Outcome, terms: Terms) -> Outcome:
+    """Roll back a change that did not do what it should; commit another one, or have it wait for its confirmation."""
+    if terms.undo_ineffective and any(verdict.effective == NO for verdict in outcome.rows.values()):
+        return replace(outcome, rolled_back=True, rollback_fault=pending.roll_back())
+    if terms.seconds:
+        return replace(outcome, confirmation=pending.command)
+    return replace(outcome, warnings=[*outcome.warnings, *pending.commit()])
+
+
+def _execute(change: WholeChange, run: Runner) -> None:
+    """Change the host in a process that goes on when this one is killed, so that no change is left unfinished."""
     from .rollback.daemon import out_of_reach
 
-    def change() -> Sequence[str]:
-        notes = [*backend.apply(plan, wanted)]
-        # In this order no moment is without guards, and files that backends share are written last.
-        for other, removal in leftovers:
-            notes += other.apply(removal, ())
-            other.persist(())
-        backend.persist(wanted)
-        return notes
+    def work() -> Sequence[str]:
+        carry_out(change.steps, run)
+        return ()
 
-    return out_of_reach(change)
+    out_of_reach(work)
 
 
-def _judge(
-    host: Host, backend: Backend, wanted: Sequence[Rule], to_come: Optional[Leftovers]
-) -> Mapping[str, RowVerdict]:
-    """The verdict on each row. to_come: None once the host is as it should be; else what is yet to be removed."""
+def _outcome(run: Runner, facts: Facts, ruleset: Ruleset, change: WholeChange, desired: Desired) -> Outcome:
     with understood("the firewall of this host"):
-        ruleset = host.firewall.ruleset
-        if to_come is not None:
-            for other, _removal in to_come:
-                ruleset = other.without_ours(ruleset)
-            ruleset = backend.placed(ruleset, wanted)
-        # Only what this backend has on this host can be expected to be effective.
-        judged = [item for item in backend.target(wanted) if isinstance(item, Rule)]
-        rows = evaluate_rows(ruleset, judged, host.routes(routes_to_ask(judged)))
-    return {row: RowVerdict(UNKNOWN, None, None) for row in rows} if host.firewall.unread else rows
-
-
-def _outcome(
-    host: Host, backend: Backend, wanted: Sequence[Rule], plan: Plan, rows: Mapping[str, RowVerdict]
-) -> Outcome:
-    with understood("the firewall of this host"):
+        rows = evaluate_rows(ruleset, desired.accepts, facts.routes)
+        if facts.firewall.unread:
+            rows = {row: RowVerdict(UNKNOWN, None, None) for row in rows}
         return Outcome(
-            plan=plan,
-            persisted=backend.persisted and bool(wanted),
+            change=change,
             rows=rows,
-            decided_by=explain(host.firewall, rows, host.run),
-            warnings=backend.warnings if wanted else (),
+            decided_by=explain(facts.firewall, rows, run),
+            packets=packets_by_row(facts.firewall),
+            warnings=change.warnings if desired.present else (),
         )
 
 
-def _cut(
-    host: Host, plan: Plan, leftovers: Leftovers, wanted: Sequence[Rule], safety: Safety
-) -> Tuple[List[str], List[str]]:
-    """The connections that the plan does not allow any more, and the commands that close them."""
-    if not (safety.cut_revoked and plan.changed):
+def _cut(run: Runner, change: WholeChange, desired: Desired, terms: Terms) -> Tuple[List[str], List[str]]:
+    """Return the connections that the change does not allow any more, and the commands that close them."""
+    if not (terms.cut_revoked and change.plan.changed):
         return [], []
     from .rollback.revoked import closing_commands, established, revoked
 
-    found = [item for one in (plan, *(removal for _other, removal in leftovers)) for item in one.before]
-    sockets = revoked([item for item in found if isinstance(item, Rule)], wanted, established(host.run))
+    items = [item.rule if isinstance(item, Placed) else item for item in change.plan.before]
+    found = [item for item in items if isinstance(item, Rule)]
+    sockets = revoked(found, desired.rules, established(run))
     return list(map(str, sockets)), closing_commands(sockets)
-
-
-def _plan(backend: Backend, wanted: Sequence[Rule], others: Sequence[Backend]) -> Tuple[Plan, Leftovers]:
-    """The plan, in which what other backends have is something to be repaired, and the plans that remove that."""
-    observed = _observed(backend, wanted)
-    leftovers = [
-        (other, make_plan(_observed(other, ()), ()))
-        for other in others
-        if other.name != backend.name and _has_traces(other)
-    ]
-    notes = [f"{other.name}  {diff_text.line(item)}" for other, removal in leftovers for item in removal.before]
-    notes += [f"{other.name}  has more than rules" for other, removal in leftovers if not removal.before]
-    observed = Observation(observed.items, (*observed.deviations, *notes))
-    return make_plan(observed, backend.target(wanted)), leftovers
-
-
-def _observed(backend: Backend, wanted: Sequence[Rule]) -> Observation:
-    with understood(f"what this host has of ours in {backend.name}"):
-        return backend.observe(wanted)
-
-
-def _has_traces(backend: Backend) -> bool:
-    with understood(f"what this host has of ours in {backend.name}"):
-        return backend.has_traces
 
 
 def _difference(plan: Plan) -> Sequence[str]:

@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# In the place of the seam to the Windows firewall where there is none: the same functions, on a JSON file that the
-# variable XMPP_EDGE_FAKE_FIREWALL names. What goes in comes back in the forms that Windows is documented to show.
+# Replacement for the adapter to the Windows firewall: the same functions, on a JSON file with the path in the variable
+# XMPP_EDGE_FAKE_FIREWALL. Returns addresses in the forms that Windows is documented to show.
 
 $actions = @('block', 'allow')
 $directions = @('none', 'in', 'out')
@@ -19,7 +19,7 @@ function Write-Store {
 }
 
 function ConvertTo-Shown {
-    # Windows keeps no order of addresses, and may show a single IPv6 host as a range.
+    # Reverses the addresses, because Windows may reorder them. Windows may also show a single IPv6 host as a range.
     param([string]$Text)
 
     $parts = @($Text.Split(','))

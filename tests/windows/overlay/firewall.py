@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""xmpp.edge.firewall on a host that has pwsh in place of a Windows shell; tests put this before the real one."""
+"""Replacement for the action plugin of xmpp.edge.firewall, for hosts with pwsh instead of a Windows shell."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ansible_collections.xmpp.edge.plugins.action.front_door import ActionModule
 
 
 class ActionModule(FrontDoor):
-    """The real one, which is told that this is a Windows host wherever the inventory names an interpreter."""
+    """The real action plugin. It treats a host as a Windows host where the inventory names an interpreter of pwsh."""
 
     @property
     def _is_windows(self) -> bool:

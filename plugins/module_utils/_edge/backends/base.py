@@ -1,65 +1,80 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Backends: each knows one firewall manager, and nothing of the port table."""
+"""The interface of backends: each knows one firewall manager, and nothing of the port table."""
 
 from __future__ import annotations
 
-from typing import Sequence
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import ClassVar, Generic, Tuple, TypeVar
 
 from ..evaluator.ruleset import Ruleset
-from ..model.plan import Item, Observation, Plan
+from ..host.facts import Facts
+from ..host.persistence import Kept
+from ..model.desired import Desired
+from ..model.plan import Plan
 from ..model.rollback_data import RollbackData
-from ..model.rules import Rule
+from ..model.steps import Step
 
 
-class Backend:
-    """What every backend can do. All raise EdgeError, and MissingPackageError where a tool is missing."""
+@dataclass(frozen=True)
+class Snapshot:
+    """Facts of a host, each read once. Each backend adds its own.
 
-    name: str
+    facts: what all backends share; unmanaged: the host's ruleset as it would be without anything managed, by whichever
+    backend. The caller sets it, once all backends have observed.
+    """
 
-    def observe(self, wanted: Sequence[Rule]) -> Observation:
-        """What the host has of ours, live and persisted, beside what is wanted; changes nothing."""
-        raise NotImplementedError
+    facts: Facts
+    unmanaged: Ruleset = field(default_factory=Ruleset, compare=False)
 
-    def target(self, wanted: Sequence[Rule]) -> Sequence[Item]:
-        """What this host should have for the wanted rules; to be asked after observe."""
-        return wanted
 
-    def restoration(self, wanted: Sequence[Rule]) -> RollbackData:
-        """What puts back what the host has of ours, once it has been made what is wanted; to be asked after observe."""
-        raise NotImplementedError
+@dataclass(frozen=True)
+class Change:
+    """Change by one backend: the one source of the diff, check mode, execution and rollback.
 
-    def apply(self, plan: Plan, wanted: Sequence[Rule]) -> Sequence[str]:
-        """Carry the plan out on the live rules, in one transaction; no wanted rules means: leave nothing.
+    plan: the diff; live: steps that change the live rules; simulated: the host's ruleset as it will be; permanent:
+    steps that change what the manager itself loads at boot; kept: what the managed unit loads at boot; rollback: what
+    restores the current state; persisted: whether all of it is loaded at boot, by the manager or the unit; warnings:
+    sentences for the administrator.
+    """
 
-        Returns what the administrator should know of it.
-        """
-        raise NotImplementedError
-
-    def persist(self, wanted: Sequence[Rule]) -> None:
-        """Make what survives a reboot equal to what is wanted."""
-        raise NotImplementedError
-
-    def placed(self, ruleset: Ruleset, wanted: Sequence[Rule]) -> Ruleset:
-        """The host's ruleset as it would be with the wanted rules in their place."""
-        raise NotImplementedError
-
-    def without_ours(self, ruleset: Ruleset) -> Ruleset:
-        """The host's ruleset as it would be without any rule of this backend's."""
-        raise NotImplementedError
+    plan: Plan
+    live: Tuple[Step, ...]
+    simulated: Ruleset
+    permanent: Tuple[Step, ...] = ()
+    kept: Tuple[Kept, ...] = ()
+    rollback: RollbackData = field(default_factory=RollbackData)
+    persisted: bool = True
+    warnings: Tuple[str, ...] = ()
 
     @property
-    def has_traces(self) -> bool:
-        """Whether the host has anything of this backend's, as far as can be told at no cost."""
-        raise NotImplementedError
+    def needed(self) -> bool:
+        """Return whether anything has to be done."""
+        return self.plan.changed
 
-    @property
-    def persisted(self) -> bool:
-        """Whether this backend keeps the rules over a reboot on this host."""
-        raise NotImplementedError
 
-    @property
-    def warnings(self) -> Sequence[str]:
-        """What the administrator should know although nothing failed."""
-        return ()
+S = TypeVar("S", bound=Snapshot)
+
+
+class Backend(ABC, Generic[S]):
+    """One firewall manager. It has no state: a later call knows of an earlier one by its arguments only."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def observe(self, facts: Facts) -> S:
+        """Return what the host has, read once. Changes nothing. Raises EdgeError."""
+
+    @abstractmethod
+    def without_managed(self, snapshot: S, ruleset: Ruleset) -> Ruleset:
+        """Return a ruleset of this host as it would be without what this backend manages."""
+
+    @abstractmethod
+    def plan(self, snapshot: S, desired: Desired) -> Change:
+        """Return the change that leads to the desired state. Pure. Raises EdgeError and MissingPackageError."""
+
+    @abstractmethod
+    def has_traces(self, snapshot: S) -> bool:
+        """Return whether the host has anything managed by this backend."""

@@ -1,331 +1,264 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The firewalld backend: two policies and some ipsets of our own, in the runtime and in the permanent configuration.
+"""The firewalld backend: rich rules in the zones that the rows' packets come to, at runtime and permanently.
 
-The daemon is spoken to over D-Bus by systemd's busctl, which starts in no time and needs no Python of a certain
-version. Source: firewalld.dbus(5).
+They have positive priorities, so that they stand behind everything else that a zone says and before its target. No
+change reloads firewalld. The daemon is asked over D-Bus by systemd's busctl, which starts in no time and needs no
+Python of a certain version. The permanent configuration is written as files, of which every other byte stays.
+Outbound, the same goes for policies that reject by default. Source: firewalld.dbus(5).
 """
 
 from __future__ import annotations
 
 import json
 import os
-import re
+from dataclasses import dataclass, field
 from shlex import quote
-from typing import Any, Dict, List, Mapping, Sequence, Tuple
+from typing import Any, ClassVar, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ..evaluator.managed import allow_rules
-from ..evaluator.ruleset import FilterRule, Ruleset, Verdict
-from ..host.files import read_text, remove_file, write_atomically
-from ..host.firewall import Host
-from ..host.runner import find_program
+from ..evaluator.rows import connections_of
+from ..evaluator.ruleset import Ruleset
+from ..host.facts import Facts
+from ..host.files import OpenFile, read_open_file, read_text
+from ..host.runner import Runner, find_program
+from ..model.addresses import Span, family_of, merged, overlap, span_of
+from ..model.desired import Desired
 from ..model.errors import EdgeError, MissingPackageError
+from ..model.literals import Direction
 from ..model.ownership import NAME_PREFIX
-from ..model.plan import Item, Observation, Plan
-from ..model.rollback_data import RollbackData
-from ..model.rules import DIRECTIONS, Group, Rule, make_group
-from .base import Backend
-from .firewalld_config import (
-    LONGEST_SPELLED_OUT,
-    POLICIES,
-    Policy,
-    found_lines,
-    read_policy_file,
-    read_set_file,
-    read_settings,
-    rows_in_policy_file,
-    rows_of_ports,
-    same_policy,
-    wanted_policy,
-    write_policy_file,
+from ..model.plan import Item, Observation, Placed, Unmanaged, make_plan
+from ..model.rollback_data import RollbackData, SharedFile
+from ..model.rules import Rule
+from ..model.steps import Command, RemoveFile, Step, WriteFile
+from .base import Backend, Change, Snapshot
+from .firewalld_rules import (
+    MERGE,
+    Elements,
+    elements_of,
+    is_managed,
+    managed_text,
+    read_line,
+    read_rich_rule,
+    rules_in_file,
+    targets_in_file,
+    with_managed,
     write_rich_rule,
-    write_set_file,
 )
-from .lines import rules_of, sets_of
+from .lines import lines_of, rules_of, shortened
 
 SERVICE = "org.fedoraproject.FirewallD1"
 _OBJECT = "/org/fedoraproject/FirewallD1"
 _FOLDER = "/etc/firewalld"
-_SHIPPED_POLICIES = "/usr/lib/firewalld/policies"
+_SHIPPED = "/usr/lib/firewalld"
 _TOO_OLD = "firewalld on this host is older than 0.9, which has no policies; upgrade the package firewalld"
-_CHAINS = f"policy_{NAME_PREFIX}"
-_WHERE_POLICIES_COME = re.compile("POLICIES|ZONES")
+_FORMER_POLICIES = {"in": f"{NAME_PREFIX}in", "out": f"{NAME_PREFIX}out"}
+"""Policies of releases before 1.2. Emptied, they stay as shells until firewalld is reloaded for another reason."""
+
+_REFUSING = ("DROP", "REJECT", "%%REJECT%%")
+_FOLDERS = {"zone": "zones", "policy": "policies"}
+# By kind and direction, what names the chain that has rules of positive priority; with nftables, and with iptables.
+_CHAINS = {
+    ("zone", "in"): ("filter_IN_{}_post", "IN_{}_post"),
+    ("policy", "in"): ("filter_IN_policy_{}_post", "IN_policy_{}_post"),
+    ("policy", "out"): ("filter_OUT_policy_{}_post", "OUT_policy_{}_post"),
+}
 
 
-class FirewalldBackend(Backend):
-    """Our policies and ipsets, in both configurations.
+@dataclass(frozen=True)
+class Container:
+    """A zone, or a policy from or to this host, at runtime; where firewalld does not run, as its file says.
 
-    host: the host's firewall; persist: whether the permanent configuration has them too; folder: where that is.
+    kind: zone or policy; direction: of the packets that it sees at this host; target: what becomes of the rest;
+    interfaces, sources: those of a zone; rules: its rich rules.
     """
 
-    name = "firewalld"
+    kind: str
+    name: str
+    direction: Direction
+    target: str = "default"
+    interfaces: Tuple[str, ...] = ()
+    sources: Tuple[str, ...] = ()
+    rules: Tuple[Elements, ...] = ()
 
-    def __init__(self, host: Host, persist: bool, folder: str = _FOLDER) -> None:
-        self._host = host
-        self._persist = persist
+    @property
+    def label(self) -> str:
+        """Return the container as people name it."""
+        return f"{self.kind} {self.name}"
+
+
+@dataclass(frozen=True)
+class FirewalldSnapshot(Snapshot):
+    """installed: whether firewalld is; running: whether it answers; default: the default zone; containers: those that
+    matter; files: the permanent file of each, by label; shipped: the text of the file that the package has; former:
+    rich rules of policies of releases before 1.2, at runtime, by name; former_sets: entries of their ipsets;
+    former_files: their files; program: path of busctl.
+    """
+
+    installed: bool = False
+    running: bool = False
+    default: str = "public"
+    containers: Tuple[Container, ...] = ()
+    files: Mapping[str, OpenFile] = field(default_factory=dict)
+    shipped: Mapping[str, str] = field(default_factory=dict)
+    former: Mapping[str, Tuple[str, ...]] = field(default_factory=dict)
+    former_sets: Mapping[str, Tuple[str, ...]] = field(default_factory=dict)
+    former_files: Tuple[str, ...] = ()
+    program: str = "busctl"
+    folder: str = _FOLDER
+
+    def path(self, container: Container) -> str:
+        """Return the path of a container's permanent file."""
+        return os.path.join(self.folder, _FOLDERS[container.kind], f"{container.name}.xml")
+
+
+class FirewalldBackend(Backend[FirewalldSnapshot]):
+    """Rich rules, in both configurations. run: runs programs; folder, shipped: where configuration is."""
+
+    name: ClassVar[str] = "firewalld"
+
+    def __init__(self, run: Runner, folder: str = _FOLDER, shipped: str = _SHIPPED) -> None:
+        self._run = run
         self._folder = folder
-        self._running = False
-        self._policies: Dict[str, Policy] = {}
-        self._sets: Dict[str, Tuple[str, ...]] = {}
+        self._shipped = shipped
 
-    def observe(self, wanted: Sequence[Rule]) -> Observation:
+    def observe(self, facts: Facts) -> FirewalldSnapshot:
         """See Backend.observe."""
-        if wanted and find_program("firewall-cmd") is None:
-            raise MissingPackageError(
-                "firewalld is not installed on this host; install the package firewalld", "firewalld"
-            )
-        self._running = self._is_running()
-        if not self._running and any(table.endswith(" firewalld") for table in self._host.firewall.ruleset.tables()):
+        running = self._is_running()
+        if not running and any(table.endswith(" firewalld") for table in facts.firewall.ruleset.tables()):
             raise EdgeError(
                 "firewalld's rules are live, and it does not answer over D-Bus: start it, and see that "
                 "systemd's busctl is installed and works"
             )
-        if wanted and not self._running and not os.path.isdir(_SHIPPED_POLICIES):
-            raise EdgeError(_TOO_OLD)
-        permanent_policies, permanent_sets = self._permanent_policies(), self._permanent_sets()
-        self._policies = self._runtime_policies() if self._running else permanent_policies
-        self._sets = self._runtime_sets() if self._running else permanent_sets
-        items: List[Item] = []
-        deviations: List[str] = []
-        for direction in DIRECTIONS:
-            policy = self._policies.get(direction)
-            rows = {**self._rows_in_file(direction), **rows_of_ports(wanted, direction)}
-            if policy is not None:
-                found = found_lines(policy, wanted, direction, rows)
-                items += rules_of(found, wanted, self._sets)
-            deviations += self._frame_deviations(direction, wanted)
-        if not (wanted and not items and not deviations):
-            deviations += self._set_deviations(wanted)
-            if self._running:
-                deviations += self._permanent_deviations(wanted, permanent_policies, permanent_sets)
-        return Observation(tuple(items), tuple(deviations))
-
-    def restoration(self, wanted: Sequence[Rule]) -> RollbackData:
-        """See Backend.restoration."""
-        policies = {direction: self._path("policies", name) for direction, name in POLICIES.items()}
-        sets = {name: self._path("ipsets", name) for name in (*self._sets, *_wanted_sets(wanted))}
-        paths = tuple(dict.fromkeys((*self._our_files(), *policies.values(), *sets.values())))
-        if not self._running:
-            return RollbackData(paths)
-        if self._can_change_at_runtime(wanted):
-            calls = _runtime_calls(self._policies, self._sets)
-            return RollbackData(paths, live=tuple(" ".join(map(quote, _command(*call))) for call in calls))
-        reload = " ".join(map(quote, _command("", "reload")))
-        if self._policies == self._permanent_policies() and self._sets == self._permanent_sets():
-            return RollbackData(paths, live=(reload,))
-        # What is only in the runtime configuration has to be in the permanent one for as long as a reload takes.
-        data = {
-            f"{direction}.xml": write_policy_file(policy, direction, self._rows_in_file(direction))
-            for direction, policy in self._policies.items()
-        }
-        lend = [f"cp {direction}.xml {quote(policies[direction])}" for direction in self._policies]
-        for number, (name, networks) in enumerate(self._sets.items()):
-            data[f"set-{number}.xml"] = write_set_file(Group(name, networks))
-            lend.append(f"cp set-{number}.xml {quote(sets[name])}")
-        return RollbackData(paths, live=(*lend, reload, "files"), data=data)
-
-    def apply(self, plan: Plan, wanted: Sequence[Rule]) -> Sequence[str]:
-        """See Backend.apply: at runtime where that is possible, and by a reload where policies or sets come or go."""
-        if not self._running:
-            return ()
-        if self._can_change_at_runtime(wanted):
-            policies = {direction: wanted_policy(wanted, direction) for direction in DIRECTIONS}
-            for call in _runtime_calls(
-                {key: policy for key, policy in policies.items() if not same_policy(policy, self._policies[key])},
-                {
-                    name: group.networks
-                    for name, group in _wanted_sets(wanted).items()
-                    if self._sets[name] != group.networks
-                },
-            ):
-                self._call(*call)
-            return ()
-        if not wanted and not self._policies and not self._sets:
-            return ()
-        fault = self._fault()
-        if fault:
-            raise EdgeError(
-                f"firewalld could not be reloaded for a fault that is not ours, so nothing was done: {fault}"
-            )
-        warnings = self._runtime_changes()
-        before = {path: read_text(path) or "" for path in self._our_files()}
-        self._write_permanent(wanted)
-        fault = self._fault()
-        if fault:
-            for path in self._our_files():
-                remove_file(path)
-            for path, text in before.items():
-                write_atomically(path, text)
-            raise EdgeError(f"firewalld refused the configuration: {fault}")
-        self._call("", "reload")
-        return warnings
-
-    def persist(self, wanted: Sequence[Rule]) -> None:
-        """See Backend.persist."""
-        self._write_permanent(wanted if self._persist or not self._running else ())
-
-    def placed(self, ruleset: Ruleset, wanted: Sequence[Rule]) -> Ruleset:
-        """See Backend.placed: our policies come before all others and before zones."""
-        for (table, name), chain in list(ruleset.chains.items()):
-            direction = {"filter_INPUT": "in", "INPUT": "in", "filter_OUTPUT": "out", "OUTPUT": "out"}.get(name)
-            if direction and table.endswith((" firewalld", " filter")):
-                position = next((n for n, rule in enumerate(chain.rules) if _leads_to_policies(rule)), None)
-                if position is not None:
-                    ours = allow_rules(wanted, direction, chain.families)
-                    rules = [*chain.rules[:position], *ours, *chain.rules[position:]]
-                    ruleset = ruleset.with_rules((table, name), rules)
-        return ruleset
-
-    def without_ours(self, ruleset: Ruleset) -> Ruleset:
-        """See Backend.without_ours."""
-        for key in list(ruleset.chains):
-            if _CHAINS in key[1]:
-                ruleset = ruleset.with_rules(key, [])
-        return ruleset
-
-    @property
-    def has_traces(self) -> bool:
-        """See Backend.has_traces."""
-        chains = self._host.firewall.ruleset.chains
-        return bool(self._our_files()) or any(_CHAINS in name for _table, name in chains)
-
-    @property
-    def persisted(self) -> bool:
-        """See Backend.persisted."""
-        return self._persist or not self._running
-
-    @property
-    def warnings(self) -> Sequence[str]:
-        """See Backend.warnings."""
-        stopped = "firewalld is not running: the rules are in its permanent configuration and not live; start firewalld"
-        return () if self._running else (stopped,)
-
-    def _frame_deviations(self, direction: str, wanted: Sequence[Rule]) -> List[str]:
-        policy, name = self._policies.get(direction), POLICIES[direction]
-        if policy is None:
-            return [f"policy {name}  is missing"] if wanted and self._policies else []
-        if not wanted:
-            return [] if policy.rules else [f"policy {name}  is present"]
-        frame = wanted_policy(wanted, direction).frame
-        return [
-            f"policy {name}  has {key} {json.dumps(policy.frame.get(key))}"
-            for key in sorted({*frame, *policy.frame})
-            if policy.frame.get(key) != frame.get(key)
-        ]
-
-    def _set_deviations(self, wanted: Sequence[Rule]) -> List[str]:
-        sets = _wanted_sets(wanted)
-        lines = [f"ipset {name}  is present" for name in self._sets if name not in sets]
-        return lines + [f"ipset {name}  is missing" for name in sets if name not in self._sets]
-
-    def _permanent_deviations(
-        self, wanted: Sequence[Rule], policies: Mapping[str, Policy], sets: Mapping[str, Tuple[str, ...]]
-    ) -> List[str]:
-        """In what the permanent configuration is not as it should be, where the runtime one was looked at."""
-        if not (wanted and self._persist):
-            return [f"file {path}  is present" for path in self._our_files()]
-        lines = [
-            f"policy {POLICIES[direction]}  has another permanent configuration"
-            for direction in DIRECTIONS
-            if direction not in policies or not same_policy(policies[direction], wanted_policy(wanted, direction))
-        ]
-        groups = {name: group.networks for name, group in _wanted_sets(wanted).items()}
-        return lines + [
-            f"ipset {name}  has another permanent configuration"
-            for name in sorted({*groups, *sets})
-            if groups.get(name) != sets.get(name)
-        ]
-
-    def _can_change_at_runtime(self, wanted: Sequence[Rule]) -> bool:
-        """Whether policies and sets are there as they should be, and only what is in them is not."""
-        sound_frames = all(
-            direction in self._policies and self._policies[direction].frame == wanted_policy(wanted, direction).frame
-            for direction in DIRECTIONS
+        former_files = self._former_files()
+        policies = self._call("policy", "getActivePolicies")[0] if running else {}
+        default = self._call("", "getDefaultZone")[0] if running else self._default_in_file()
+        found = [*self._zones(default, running), *(self._policies(policies) if running else ())]
+        files = {one.label: read_open_file(self._path(one)) for one in found}
+        shipped = {one.label: read_text(self._path(one, self._shipped)) for one in found}
+        shells = [name for name in _FORMER_POLICIES.values() if name in policies]
+        return FirewalldSnapshot(
+            facts,
+            installed=find_program("firewall-cmd") is not None,
+            running=running,
+            default=default,
+            containers=tuple(found),
+            files={label: file for label, file in files.items() if file is not None},
+            shipped={label: text for label, text in shipped.items() if text is not None},
+            former={name: tuple(self._settings("policy", name).get("rich_rules", ())) for name in shells},
+            former_sets=self._sets() if shells else {},
+            former_files=former_files,
+            program=find_program("busctl") or "busctl",
+            folder=self._folder,
         )
-        return bool(wanted) and sound_frames and set(_wanted_sets(wanted)) == set(self._sets)
 
-    def _write_permanent(self, wanted: Sequence[Rule]) -> None:
-        """Write what does not mean what it should, and remove what should not be there."""
-        policies, sets = self._permanent_policies(), self._permanent_sets()
-        keep = set()
-        for name, group in _wanted_sets(wanted).items():
-            path = self._path("ipsets", name)
-            keep.add(path)
-            if sets.get(name) != group.networks:
-                write_atomically(path, write_set_file(group))
-        for direction, name in POLICIES.items() if wanted else ():
-            path = self._path("policies", name)
-            keep.add(path)
-            found = policies.get(direction)
-            same = found is not None and same_policy(found, wanted_policy(wanted, direction))
-            if not same or self._rows_in_file(direction) != rows_of_ports(wanted, direction):
-                write_atomically(
-                    path,
-                    write_policy_file(wanted_policy(wanted, direction), direction, rows_of_ports(wanted, direction)),
-                )
-        for path in self._our_files():
-            if path not in keep:
-                remove_file(path)
+    def without_managed(self, snapshot: FirewalldSnapshot, ruleset: Ruleset) -> Ruleset:
+        """See Backend.without_managed. Managed rules have the last priorities of their chains."""
+        for key in list(ruleset.chains):
+            if f"policy_{NAME_PREFIX}" in key[1]:
+                ruleset = ruleset.with_rules(key, [])
+        for container in snapshot.containers:
+            managed = sum(map(is_managed, container.rules))
+            for key, chain in list(ruleset.chains.items()):
+                if managed and _is_chain_of(container, key):
+                    # With firewalld's own backend iptables each family has a chain, and so fewer of the rules.
+                    count = min(managed, len(chain.rules))
+                    ruleset = ruleset.with_rules(key, chain.rules[: len(chain.rules) - count])
+        return ruleset
 
-    def _fault(self) -> str:
-        """What is wrong with the permanent configuration as it stands, empty where nothing is."""
-        checked = self._host.run([find_program("firewall-cmd") or "firewall-cmd", "--check-config"], "")
-        return checked.complaint if checked.returncode != 0 else ""
+    def has_traces(self, snapshot: FirewalldSnapshot) -> bool:
+        """See Backend.has_traces."""
+        live = any(is_managed(rule) for container in snapshot.containers for rule in container.rules)
+        return live or any(snapshot.former.values()) or bool(snapshot.former_files) or bool(_stale_files(snapshot))
 
-    def _permanent_policies(self) -> Dict[str, Policy]:
-        found = {}
-        for direction, name in POLICIES.items():
-            text = read_text(self._path("policies", name))
-            if text is not None:
-                found[direction] = _or_nothing(read_policy_file, text, Policy(()))
-        return found
-
-    def _permanent_sets(self) -> Dict[str, Tuple[str, ...]]:
-        paths = [path for path in self._our_files() if path.startswith(self._path("ipsets", "")[:-4])]
-        return {os.path.basename(path)[:-4]: _or_nothing(read_set_file, read_text(path) or "", ()) for path in paths}
-
-    def _rows_in_file(self, direction: str) -> Dict[int, str]:
-        text = read_text(self._path("policies", POLICIES[direction]))
-        return _or_nothing(rows_in_policy_file, text, {}) if text else {}
-
-    def _our_files(self) -> List[str]:
-        """Our files in the permanent configuration."""
-        found = [self._path("policies", name) for name in POLICIES.values()]
-        folder = os.path.join(self._folder, "ipsets")
-        names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
-        found += [
-            os.path.join(folder, name) for name in names if name.startswith(NAME_PREFIX) and name.endswith(".xml")
-        ]
-        return [path for path in found if os.path.lexists(path)]
-
-    def _path(self, kind: str, name: str) -> str:
-        return os.path.join(self._folder, kind, f"{name}.xml")
+    def plan(self, snapshot: FirewalldSnapshot, desired: Desired) -> Change:
+        """See Backend.plan."""
+        _require(snapshot, desired)
+        accepts, notes = shortened(desired.accepts, self.name, desired.guarded)
+        carried = {
+            container.label: tuple(rule for rule in accepts if _is_for(snapshot, container, rule))
+            for container in snapshot.containers
+        }
+        target = [Placed(one.label, rule) for one in snapshot.containers for rule in carried[one.label]]
+        keep = desired.persist or not snapshot.running
+        texts = _texts(snapshot, carried if keep else {})
+        observed = Observation(
+            tuple(_observed(snapshot, carried)), tuple(_drift(snapshot, texts, bool(target) and keep))
+        )
+        plan = make_plan(observed, target)
+        return Change(
+            plan=plan,
+            live=tuple(_live(snapshot, carried)) if plan.changed and snapshot.running else (),
+            simulated=_simulated(snapshot, carried),
+            permanent=tuple(_permanent(snapshot, texts)) if plan.changed else (),
+            rollback=_rollback(snapshot, carried, texts),
+            persisted=keep,
+            warnings=(*notes, *_warnings(snapshot, desired)),
+        )
 
     def _is_running(self) -> bool:
         program = find_program("busctl")
         if program is None:
             return False
-        done = self._host.run(
-            [program, "--auto-start=no", "--json=short", "get-property", SERVICE, _OBJECT, SERVICE, "state"], ""
-        )
+        options = ["--auto-start=no", "--json=short"]
+        done = self._run([program, *options, "get-property", SERVICE, _OBJECT, SERVICE, "state"], "")
         return done.returncode == 0
 
-    def _runtime_policies(self) -> Dict[str, Policy]:
-        names = self._call("policy", "getPolicies")[0]
-        return {
-            direction: read_settings(_plain(self._call("policy", "getPolicySettings", "s", name)[0]))
-            for direction, name in POLICIES.items()
-            if name in names
-        }
+    def _zones(self, default: str, running: bool) -> Iterator[Container]:
+        """Yield the zones that packets of this host come to: the active ones, and the default one."""
+        if running:
+            active = self._call("zone", "getActiveZones")[0]
+            for name in dict.fromkeys([*active, default]):
+                settings = self._settings("zone", name)
+                yield Container(
+                    "zone",
+                    name,
+                    "in",
+                    str(settings.get("target", "default")),
+                    tuple(active.get(name, {}).get("interfaces", ())),
+                    tuple(active.get(name, {}).get("sources", ())),
+                    tuple(map(read_rich_rule, self._call("zone", "getRichRules", "s", name)[0])),
+                )
+            return
+        folder = os.path.join(self._folder, "zones")
+        names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+        for name in dict.fromkeys([default, *(one[:-4] for one in names if one.endswith(".xml"))]):
+            yield self._zone_in_file(name)
 
-    def _runtime_sets(self) -> Dict[str, Tuple[str, ...]]:
+    def _zone_in_file(self, name: str) -> Container:
+        container = Container("zone", name, "in")
+        text = read_text(self._path(container)) or read_text(self._path(container, self._shipped)) or "<zone/>"
+        try:
+            target, interfaces, sources = targets_in_file(text)
+            rules = tuple(rules_in_file(text))
+        except ValueError:
+            return container
+        return Container("zone", name, "in", target, tuple(interfaces), tuple(sources), rules)
+
+    def _policies(self, active: Mapping[str, Mapping[str, Sequence[str]]]) -> Iterator[Container]:
+        """Yield the policies for packets from or to this host that refuse by default."""
+        for name, zones in active.items():
+            direction: Direction = "out" if "HOST" in zones.get("ingress_zones", ()) else "in"
+            if name in _FORMER_POLICIES.values() or "HOST" not in str(zones):
+                continue
+            settings = self._settings("policy", name)
+            rules = tuple(map(read_rich_rule, settings.get("rich_rules", ())))
+            if settings.get("target") in _REFUSING or any(map(is_managed, rules)):
+                yield Container("policy", name, direction, str(settings.get("target")), rules=rules)
+
+    def _settings(self, kind: str, name: str) -> Dict[str, Any]:
+        """Return the runtime settings of a zone or policy, without their types."""
+        method = "getZoneSettings2" if kind == "zone" else "getPolicySettings"
+        return {key: value["data"] for key, value in self._call(kind, method, "s", name)[0].items()}
+
+    def _sets(self) -> Dict[str, Tuple[str, ...]]:
         names = [name for name in self._call("ipset", "getIPSets")[0] if name.startswith(NAME_PREFIX)]
-        return {name: make_group("", self._call("ipset", "getEntries", "s", name)[0]).networks for name in names}
+        return {name: tuple(self._call("ipset", "getEntries", "s", name)[0]) for name in names}
 
     def _call(self, interface: str, method: str, *arguments: str) -> Any:
-        """Call a method of the daemon; its results, with their types where they are variants."""
-        done = self._host.run(_command(interface, method, *arguments), "")
+        """Call a method of the daemon; return its results, with their types where they are variants."""
+        done = self._run(_command(find_program("busctl") or "busctl", interface, method, *arguments), "")
         if done.returncode != 0:
             if "Unknown" in done.stderr and interface == "policy":
                 raise EdgeError(_TOO_OLD)
@@ -334,76 +267,284 @@ class FirewalldBackend(Backend):
             raise EdgeError(f"firewalld refused: {done.complaint}")
         return json.loads(done.stdout)["data"] if done.stdout.strip() else []
 
-    def _runtime_changes(self) -> List[str]:
-        """What a reload makes others lose."""
-        warnings = []
-        program = find_program("firewall-cmd") or "firewall-cmd"
-        for what in ("zones", "policies"):
-            runtime, permanent = (
-                _comparable(self._host.run([program, *where, f"--list-all-{what}"], "").stdout)
-                for where in ([], ["--permanent"])
-            )
-            if runtime != permanent:
-                warnings.append(
-                    f"firewalld was reloaded, and {what} had changes at runtime that its permanent configuration "
-                    "does not have: they are gone"
-                )
-        return warnings
+    def _default_in_file(self) -> str:
+        for line in (read_text(os.path.join(self._folder, "firewalld.conf")) or "").splitlines():
+            name, _equals, value = line.partition("=")
+            if name.strip() == "DefaultZone" and value.strip():
+                return value.strip()
+        return "public"
+
+    def _former_files(self) -> Tuple[str, ...]:
+        """Return the files of policies and ipsets of releases before 1.2."""
+        found = []
+        for kind in ("policies", "ipsets"):
+            folder = os.path.join(self._folder, kind)
+            names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+            found += [
+                os.path.join(folder, one) for one in names if one.startswith(NAME_PREFIX) and one.endswith(".xml")
+            ]
+        return tuple(found)
+
+    def _path(self, container: Container, folder: Optional[str] = None) -> str:
+        return os.path.join(folder or self._folder, _FOLDERS[container.kind], f"{container.name}.xml")
 
 
-def _runtime_calls(policies: Mapping[str, Policy], sets: Mapping[str, Sequence[str]]) -> List[Tuple[str, ...]]:
-    """The calls that give sets and policies their contents: interface, method, and arguments as busctl takes them."""
-    calls: List[Tuple[str, ...]] = [
-        ("ipset", "setEntries", "sas", name, str(len(networks)), *networks) for name, networks in sets.items()
-    ]
-    for direction, policy in policies.items():
-        rules = [write_rich_rule(elements) for elements in policy.rules]
-        count = str(len(rules))
-        calls.append(
-            ("policy", "setPolicySettings", "sa{sv}", POLICIES[direction], "1", "rich_rules", "as", count, *rules)
-        )
-    return calls
-
-
-def _command(interface: str, method: str, *arguments: str) -> List[str]:
-    """The command that calls a method of the daemon."""
-    program = find_program("busctl") or "busctl"
+def _command(program: str, interface: str, method: str, *arguments: str) -> List[str]:
+    """Return the command that calls a method of the daemon."""
     name = f"{SERVICE}.{interface}" if interface else SERVICE
     options = ["--auto-start=no", "--json=short", "--timeout=120"]
     return [program, *options, "call", SERVICE, _OBJECT, name, method, *arguments]
 
 
-def _wanted_sets(wanted: Sequence[Rule]) -> Dict[str, Group]:
-    return sets_of(wanted, LONGEST_SPELLED_OUT)
-
-
-def _plain(settings: Mapping[str, Any]) -> Dict[str, Any]:
-    """Settings without the types that come with variants."""
-    return {key: value["data"] for key, value in settings.items()}
-
-
-def _or_nothing(read: Any, text: str, nothing: Any) -> Any:
-    """What a reader makes of a file; of one that it cannot read nothing, so that it is seen as different."""
-    try:
-        return read(text)
-    except ValueError:
-        return nothing
-
-
-def _leads_to_policies(rule: FilterRule) -> bool:
+def _is_for(snapshot: FirewalldSnapshot, container: Container, rule: Rule) -> bool:
+    """Return whether a rule belongs into a container: its packets come there, and it does not deny their source."""
+    if rule.direction != container.direction:
+        return False
+    if container.kind == "policy":
+        return container.target in _REFUSING
+    if container.sources and not container.interfaces and container.name != snapshot.default:
+        return container.target == "default" and _is_source(rule, container.sources)
+    connections = connections_of([rule], snapshot.facts.routes)
+    bound = {interface for one in snapshot.containers for interface in one.interfaces}
     return any(
-        isinstance(step, Verdict) and step.kind == "jump" and _WHERE_POLICIES_COME.search(step.target)
-        for step in rule.content.steps
+        one.interface in container.interfaces or (one.interface not in bound and container.name == snapshot.default)
+        for one in connections
     )
 
 
-def _comparable(listing: str) -> List[str]:
-    """A listing of zones or policies without ours, and without what only the runtime configuration says."""
-    blocks = re.split(r"\n(?=\S)", listing.strip())
-    lines = [
-        re.sub(r" \(.*\)$", "", line).strip()
-        for block in sorted(blocks)
-        if not block.startswith(NAME_PREFIX)
-        for line in block.splitlines()
-    ]
-    return sorted(line for line in lines if not line.startswith(("interfaces:", "sources:")))
+def _is_source(rule: Rule, sources: Sequence[str]) -> bool:
+    """Return whether packets of a rule may come from one of a zone's sources; a set or MAC address may be any."""
+    if rule.remote is None:
+        return True
+    spans = merged(span_of(network) for network in rule.remote.networks)
+    return any(_may_overlap(spans, rule.family, source) for source in sources)
+
+
+def _may_overlap(spans: Sequence[Span], family: str, source: str) -> bool:
+    try:
+        return family_of(source) == family and overlap(spans, [span_of(source)])
+    except (OSError, ValueError):
+        return True
+
+
+def _lines(rules: Sequence[Rule]) -> List[Elements]:
+    return [elements_of(line) for rule in rules for line in lines_of([rule], rule.family)]
+
+
+def _observed(snapshot: FirewalldSnapshot, carried: Mapping[str, Sequence[Rule]]) -> Iterator[Item]:
+    """Yield the managed rules of each container as Placed; what is not as it would be written as Unmanaged."""
+    for container in snapshot.containers:
+        desired = carried[container.label]
+        order = {elements: number for number, elements in enumerate(_lines(desired))}
+        managed = sorted(filter(is_managed, container.rules), key=lambda one: (order.get(one, len(order)), one))
+        lines: List[Any] = []
+        for elements in managed:
+            line = read_line(elements, container.direction)
+            lines.append(line or Unmanaged(container.label, write_rich_rule(elements)))
+        for item in rules_of(lines, desired):
+            yield Placed(container.label, item) if isinstance(item, Rule) else item
+    for name, rules in snapshot.former.items():
+        for text in rules:
+            yield Unmanaged(f"policy {name}", text)
+
+
+def _texts(snapshot: FirewalldSnapshot, carried: Mapping[str, Sequence[Rule]]) -> Dict[str, Optional[str]]:
+    """Return the text that each container's permanent file is to have, None for a file that is to go.
+
+    Raises EdgeError for a file that cannot be changed.
+    """
+    texts: Dict[str, Optional[str]] = {}
+    for container in snapshot.containers:
+        rules = _lines(carried.get(container.label, ()))
+        file, shipped = snapshot.files.get(container.label), snapshot.shipped.get(container.label)
+        current = file.text if file else shipped
+        if current is None:
+            continue  # It is there at runtime only.
+        try:
+            text = with_managed(current, rules)
+        except ValueError as error:
+            if rules or (file and "<rule" in file.text):
+                raise EdgeError(
+                    f"{snapshot.path(container)} is not as firewalld writes it: {error}; repair it"
+                ) from None
+            continue
+        if text == shipped and (file is None or file.text != text):
+            texts[container.label] = None
+        elif file is None or file.text != text:
+            texts[container.label] = text
+    return {label: text for label, text in texts.items() if text is not None or label in snapshot.files}
+
+
+def _stale_files(snapshot: FirewalldSnapshot) -> List[str]:
+    """Return the containers whose permanent file has managed rules."""
+    return [label for label, file in snapshot.files.items() if any(map(is_managed, _rules_or_none(file.text)))]
+
+
+def _rules_or_none(text: str) -> Sequence[Elements]:
+    try:
+        return rules_in_file(text)
+    except ValueError:
+        return ()
+
+
+def _drift(snapshot: FirewalldSnapshot, texts: Mapping[str, Optional[str]], kept: bool) -> Iterator[str]:
+    """Yield in what the permanent configuration is not as it should be, once there is anything managed."""
+    live = any(is_managed(rule) for container in snapshot.containers for rule in container.rules)
+    if live or not kept:
+        for label in texts:
+            yield f"{label}  has another permanent configuration"
+    for path in snapshot.former_files:
+        yield f"file {path}  is present"
+
+
+def _live(snapshot: FirewalldSnapshot, carried: Mapping[str, Sequence[Rule]]) -> Iterator[Step]:
+    """Yield the calls that open, then those that close what is not desired any more."""
+    for verb in ("add", "remove"):
+        for container in snapshot.containers:
+            yield from _changes(snapshot, container, carried[container.label], verb)
+    for name, rules in snapshot.former.items():
+        if rules:
+            # firewalld takes one rule after the other away: no guard may stay behind what it makes room for.
+            yield _set_policy(snapshot, name, _accepting(rules))
+            yield _set_policy(snapshot, name, ())
+    for name, entries in snapshot.former_sets.items():
+        if entries:
+            yield _step(snapshot, "ipset", "setEntries", "sas", name, "0")
+
+
+def _changes(snapshot: FirewalldSnapshot, container: Container, rules: Sequence[Rule], verb: str) -> Iterator[Step]:
+    desired = _lines(rules)
+    current = [one for one in container.rules if is_managed(one)]
+    changed = [one for one in desired if one not in current]
+    if verb == "remove":
+        changed = [one for one in current if one not in desired]
+    if container.kind == "policy":
+        if changed:
+            # A policy has no calls for single rules.
+            others = [one for one in container.rules if not is_managed(one)]
+            kept = [*others, *(dict.fromkeys([*current, *desired]) if verb == "add" else desired)]
+            yield _set_policy(snapshot, container.name, [write_rich_rule(one) for one in kept])
+        return
+    for elements in changed:
+        if verb == "add":
+            yield _step(snapshot, "zone", "addRichRule", "ssi", container.name, write_rich_rule(elements), "0")
+        else:
+            yield _step(snapshot, "zone", "removeRichRule", "ss", container.name, write_rich_rule(elements))
+
+
+def _accepting(rules: Sequence[str]) -> List[str]:
+    return [rule for rule in rules if rule.endswith(" accept")]
+
+
+def _set_policy(snapshot: FirewalldSnapshot, name: str, rules: Sequence[str]) -> Step:
+    return _step(snapshot, "policy", *_policy_arguments(name, rules))
+
+
+def _policy_arguments(name: str, rules: Sequence[str]) -> Tuple[str, ...]:
+    return ("setPolicySettings", "sa{sv}", name, "1", "rich_rules", "as", str(len(rules)), *rules)
+
+
+def _step(snapshot: FirewalldSnapshot, interface: str, method: str, *arguments: str) -> Step:
+    return Command(tuple(_command(snapshot.program, interface, method, *arguments)), manager="firewalld")
+
+
+def _permanent(snapshot: FirewalldSnapshot, texts: Mapping[str, Optional[str]]) -> Iterator[Step]:
+    for container in snapshot.containers:
+        if container.label not in texts:
+            continue
+        text, file = texts[container.label], snapshot.files.get(container.label)
+        if text is None:
+            yield RemoveFile(snapshot.path(container))
+        elif file is None:
+            yield WriteFile(snapshot.path(container), text)
+        else:
+            yield WriteFile(file.path, text, file.mode, file.owner)
+    for path in snapshot.former_files:
+        yield RemoveFile(path)
+
+
+def _rollback(
+    snapshot: FirewalldSnapshot, carried: Mapping[str, Sequence[Rule]], texts: Mapping[str, Optional[str]]
+) -> RollbackData:
+    """Return what restores the files, and rule by rule what is live."""
+    paths = [*map(snapshot.path, snapshot.containers), *snapshot.former_files]
+    shared, data = _shared_files(snapshot, texts)
+    live: List[str] = []
+    for name, rules in snapshot.former.items():
+        if rules:
+            sets = [
+                ("ipset", "setEntries", "sas", one, str(len(has)), *has) for one, has in snapshot.former_sets.items()
+            ]
+            policies = [("policy", *_policy_arguments(name, some)) for some in (_accepting(rules), rules)]
+            live += [_shell(snapshot, *call) for call in (*sets, *policies)]
+    for container in snapshot.containers if snapshot.running else ():
+        current = [one for one in container.rules if is_managed(one)]
+        if container.kind == "policy":
+            if current or carried[container.label]:
+                live.append(
+                    _shell(
+                        snapshot,
+                        "policy",
+                        *_policy_arguments(container.name, list(map(write_rich_rule, container.rules))),
+                    )
+                )
+            continue
+        now = [write_rich_rule(one) for one in current]
+        there = [_shell(snapshot, "zone", "queryRichRule", "ss", container.name, text) for text in now]
+        live += [
+            f"{query} | grep -q true || {_shell(snapshot, 'zone', 'addRichRule', 'ssi', container.name, text, '0')}"
+            for text, query in zip(now, there)
+        ]
+        gone = [write_rich_rule(one) for one in _lines(carried[container.label]) if one not in current]
+        for text in gone:
+            query = _shell(snapshot, "zone", "queryRichRule", "ss", container.name, text)
+            live.append(
+                f"! {query} | grep -q true || {_shell(snapshot, 'zone', 'removeRichRule', 'ss', container.name, text)}"
+            )
+    return RollbackData(paths=tuple(paths), shared_files=shared, data=data, live=tuple(live))
+
+
+def _shared_files(
+    snapshot: FirewalldSnapshot, texts: Mapping[str, Optional[str]]
+) -> Tuple[Dict[str, SharedFile], Dict[str, str]]:
+    """Return what restores the managed part of files that change before the rollback, with its data."""
+    shared: Dict[str, SharedFile] = {}
+    data: Dict[str, str] = {}
+    for number, container in enumerate(snapshot.containers):
+        file, text = snapshot.files.get(container.label), texts.get(container.label)
+        if file is not None and text is not None:
+            data[f"rich-rules-{number}"] = managed_text(file.text)
+            shared[file.path] = SharedFile(text, f"awk -v managed=rich-rules-{number} -f rich-rules.awk")
+    if shared:
+        data["rich-rules.awk"] = MERGE
+    return shared, data
+
+
+def _shell(snapshot: FirewalldSnapshot, interface: str, method: str, *arguments: str) -> str:
+    return " ".join(map(quote, _command(snapshot.program, interface, method, *arguments)))
+
+
+def _is_chain_of(container: Container, key: Tuple[str, str]) -> bool:
+    names = [name.format(container.name) for name in _CHAINS[container.kind, container.direction]]
+    return key[1] in names and key[0].endswith((" firewalld", " filter"))
+
+
+def _simulated(snapshot: FirewalldSnapshot, carried: Mapping[str, Sequence[Rule]]) -> Ruleset:
+    ruleset = snapshot.unmanaged
+    for container in snapshot.containers if snapshot.running else ():
+        for key, chain in list(ruleset.chains.items()):
+            if _is_chain_of(container, key):
+                rules = allow_rules(carried[container.label], container.direction, chain.families)
+                ruleset = ruleset.with_rules(key, [*chain.rules, *rules])
+    return ruleset
+
+
+def _warnings(snapshot: FirewalldSnapshot, desired: Desired) -> Iterator[str]:
+    if desired.present and not snapshot.running:
+        yield "firewalld is not running: its permanent configuration was changed, and nothing of it is live"
+
+
+def _require(snapshot: FirewalldSnapshot, desired: Desired) -> None:
+    """See that firewalld can carry the rules. Raises MissingPackageError."""
+    if desired.present and not snapshot.installed:
+        raise MissingPackageError("firewalld is not installed on this host; install the package firewalld", "firewalld")

@@ -1,316 +1,343 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The iptables backend: chains of our own in the table filter of both families, with a jump to each at the top."""
+"""The iptables backend: managed chains of accept rules, with a jump to each just before what drops by default.
+
+Both variants are seen, nft and legacy: the rules go into whichever has chains that drop.
+"""
 
 from __future__ import annotations
 
-from typing import Dict, List, Optional, Sequence
+from dataclasses import dataclass, field
+from shlex import quote
+from typing import ClassVar, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from ..evaluator.iptables_save import members_of
 from ..evaluator.managed import allow_rules
-from ..evaluator.ruleset import Chain, Ruleset
-from ..host.firewall import Host
-from ..host.persistence import BANNER, IPSETS_FILE, IPTABLES_FILES, IPTABLES_LOADER, Persistence, Service
-from ..host.runner import find_program
+from ..evaluator.placement import places_of
+from ..evaluator.ruleset import FilterRule, Ruleset
+from ..host.facts import Facts
+from ..host.persistence import BANNER, IPTABLES_LOADER, Kept
+from ..host.runner import Runner, find_program
 from ..host.units import NETFILTER_PERSISTENT
+from ..model.desired import Desired
 from ..model.errors import EdgeError, MissingPackageError
-from ..model.ownership import CHAIN_PREFIX, NAME_PREFIX
-from ..model.plan import Item, Observation, Plan
-from ..model.rollback_data import RollbackData, together
-from ..model.rules import DIRECTIONS, Group, Rule
-from .base import Backend
-from .iptables_lines import BASES, CHAINS, PROGRAMS, foreign_jumps, has_chain, jump, lines_in, read_line, write_line
-from .iptables_restoration import write_restoration
-from .lines import FAMILIES, Line, lines_of, rules_of, sets_of
+from ..model.literals import Direction, Family
+from ..model.ownership import NAME_PREFIX
+from ..model.plan import Item, Observation, Placed, make_plan
+from ..model.rollback_data import RollbackData
+from ..model.rules import Rule
+from ..model.steps import Command, Step
+from .base import Backend, Change, Snapshot
+from .iptables_lines import (
+    CHAINS,
+    PROGRAMS,
+    Jumps,
+    ProgramRules,
+    filter_table,
+    has_chain,
+    jump,
+    jumps_in,
+    lines_in,
+    read_line,
+    transaction,
+    write_line,
+    write_script,
+)
+from .lines import lines_of, rules_of, shortened
+from .placing import ChainKey, Slot, segments, slots_by_chain, with_slots
 
-LONGEST_SPELLED_OUT = 32
-"""Networks of a group that have a line each; a longer group becomes an ipset."""
+_FILTER = " filter"
+_BASES = ("INPUT", "OUTPUT")
+# The legacy variant loads its modules itself, and speaks through a raw socket.
+_CAPABILITIES = ("CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_SYS_MODULE")
 
-_SET_FAMILIES = {"ipv4": "inet", "ipv6": "inet6"}
+Slots = Mapping[ChainKey, Sequence[Slot]]
 
 
-class IptablesBackend(Backend):
-    """Our chains, live and on disk.
-
-    host: the host's firewall; persistence: our files and units.
+@dataclass(frozen=True)
+class IptablesSnapshot(Snapshot):
+    """paths: of each program that is installed, by name, iptables-legacy for instance; ipset: path of that program;
+    sets: names of managed ipsets, which releases before 1.2 made; saved_sets: those, as ipset saves them.
     """
 
-    name = "iptables"
+    paths: Mapping[str, str] = field(default_factory=dict)
+    ipset: str = "ipset"
+    sets: Tuple[str, ...] = ()
+    saved_sets: str = ""
 
-    def __init__(self, host: Host, persistence: Persistence) -> None:
-        self._host = host
-        self._persistence = persistence
-        self._sets: Dict[str, List[str]] = {}
 
-    @classmethod
-    def on_this_host(cls, host: Host, persist: bool) -> IptablesBackend:
-        """The backend for the host that this code runs on."""
-        return cls(host, Persistence(persist, host))
+class IptablesBackend(Backend[IptablesSnapshot]):
+    """Managed chains, live and on disk. run: runs programs."""
 
-    def observe(self, wanted: Sequence[Rule]) -> Observation:
+    name: ClassVar[str] = "iptables"
+
+    def __init__(self, run: Runner) -> None:
+        self._run = run
+
+    def observe(self, facts: Facts) -> IptablesSnapshot:
         """See Backend.observe."""
-        if wanted:
-            self._require_programs(wanted)
-        self._require_listings(wanted)
-        self._sets = self._observed_sets()
-        items: List[Item] = []
-        deviations: List[str] = []
-        for direction in DIRECTIONS:
-            found = {
-                family: [
-                    read_line(line, direction, family) for line in lines_in(self._listing(family), CHAINS[direction])
-                ]
-                for family in FAMILIES
-            }
-            items += rules_of(found, wanted, self._sets)
-            deviations += self._frame_deviations(direction, wanted)
-        deviations += [f"{program} chains  are present" for program in self._elsewhere()]
-        deviations += [f"ipset {name}  is present" for name in self._sets if name not in _wanted_sets(wanted)]
-        on_disk = self._persistence.deviations(self._service(wanted))
-        if items or not wanted or not self._persistence.absent:
-            deviations += on_disk
-        return Observation(tuple(items), tuple(deviations))
-
-    def restoration(self, wanted: Sequence[Rule]) -> RollbackData:
-        """See Backend.restoration."""
+        names = [f"{program}{variant}" for program in PROGRAMS.values() for variant in ("", "-nft", "-legacy")]
+        paths = {name: find_program(name) for name in names}
         ipset = find_program("ipset")
-        saved = self._host.run([ipset, "save"], "").stdout if ipset else ""
-        programs = {name: find_program(name) or name for name in self._elsewhere()}
-        programs.update({f"{PROGRAMS[family]}-{self._variant(family)}": self._program(family) for family in FAMILIES})
-        listings = {path: self._host.firewall.saves.get(name, "") for name, path in programs.items()}
-        data, live = write_restoration(listings, ipset or "ipset", saved, list(_wanted_sets(wanted)))
-        return together([self._persistence.restoration(), RollbackData(live=live, data=data)])
+        listed = self._run([ipset, "list", "-name"], "").stdout.split() if ipset else []
+        sets = tuple(name for name in listed if name.startswith(NAME_PREFIX))
+        return IptablesSnapshot(
+            facts,
+            paths={name: path for name, path in paths.items() if path},
+            ipset=ipset or "ipset",
+            sets=sets,
+            saved_sets="".join(self._run([ipset or "ipset", "save", name], "").stdout for name in sets),
+        )
 
-    def apply(self, plan: Plan, wanted: Sequence[Rule]) -> Sequence[str]:
-        """See Backend.apply: one transaction for each family. Sets are filled before rules that name them appear."""
-        for name, group in _wanted_sets(wanted).items():
-            if sorted(self._sets.get(name, ())) != sorted(group.networks):
-                self._restore_sets(_swap(name, group, exists=name in self._sets))
-        for family in FAMILIES:
-            script = _script(self._listing(family), lines_of(wanted, family, LONGEST_SPELLED_OUT), bool(wanted))
-            if script:
-                self._restore(self._program(family), script)
-        for name in self._elsewhere():
-            self._restore(find_program(name) or name, _script(self._host.firewall.saves[name], [], wanted=False))
-        for name in self._sets:
-            if name not in _wanted_sets(wanted):
-                self._restore_sets(f"destroy {name}\n")
-        return ()
-
-    def persist(self, wanted: Sequence[Rule]) -> None:
-        """See Backend.persist."""
-        self._persistence.write(self._service(wanted))
-
-    def placed(self, ruleset: Ruleset, wanted: Sequence[Rule]) -> Ruleset:
-        """See Backend.placed."""
-        for family in FAMILIES:
-            for direction in DIRECTIONS:
-                rules = allow_rules(wanted, direction, [family])
-                key = (f"{PROGRAMS[family]}-{self._variant(family)} filter", BASES[direction])
-                if key in ruleset.chains:
-                    ruleset = ruleset.with_rules(key, [*rules, *ruleset.chains[key].rules])
-                else:
-                    chain = Chain(*key, families=(family,), rules=rules, hook=BASES[direction].lower())
-                    ruleset = Ruleset({**ruleset.chains, key: chain}, ruleset.owners)
-        return ruleset
-
-    def without_ours(self, ruleset: Ruleset) -> Ruleset:
-        """See Backend.without_ours."""
-        for key in list(ruleset.chains):
+    def without_managed(self, _snapshot: IptablesSnapshot, ruleset: Ruleset) -> Ruleset:
+        """See Backend.without_managed."""
+        for key, chain in list(ruleset.chains.items()):
             if key[1] in CHAINS.values():
-                ruleset = ruleset.with_rules(key, [])
+                ruleset = Ruleset({one: kept for one, kept in ruleset.chains.items() if one != key}, ruleset.owners)
+            elif any(_is_jump(rule) for rule in chain.rules):
+                ruleset = ruleset.with_rules(key, [rule for rule in chain.rules if not _is_jump(rule)])
         return ruleset
 
-    @property
-    def has_traces(self) -> bool:
+    def has_traces(self, snapshot: IptablesSnapshot) -> bool:
         """See Backend.has_traces."""
-        chains = self._host.firewall.ruleset.chains
-        return any(name in CHAINS.values() for _table, name in chains) or bool(self._observed_sets())
+        return any(_has_own(text) for text in snapshot.facts.firewall.saves.values()) or bool(snapshot.sets)
 
-    @property
-    def persisted(self) -> bool:
-        """See Backend.persisted."""
-        return self._persistence.possible
-
-    @property
-    def warnings(self) -> Sequence[str]:
-        """See Backend.warnings."""
-        return self._persistence.warnings
-
-    def _frame_deviations(self, direction: str, wanted: Sequence[Rule]) -> List[str]:
-        """In what chains and jumps are not as they should be, once there is anything of ours."""
-        chain, base = CHAINS[direction], BASES[direction]
-        lines = []
-        for family in FAMILIES:
-            listing = self._listing(family)
-            jumps = [number for number, line in enumerate(lines_in(listing, base)) if line == jump(direction)]
-            there = has_chain(listing, chain)
-            if there and (not wanted or jumps != [0]):
-                state = "is present" if not wanted else "is not jumped to once, at the top"
-                lines.append(f"{PROGRAMS[family]} chain {chain}  {state}")
-            elif wanted and not there and self.has_traces:
-                lines.append(f"{PROGRAMS[family]} chain {chain}  is missing")
-        # Where there are rules to be shown, removing them says it all.
-        return lines
-
-    def _service(self, wanted: Sequence[Rule]) -> Optional[Service]:
-        if not wanted:
-            return None
-        programs = {family: self._program(family) for family in FAMILIES}
-        files = {}
-        for family, path in IPTABLES_FILES.items():
-            lines = [f":{chain} - [0:0]" for chain in CHAINS.values()]
-            lines += [write_line(line) for line in lines_of(wanted, family, LONGEST_SPELLED_OUT)]
-            files[path] = "\n".join([BANNER + "*filter", *lines, "COMMIT\n"])
-        sets = _wanted_sets(wanted)
-        if sets:
-            files[IPSETS_FILE] = "".join(_filled(name, group) for name, group in sets.items())
-        files[IPTABLES_LOADER] = f"#!/bin/sh\n{BANNER}{_loader(programs, list(sets), find_program('ipset') or 'ipset')}"
-        load = [f"/bin/sh {IPTABLES_LOADER} load"]
-        unload = [f"/bin/sh {IPTABLES_LOADER} unload"]
-        # Rules that somebody saved for that service name the sets, and would fail all together without them.
-        before = [f"/bin/sh {IPTABLES_LOADER} sets"] if sets else []
-        # The legacy variant loads its modules itself, and speaks through a raw socket.
-        capabilities = "CAP_NET_ADMIN CAP_NET_RAW CAP_SYS_MODULE"
-        return Service("iptables", "iptables(8)", files, NETFILTER_PERSISTENT, load, unload, before, capabilities)
-
-    def _observed_sets(self) -> Dict[str, List[str]]:
-        program = find_program("ipset")
-        if program is None:
-            return {}
-        found = members_of(self._host.run([program, "save"], "").stdout)
-        return {name: members for name, members in found.items() if name.startswith(NAME_PREFIX)}
-
-    def _restore(self, name: str, script: str) -> None:
-        program = f"{name}-restore"
-        done = self._host.run([program, "--noflush", "--wait"], script)
-        if done.returncode != 0:
-            if "Permission denied" in done.stderr or "Operation not permitted" in done.stderr:
-                raise EdgeError("iptables may not change the firewall: run as root (become: true)")
-            raise EdgeError(f"{program} refused: {done.complaint}")
-
-    def _restore_sets(self, script: str) -> None:
-        done = self._host.run([find_program("ipset") or "ipset", "restore", "-exist"], script)
-        if done.returncode != 0:
-            raise EdgeError(f"ipset refused: {done.complaint}")
-
-    def _require_programs(self, wanted: Sequence[Rule]) -> None:
-        for program in PROGRAMS.values():
-            if find_program(program) is None:
-                raise MissingPackageError(
-                    f"{program} is not installed on this host; install the package iptables", "iptables"
-                )
-        if _wanted_sets(wanted) and find_program("ipset") is None:
-            raise MissingPackageError(
-                f"more than {LONGEST_SPELLED_OUT} networks in one list need ipset with this backend, and it is not "
-                "installed on this host; install the package ipset",
-                "ipset",
-            )
-
-    def _require_listings(self, wanted: Sequence[Rule]) -> None:
-        """See that all that is ours can be listed, and be removed. Raises EdgeError."""
-        chains = self._host.firewall.ruleset.chains
-        for family, table in (("ipv4", "ip filter"), ("ipv6", "ip6 filter")):
-            # iptables lists no table with rules that it has no words for; then nft's listing is what there is.
-            there = [key for key in chains if key[0] == table]
-            if there and (wanted or any(name in CHAINS.values() for _table, name in there)):
-                raise EdgeError(
-                    f"{PROGRAMS[family]} cannot list its table filter, which has rules that were made by nft; "
-                    "remove those, or name the backend nftables"
-                )
-        if not wanted:
-            for program, listing in self._host.firewall.saves.items():
-                for line in foreign_jumps(listing):
-                    raise EdgeError(
-                        f'{program} has a rule of somebody else that leads to our chain: "{line}"; remove it'
-                    )
-
-    def _elsewhere(self) -> List[str]:
-        """The programs of variants that are not in use and have chains of ours all the same."""
-        used = {f"{PROGRAMS[family]}-{self._variant(family)}" for family in FAMILIES}
-        return [
-            program
-            for program, listing in self._host.firewall.saves.items()
-            if program not in used and any(has_chain(listing, chain) for chain in CHAINS.values())
+    def plan(self, snapshot: IptablesSnapshot, desired: Desired) -> Change:
+        """See Backend.plan."""
+        _require(snapshot, desired)
+        accepts, notes = shortened(desired.accepts, self.name, desired.guarded)
+        slots = _slots(snapshot, desired, accepts)
+        target = [
+            Placed(_label(program, direction), rule)
+            for program, direction, rules in _own_rules(slots)
+            for rule in rules
         ]
-
-    def _listing(self, family: str) -> str:
-        return self._host.firewall.saves.get(f"{PROGRAMS[family]}-{self._variant(family)}", "")
-
-    def _program(self, family: str) -> str:
-        """Path of the program of the variant that is in use, without -save or -restore behind it."""
-        name = PROGRAMS[family]
-        return find_program(f"{name}-{self._variant(family)}") or find_program(name) or name
-
-    def _variant(self, family: str) -> str:
-        """nft or legacy: the one that has rules, and where both have or neither, the one that "iptables" stands for."""
-        name = PROGRAMS[family]
-        saves = self._host.firewall.saves
-        with_rules = [
-            variant
-            for variant in ("nft", "legacy")
-            if any(
-                line.startswith("-A ") and CHAIN_PREFIX not in line
-                for line in saves.get(f"{name}-{variant}", "").split("\n")
-            )
-        ]
-        if len(with_rules) == 1:
-            return with_rules[0]
-        return "legacy" if self._host.default_iptables == "legacy" else "nft"
+        plan = make_plan(Observation(tuple(_observed(snapshot, accepts)), tuple(_drift(snapshot, slots))), target)
+        now = [_program_now(snapshot, program, slots) for program in _programs(snapshot, slots)]
+        then = [_program_then(snapshot, program, slots) for program in _programs(snapshot, slots)]
+        return Change(
+            plan=plan,
+            live=_live(snapshot, slots, then) if plan.changed else (),
+            simulated=with_slots(
+                snapshot.unmanaged, slots, lambda rule, families: allow_rules([rule], rule.direction, families)
+            ),
+            kept=_kept(snapshot, slots),
+            rollback=_rollback(snapshot, now),
+            warnings=notes if slots else (),
+        )
 
 
-def _script(listing: str, lines: Sequence[Line], wanted: bool) -> str:
-    """What makes one family's chains and jumps as they should be, in one transaction; empty: nothing is to do."""
-    script = []
-    for direction in DIRECTIONS:
-        chain, base = CHAINS[direction], BASES[direction]
-        there = has_chain(listing, chain)
-        if wanted or there:
-            script.append(f":{chain} - [0:0]")  # Which empties a chain that is there.
-        script += [line.replace("-A ", "-D ", 1) for line in lines_in(listing, base) if line == jump(direction)]
-        if wanted:
-            script.append(f"-I {base} 1 -j {chain}")
-        elif there:
-            script.append(f"-X {chain}")
-    script += [write_line(line) for line in lines]
-    return "\n".join(["*filter", *script, "COMMIT\n"]) if script else ""
+def _is_jump(rule: FilterRule) -> bool:
+    return any(rule.text.endswith(f" -j {own}") for own in CHAINS.values())
 
 
-def _wanted_sets(wanted: Sequence[Rule]) -> Dict[str, Group]:
-    return sets_of(wanted, LONGEST_SPELLED_OUT)
+def _has_own(listing: str) -> bool:
+    return any(has_chain(listing, own) for own in CHAINS.values())
 
 
-def _swap(name: str, group: Group, exists: bool) -> str:
-    """A script that fills a set in one step, whatever was in it."""
-    if not exists:
-        return _filled(name, group)
-    spare = f"{name}~"
-    return f"{_filled(spare, group)}swap {spare} {name}\ndestroy {spare}\n"
+def _label(program: str, direction: Direction) -> str:
+    return f"chain {program}{_FILTER} {CHAINS[direction]}"
 
 
-def _filled(name: str, group: Group) -> str:
-    family = _SET_FAMILIES[group.name.rpartition("_")[2]]
-    size = max(65536, len(group.networks))
-    head = f"create {name} hash:net family {family} maxelem {size}\nflush {name}\n"
-    return head + "".join(f"add {name} {network}\n" for network in group.networks)
+def _family(program: str) -> Family:
+    return "ipv6" if program.startswith("ip6") else "ipv4"
 
 
-def _loader(programs: Dict[str, str], sets: Sequence[str], ipset: str) -> str:
-    """A shell script that puts our chains in place, or takes them away; it repeats nothing that is there."""
-    fill = [f"{ipset} restore -exist < {IPSETS_FILE}"] if sets else []
-    load, unload = [], []
-    for family, program in programs.items():
-        load.append(f"{program}-restore --noflush --wait < {IPTABLES_FILES[family]}")
-        for direction in DIRECTIONS:
-            chain, base = CHAINS[direction], BASES[direction]
-            there = f"{program} --wait --check {base} --jump {chain} 2> /dev/null"
-            load.append(f"{there} || {program} --wait --insert {base} 1 --jump {chain}")
-            unload.append(f"{program} --wait --delete {base} --jump {chain}")
-            unload += [f"{program} --wait --{verb} {chain}" for verb in ("flush", "delete-chain")]
-    unload += [f"{ipset} destroy {name}" for name in sets]
-    cases = {"sets": fill or [":"], "load": ["set -e", *fill, *load], "unload": unload}
-    body = "".join(
-        f"{name})\n" + "".join(f"  {command}\n" for command in commands) + "  ;;\n" for name, commands in cases.items()
+def _slots(snapshot: IptablesSnapshot, desired: Desired, accepts: Sequence[Rule]) -> Dict[ChainKey, List[Slot]]:
+    """Return the slots that are desired."""
+    if not desired.present:
+        return {}
+    places = places_of(snapshot.unmanaged, accepts, snapshot.facts.routes)
+    usable = {
+        place: rules
+        for place, rules in places.items()
+        if place.chain[0].startswith(("iptables-", "ip6tables-")) and place.chain[0].endswith(_FILTER)
+    }
+    return slots_by_chain(usable, snapshot.unmanaged)
+
+
+def _own_rules(slots: Slots) -> Iterator[Tuple[str, Direction, Tuple[Rule, ...]]]:
+    """Yield program, direction and rules of each managed chain."""
+    found: Dict[Tuple[str, Direction], Dict[Rule, None]] = {}
+    for (table, _chain), listed in slots.items():
+        for slot in listed:
+            for rule in slot.rules:
+                found.setdefault((table[: -len(_FILTER)], rule.direction), {})[rule] = None
+    for (program, direction), rules in sorted(found.items()):
+        yield program, direction, tuple(rules)
+
+
+def _observed(snapshot: IptablesSnapshot, accepts: Sequence[Rule]) -> Iterator[Item]:
+    for program, listing in sorted(snapshot.facts.firewall.saves.items()):
+        for direction, own in CHAINS.items():
+            lines = [read_line(line, direction, _family(program)) for line in lines_in(listing, own)]
+            for item in rules_of(lines, accepts):
+                yield Placed(_label(program, direction), item) if isinstance(item, Rule) else item
+
+
+def _drift(snapshot: IptablesSnapshot, slots: Slots) -> Iterator[str]:
+    """Yield in what chains and jumps are not as they should be."""
+    desired = {(program, direction) for program, direction, _rules in _own_rules(slots)}
+    for program, listing in sorted(snapshot.facts.firewall.saves.items()):
+        for direction, own in CHAINS.items():
+            there = has_chain(listing, own)
+            if (program, direction) in desired and there:
+                yield from _jump_drift(snapshot, program, own, slots)
+            elif there and not lines_in(listing, own):
+                yield f"{program} chain {own}  is present"
+    for name in snapshot.sets:
+        yield f"ipset {name}  is present"
+
+
+def _jump_drift(snapshot: IptablesSnapshot, program: str, own: str, slots: Slots) -> Iterator[str]:
+    ruleset = snapshot.facts.firewall.ruleset
+    for chain in ruleset.of_table(program + _FILTER):
+        desired = [slot for slot in slots.get(chain.key, ()) if _own_of(slot) == own]
+        found, astray = segments(chain.rules, lambda rule: rule.text == jump(rule.text.split(" ")[1], own), desired)
+        if astray or any(len(one) != 1 for one in found):
+            yield f"{program} chain {chain.name}  does not jump to {own} once, before what drops by default"
+
+
+def _own_of(slot: Slot) -> str:
+    return CHAINS[slot.rules[0].direction]
+
+
+def _programs(snapshot: IptablesSnapshot, slots: Slots) -> List[str]:
+    """Return the programs that have managed rules, now or then."""
+    now = {program for program, listing in snapshot.facts.firewall.saves.items() if _has_own(listing)}
+    return sorted(now | {program for program, _direction, _rules in _own_rules(slots)})
+
+
+def _path(snapshot: IptablesSnapshot, program: str) -> str:
+    return snapshot.paths.get(program) or snapshot.paths.get(program.partition("-")[0]) or program
+
+
+def _lines(program: str, slots: Slots) -> Dict[str, Sequence[str]]:
+    """Return the desired lines of each managed chain."""
+    return {
+        CHAINS[direction]: [write_line(line) for line in lines_of(rules, _family(program))]
+        for one, direction, rules in _own_rules(slots)
+        if one == program
+    }
+
+
+def _jumps(program: str, slots: Slots) -> Dict[Tuple[str, str], Jumps]:
+    """Return the desired jumps, by unmanaged and managed chain."""
+    return {
+        (chain, own): Jumps(chain, own, tuple(slot.before.text if slot.before else "" for slot in found))
+        for (table, chain), listed in slots.items()
+        if table == program + _FILTER
+        for own in CHAINS.values()
+        for found in [[slot for slot in listed if _own_of(slot) == own]]
+        if found
+    }
+
+
+def _program_then(snapshot: IptablesSnapshot, program: str, slots: Slots) -> ProgramRules:
+    lines: Dict[str, Optional[Sequence[str]]] = {**dict.fromkeys(_own_now(snapshot, program)), **_lines(program, slots)}
+    jumps = _jumps(program, slots)
+    for now in _jumps_now(snapshot, program):
+        jumps.setdefault((now.chain, now.own), Jumps(now.chain, now.own, ()))
+    return ProgramRules(_path(snapshot, program), lines, list(jumps.values()))
+
+
+def _program_now(snapshot: IptablesSnapshot, program: str, slots: Slots) -> ProgramRules:
+    listing = snapshot.facts.firewall.saves.get(program, "")
+    then = _program_then(snapshot, program, slots)
+    lines = {own: lines_in(listing, own) if has_chain(listing, own) else None for own in then.lines}
+    jumps = {(one.chain, one.own): one for one in _jumps_now(snapshot, program)}
+    for one in then.jumps:
+        jumps.setdefault((one.chain, one.own), Jumps(one.chain, one.own, ()))
+    return ProgramRules(then.path, lines, list(jumps.values()))
+
+
+def _own_now(snapshot: IptablesSnapshot, program: str) -> List[str]:
+    listing = snapshot.facts.firewall.saves.get(program, "")
+    return [own for own in CHAINS.values() if has_chain(listing, own)]
+
+
+def _jumps_now(snapshot: IptablesSnapshot, program: str) -> List[Jumps]:
+    listing = snapshot.facts.firewall.saves.get(program, "")
+    return [one for own in CHAINS.values() for one in jumps_in(listing, own)]
+
+
+def _live(snapshot: IptablesSnapshot, slots: Slots, then: Sequence[ProgramRules]) -> Tuple[Step, ...]:
+    """Return one transaction for each program; and what removes ipsets that nothing names any more."""
+    steps: List[Step] = []
+    for program, rules in zip(_programs(snapshot, slots), then):
+        moves = [f"-D {one.chain} -j {one.own}" for one in _jumps_now(snapshot, program) for _before in one.before]
+        for own in CHAINS.values():
+            for (table, chain), found in slots.items():
+                if table == program + _FILTER:
+                    same = [slot for slot in found if _own_of(slot) == own]
+                    numbers = [_number(snapshot.unmanaged, (table, chain), slot) for slot in same]
+                    # From the end, so that what is inserted does not change the numbers that follow.
+                    moves += [f"-I {chain} {number} -j {own}" for number in reversed(numbers)]
+        command = (f"{rules.path}-restore", "--noflush", "--wait")
+        steps.append(Command(command, transaction(rules, moves), "iptables"))
+    steps += [Command((snapshot.ipset, "destroy", name), manager="ipset") for name in snapshot.sets]
+    return tuple(steps)
+
+
+def _number(unmanaged: Ruleset, key: ChainKey, slot: Slot) -> int:
+    rules = unmanaged.chains[key].rules
+    return next((number for number, rule in enumerate(rules, 1) if rule is slot.before), len(rules) + 1)
+
+
+def _kept(snapshot: IptablesSnapshot, slots: Slots) -> Tuple[Kept, ...]:
+    """Return the loader. It names every managed chain and both base chains, whatever a saved ruleset has of them."""
+    if not slots:
+        return ()
+    then, gone = [], []
+    for program in sorted({program for program, _direction, _rules in _own_rules(slots)}):
+        lines: Dict[str, Optional[Sequence[str]]] = {**dict.fromkeys(CHAINS.values()), **_lines(program, slots)}
+        jumps = {(chain, own): Jumps(chain, own, ()) for own, chain in zip(CHAINS.values(), _BASES)}
+        empty = {**jumps, **{key: Jumps(*key, ()) for key in _jumps(program, slots)}}
+        path = _path(snapshot, program)
+        then.append(ProgramRules(path, lines, list({**jumps, **_jumps(program, slots)}.values())))
+        gone.append(ProgramRules(path, dict.fromkeys(lines), list(empty.values())))
+    text = f'#!/bin/sh\n{BANNER}if [ "$1" = unload ]; then\n{write_script(gone)}fi\n{write_script(then)}'
+    return (
+        Kept(
+            files={IPTABLES_LOADER: text},
+            load=(f"/bin/sh {IPTABLES_LOADER} load",),
+            unload=(f"/bin/sh {IPTABLES_LOADER} unload",),
+            flushed_by=(NETFILTER_PERSISTENT,),
+            capabilities=_CAPABILITIES,
+        ),
     )
-    return f'case "$1" in\n{body}esac\n'
+
+
+def _rollback(snapshot: IptablesSnapshot, now: Sequence[ProgramRules]) -> RollbackData:
+    data, live = {}, []
+    if snapshot.sets:
+        # Before the rules that name them. By a pipe, since SELinux may keep ipset from files where this one stands.
+        data["ipsets"] = snapshot.saved_sets
+        live.append(f"cat ipsets | {quote(snapshot.ipset)} -exist restore")
+    if now:
+        data["iptables.sh"] = write_script(now)
+        live.append("/bin/sh iptables.sh")
+    return RollbackData(data=data, live=tuple(live))
+
+
+def _require(snapshot: IptablesSnapshot, desired: Desired) -> None:
+    """See that all that is managed can be listed and changed. Raises EdgeError and MissingPackageError."""
+    for program in PROGRAMS.values() if desired.present else ():
+        if program not in snapshot.paths:
+            raise MissingPackageError(
+                f"{program} is not installed on this host; install the package iptables", "iptables"
+            )
+    chains = snapshot.facts.firewall.ruleset.chains
+    for family, table in (("ipv4", "ip filter"), ("ipv6", "ip6 filter")):
+        # iptables lists no table with rules that it has no words for; then nft's listing is what there is.
+        there = [name for key, name in chains if key == table]
+        if there and (desired.present or any(name in CHAINS.values() for name in there)):
+            raise EdgeError(
+                f"{PROGRAMS[family]} cannot list its table filter, which has rules that were made by nft; "
+                "remove those, or name the backend nftables"
+            )
+    for program, listing in snapshot.facts.firewall.saves.items() if not desired.present else ():
+        for line in filter_table(listing):
+            own = next((one for one in CHAINS.values() if line.endswith((f" -j {one}", f" -g {one}"))), None)
+            if own and line != jump(line.split(" ")[1], own):
+                raise EdgeError(f'{program} has an unmanaged rule that leads to a managed chain: "{line}"; remove it')

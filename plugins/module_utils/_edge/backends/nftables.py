@@ -1,260 +1,189 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The nftables backend: a table of our own, beside whatever else the host has."""
+"""The nftables backend: accept rules in chains of the administrator's own tables that drop by default."""
 
 from __future__ import annotations
 
-import re
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from ..evaluator.connection import first_packet
 from ..evaluator.managed import allow_rules
-from ..evaluator.rows import connections_of, routes_to_ask
-from ..evaluator.ruleset import Chain, Ruleset
-from ..host.firewall import Host
-from ..host.persistence import ACCEPTS_FILE, BANNER, NFTABLES_FILE, Persistence, Service
-from ..host.runner import Completed, find_program
+from ..evaluator.placement import places_of
+from ..evaluator.ruleset import FilterRule, Ruleset
+from ..host.facts import Facts
+from ..host.persistence import ACCEPTS_FILE, BANNER, Kept
+from ..host.runner import Runner, find_program
 from ..host.units import NFTABLES
-from ..model.errors import EdgeError, MissingPackageError
-from ..model.ownership import TABLE
-from ..model.plan import Item, Observation, Placed, Plan, Unmanaged
-from ..model.rollback_data import RollbackData, together
-from ..model.rules import Rule
-from .base import Backend
-from .nft_accepts import (
-    handles_of,
-    may_have_ours,
-    observed_accepts,
-    place_of,
-    wanted_accepts,
-    write_accepts,
-    write_loader,
-    write_removals,
-    write_restoration,
-)
-from .nft_syntax import (
-    HOOKS,
-    PRIORITY,
-    NftTable,
-    read_rules,
-    read_table,
-    to_table,
-    write_element_changes,
-    write_table,
-)
+from ..model.desired import Desired
+from ..model.literals import Direction
+from ..model.ownership import COMMENT, TABLE, TABLE_NAME
+from ..model.plan import Item, Observation, Placed, Unmanaged, make_plan
+from ..model.rollback_data import RollbackData
+from ..model.steps import LoadNft, Step
+from .base import Backend, Change, Snapshot
+from .nft_accepts import groups_in, is_plain, label_of, read_listing, read_rule, write_loader, write_rule
+from .placing import ChainKey, Slot, segments, slots_by_chain, with_slots
 
-FAMILIES = ("ipv4", "ipv6")
-OLDEST_NFT: Tuple[int, int, int] = (0, 9, 3)
-"""The first release with everything that we write and read (symbolic chain priorities in the listing)."""
+_DIRECTIONS: Mapping[str, Direction] = {"input": "in", "output": "out"}
+_TABLE_FAMILIES = ("inet", "ip", "ip6")
 
-# Not any "No such file or directory": a loader that misses a library says that too.
-_NO_SUCH_TABLE = re.compile(r"Error: (Could not process rule: )?No such file or directory")
-_KERNEL_LACKS_PART = "Could not process rule: No such file or directory"
-_NO_PRIVILEGE = "Operation not permitted"
-_NO_KERNEL_SUPPORT = ("Protocol not supported", "Operation not supported")
+Slots = Mapping[ChainKey, Sequence[Slot]]
 
 
-class NftablesBackend(Backend):
-    """Our nftables table, live and on disk, and our accept rules in chains of others that would drop.
+@dataclass(frozen=True)
+class NftablesSnapshot(Snapshot):
+    """program: path of nft; texts: the rules of each unmanaged chain, with handles, as nft lists them."""
 
-    host: the host's firewall; nft: path of the program, None where it is missing; integrate: whether others' chains
-    may get our accept rules.
-    """
+    program: str = "nft"
+    texts: Mapping[ChainKey, Sequence[Tuple[int, str]]] = field(default_factory=dict)
 
-    name = "nftables"
 
-    def __init__(self, host: Host, persistence: Persistence, nft: Optional[str], integrate: bool = True) -> None:
-        self._host = host
-        self._persistence = persistence
-        self._nft = nft
-        self._integrate = integrate
-        self._live: Optional[NftTable] = None
-        self._accepts: List[Placed] = []
+class NftablesBackend(Backend[NftablesSnapshot]):
+    """Accept rules in unmanaged chains. run: runs programs."""
 
-    @classmethod
-    def on_this_host(cls, host: Host, persist: bool, integrate: bool) -> NftablesBackend:
-        """The backend for the host that this code runs on."""
-        return cls(host, Persistence(persist, host), find_program("nft"), integrate)
+    name: ClassVar[str] = "nftables"
 
-    def observe(self, wanted: Sequence[Rule]) -> Observation:
+    def __init__(self, run: Runner) -> None:
+        self._run = run
+
+    def observe(self, facts: Facts) -> NftablesSnapshot:
         """See Backend.observe."""
-        if self._nft is None and wanted:
-            raise MissingPackageError("nft is not installed on this host; install the package nftables", "nftables")
-        self._live = self._list_table() if self._nft else None
-        self._accepts = self._wanted_accepts(wanted)
-        target = to_table(wanted) if wanted else NftTable()
-        if wanted and self._live != target:
-            self._require_version()
-        live = Observation() if self._live is None else read_rules(self._live, target)
-        items = [*live.items, *self._observed_accepts(wanted)]
-        deviations = list(live.deviations)
-        if self._live is not None and not wanted and not live.items and not deviations:
-            deviations.append(f"table {TABLE}  is empty")
-        on_disk = self._persistence.deviations(self._service(wanted))
-        # On a host that has nothing of ours yet, missing files are no finding of their own.
-        if self._live is not None or not wanted or not self._persistence.absent:
-            deviations += on_disk
-        return Observation(tuple(items), tuple(deviations))
+        program = find_program("nft") or "nft"
+        texts: Mapping[ChainKey, Sequence[Tuple[int, str]]] = {}
+        if any(_may_hold_accepts(facts.firewall.ruleset, key) for key in facts.firewall.ruleset.chains):
+            texts = read_listing(self._run([program, "-s", "-a", "-t", "list", "ruleset"], "").stdout)
+        return NftablesSnapshot(facts, program=program, texts=texts)
 
-    def target(self, wanted: Sequence[Rule]) -> Sequence[Item]:
-        """See Backend.target."""
-        return (*wanted, *self._accepts)
-
-    def restoration(self, wanted: Sequence[Rule]) -> RollbackData:
-        """See Backend.restoration."""
-        table = self._run("list", "table", *TABLE.split()).stdout if self._live is not None else ""
-        places = {accept.place for accept in self._accepts}
-        places |= {place_of(key) for key, _handle in handles_of(self._host.firewall.listing or {})}
-        listings = {place: self._run("list", *place.split()).stdout for place in sorted(places)}
-        data, live = write_restoration(self._nft or "nft", table, listings)
-        return together([self._persistence.restoration(), RollbackData(live=live, data=data)])
-
-    def apply(self, plan: Plan, wanted: Sequence[Rule]) -> Sequence[str]:
-        """See Backend.apply. Where only elements of sets differ, nothing else is touched, counters included."""
-        accepts = self._accept_changes(plan)
-        if not wanted:
-            self._load((f"delete table {TABLE}\n" if self._live is not None else "") + accepts)
-            return ()
-        target = to_table(wanted)
-        scripts = [write_table(target) + accepts]
-        if self._live is not None and self._live.frame == target.frame:
-            # Elements that somebody else wrote in a way that we cannot take back one by one need the whole table.
-            scripts.insert(0, write_element_changes(self._live, target) + accepts)
-        self._load(*scripts)
-        return ()
-
-    def persist(self, wanted: Sequence[Rule]) -> None:
-        """See Backend.persist."""
-        self._persistence.write(self._service(wanted))
-
-    def placed(self, ruleset: Ruleset, wanted: Sequence[Rule]) -> Ruleset:
-        """See Backend.placed."""
-        ruleset = self._with_accepts(self.without_ours(ruleset), self._accepts)
-        for direction, hook in HOOKS.items():
-            rules = allow_rules(wanted, direction, FAMILIES)
-            chain = Chain(TABLE, hook, FAMILIES, rules, hook, priority=PRIORITY)
-            ruleset = Ruleset({**ruleset.chains, chain.key: chain}, ruleset.owners)
-        return ruleset
-
-    @property
-    def has_traces(self) -> bool:
-        """See Backend.has_traces."""
-        firewall = self._host.firewall
-        listing = firewall.listing or {}
-        return TABLE in firewall.ruleset.tables() or bool(list(handles_of(listing))) or _has_table(listing)
-
-    @property
-    def persisted(self) -> bool:
-        """See Backend.persisted."""
-        return self._persistence.possible
-
-    @property
-    def warnings(self) -> Sequence[str]:
-        """See Backend.warnings."""
-        return self._persistence.warnings
-
-    def _wanted_accepts(self, wanted: Sequence[Rule]) -> List[Placed]:
-        """The accept rules without which chains of others would drop what the wanted rules allow."""
-        if not (wanted and self._integrate):
-            return []
-        ruleset = self.without_ours(self._host.firewall.ruleset)
-        chains: Dict[Tuple[str, str], None] = {}
-        for connection in connections_of(wanted, self._host.routes(routes_to_ask(wanted))):
-            for decision in first_packet(ruleset, connection).droppers:
-                if may_have_ours(ruleset, decision):
-                    chains[decision.base.key] = None
-        return wanted_accepts(ruleset, sorted(chains), wanted)
-
-    def _observed_accepts(self, wanted: Sequence[Rule]) -> List[Item]:
-        found = observed_accepts(self._host.firewall.listing or {}, wanted)
-        return [item for key in sorted(found) for item in found[key]]
-
-    def _accept_changes(self, plan: Plan) -> str:
-        """Script lines for the accept rules, none where they are as they should be."""
-        strangers = [item for item in plan.remove if isinstance(item, Unmanaged) and item.text.startswith("comment ")]
-        if not strangers and not any(isinstance(item, Placed) for item in (*plan.add, *plan.remove)):
-            return ""
-        return write_removals(self._host.firewall.listing or {}) + write_accepts(self._accepts)
-
-    def without_ours(self, ruleset: Ruleset) -> Ruleset:
-        """See Backend.without_ours."""
-        ours = set(handles_of(self._host.firewall.listing or {}))
-        result = ruleset.without_tables([TABLE])
-        for key in {key for key, _handle in ours}:
-            if key in result.chains:
-                rules = [rule for rule in result.chains[key].rules if (key, rule.handle) not in ours]
-                result = result.with_rules(key, rules)
-        return result
-
-    @staticmethod
-    def _with_accepts(ruleset: Ruleset, accepts: Sequence[Placed]) -> Ruleset:
-        """The ruleset with our accept rules at the heads of chains."""
+    def without_managed(self, _snapshot: NftablesSnapshot, ruleset: Ruleset) -> Ruleset:
+        """See Backend.without_managed."""
         for key, chain in list(ruleset.chains.items()):
-            rules = [accept.rule for accept in accepts if accept.place == chain.label]
-            if rules:
-                ours = [*allow_rules(rules, "in", chain.families), *allow_rules(rules, "out", chain.families)]
-                ruleset = ruleset.with_rules(key, [*ours, *chain.rules])
+            if chain.table != TABLE and any(map(_is_managed, chain.rules)):
+                ruleset = ruleset.with_rules(key, [rule for rule in chain.rules if not _is_managed(rule)])
         return ruleset
 
-    def _service(self, wanted: Sequence[Rule]) -> Optional[Service]:
-        if not wanted or self._nft is None:
-            return None
-        files = {NFTABLES_FILE: f"#!{self._nft} -f\n{BANNER}{write_table(to_table(wanted))}"}
-        load = [f"{self._nft} -f {NFTABLES_FILE}"]
-        if self._accepts:
-            files[ACCEPTS_FILE] = f"#!/bin/sh\n{BANNER}{write_loader(self._accepts, self._nft)}"
-            load.append(f"/bin/sh {ACCEPTS_FILE}")
-        unload = [f"{self._nft} delete table {TABLE}"]
-        return Service("nftables", "nft(8)", files, NFTABLES, load, unload)
+    def has_traces(self, snapshot: NftablesSnapshot) -> bool:
+        """See Backend.has_traces."""
+        return any(True for _entry in _managed_entries(snapshot.facts))
 
-    def _list_table(self) -> Optional[NftTable]:
-        done = self._run("list", "table", *TABLE.split())
-        if done.returncode == 0:
-            return read_table(done.stdout)
-        if _NO_SUCH_TABLE.search(done.stderr):
-            return None
-        raise self._explain(done)
-
-    def _load(self, *scripts: str) -> None:
-        """Load the first script that passes nft's own check; what fails the check is not loaded."""
-        if not scripts[0]:
-            return
-        for script in scripts:
-            done = self._run("-c", "-f", "-", stdin=script)
-            if done.returncode == 0:
-                done = self._run("-f", "-", stdin=script)
-                break
-        if done.returncode != 0:
-            raise self._explain(done)
-
-    def _run(self, *arguments: str, stdin: str = "") -> Completed:
-        return self._host.run([self._nft or "nft", *arguments], stdin)
-
-    def _explain(self, done: Completed) -> EdgeError:
-        if _NO_PRIVILEGE in done.stderr:
-            return EdgeError(
-                "nft may not read or change the firewall: run as root (become: true), or give the right CAP_NET_ADMIN"
-            )
-        if any(words in done.stderr for words in _NO_KERNEL_SUPPORT):
-            return EdgeError("the kernel of this host has no nftables support: load or build its module nf_tables")
-        if _KERNEL_LACKS_PART in done.stderr:
-            return EdgeError(
-                "the kernel of this host lacks a part of nftables: load or build nft_ct and nft_reject_inet"
-            )
-        return EdgeError(f"nft refused: {done.complaint}")
-
-    def _require_version(self) -> None:
-        found = re.search(r"v(\d+)\.(\d+)\.(\d+)", self._run("--version").stdout)
-        version = tuple(map(int, found.groups())) if found else OLDEST_NFT
-        if version < OLDEST_NFT:
-            raise EdgeError(
-                f"nft {'.'.join(map(str, version))} is too old; "
-                f"upgrade the package nftables to {'.'.join(map(str, OLDEST_NFT))} or newer"
-            )
+    def plan(self, snapshot: NftablesSnapshot, desired: Desired) -> Change:
+        """See Backend.plan."""
+        slots, warnings = _slots(snapshot, desired)
+        observed = tuple(_observed(snapshot, desired, slots))
+        target = tuple(
+            Placed(label_of(key), rule) for key, found in slots.items() for slot in found for rule in slot.rules
+        )
+        plan = make_plan(Observation(observed), target)
+        groups = {key: [(_text_of(snapshot, key, one.before), _rules(one)) for one in slots[key]] for key in slots}
+        loader = write_loader(snapshot.program, groups) if slots else ""
+        return Change(
+            plan=plan,
+            live=_live(snapshot, slots) if plan.changed else (),
+            simulated=with_slots(
+                snapshot.unmanaged, slots, lambda rule, families: allow_rules([rule], rule.direction, families)
+            ),
+            kept=_kept(loader),
+            rollback=_rollback(snapshot, slots),
+            warnings=warnings,
+        )
 
 
-def _has_table(listing: Mapping[str, Any]) -> bool:
-    """Whether our table is there, be it without any chain."""
-    tables = (entry["table"] for entry in listing.get("nftables", ()) if "table" in entry)
-    return any(f"{table['family']} {table['name']}" == TABLE for table in tables)
+def _is_managed(rule: FilterRule) -> bool:
+    return rule.comment.startswith(COMMENT)
+
+
+def _may_hold_accepts(ruleset: Ruleset, key: ChainKey) -> bool:
+    """Return whether accept rules may stand in a chain: not in those that a program manages, or iptables made."""
+    family, _space, table = key[0].partition(" ")
+    return family in _TABLE_FAMILIES and key[0] not in ruleset.owners and table != TABLE_NAME
+
+
+def _slots(snapshot: NftablesSnapshot, desired: Desired) -> Tuple[Dict[ChainKey, List[Slot]], Tuple[str, ...]]:
+    """Return the slots that are desired, and why some that are needed cannot be had."""
+    if not (desired.present and desired.integrate):
+        return {}, ()
+    places = places_of(snapshot.unmanaged, desired.accepts, snapshot.facts.routes)
+    found = {place: rules for place, rules in places.items() if _may_hold_accepts(snapshot.unmanaged, place.chain)}
+    odd = sorted({label_of(place.chain) for place in found if not all(map(is_plain, _names(place.chain)))})
+    usable = {place: rules for place, rules in found.items() if all(map(is_plain, _names(place.chain)))}
+    warnings = tuple(
+        f"{label} drops by default, and its name cannot stand in a script: rename it, or accept the table's rows there"
+        for label in odd
+    )
+    return slots_by_chain(usable, snapshot.unmanaged), warnings
+
+
+def _names(key: ChainKey) -> Tuple[str, str]:
+    return key[0].partition(" ")[2], key[1]
+
+
+def _managed_entries(facts: Facts) -> Iterator[Mapping[str, Any]]:
+    for entry in (facts.firewall.listing or {}).get("nftables", ()):
+        rule = entry.get("rule")
+        if (
+            rule
+            and rule.get("table") != TABLE_NAME
+            and str(rule.get("comment", "")).startswith(COMMENT)
+            # None is put where names are of another kind.
+            and all(is_plain(rule.get(key, "")) for key in ("table", "chain"))
+        ):
+            yield rule
+
+
+def _key(entry: Mapping[str, Any]) -> ChainKey:
+    return f"{entry['family']} {entry['table']}", entry["chain"]
+
+
+def _observed(snapshot: NftablesSnapshot, desired: Desired, slots: Slots) -> Iterator[Item]:
+    """Yield what unmanaged chains have of accept rules, as Placed, or as Unmanaged where it is not as it should be."""
+    entries = {(_key(entry), entry["handle"]): entry for entry in _managed_entries(snapshot.facts)}
+    known = {(rule.row, rule.family): rule for rule in desired.accepts}
+    chains = snapshot.facts.firewall.ruleset.chains
+    for key in sorted({key for key, _handle in entries}):
+        chain = chains[key]
+        _in_place, astray = segments(chain.rules, _is_managed, slots.get(key, ()))
+        for rule in filter(_is_managed, chain.rules):
+            read = read_rule(entries[key, rule.handle or 0], _DIRECTIONS.get(chain.hook), known)
+            if read is None or (rule in astray and key in slots):
+                what = "is not as it would be written" if read is None else "does not precede what drops by default"
+                yield Unmanaged(label_of(key), f'comment "{rule.comment}" {what}')
+            else:
+                yield Placed(label_of(key), read)
+
+
+def _rules(slot: Slot) -> List[str]:
+    return [write_rule(rule) for rule in slot.rules]
+
+
+def _text_of(snapshot: NftablesSnapshot, key: ChainKey, rule: Optional[FilterRule]) -> str:
+    """Return the text of an unmanaged rule, empty for none."""
+    return "" if rule is None else dict(snapshot.texts.get(key, ())).get(rule.handle or 0, "")
+
+
+def _live(snapshot: NftablesSnapshot, slots: Slots) -> Tuple[Step, ...]:
+    """Return the one transaction that puts the rules in their slots, in place of all that are managed."""
+    lines = [
+        f"delete rule {' '.join(_key(entry))} handle {entry['handle']}\n" for entry in _managed_entries(snapshot.facts)
+    ]
+    for key, found in slots.items():
+        for slot in found:
+            where = " ".join(key)
+            verb = f"add rule {where}" if slot.before is None else f"insert rule {where} handle {slot.before.handle}"
+            lines += [f"{verb} {text}\n" for text in _rules(slot)]
+    return (LoadNft(snapshot.program, "".join(lines)),)
+
+
+def _kept(loader: str) -> Tuple[Kept, ...]:
+    if not loader:
+        return ()
+    files = {ACCEPTS_FILE: f"#!/bin/sh\n{BANNER}{loader}"}
+    return (Kept(files, load=(f"/bin/sh {ACCEPTS_FILE}",), unload=(), flushed_by=(NFTABLES,)),)
+
+
+def _rollback(snapshot: NftablesSnapshot, slots: Slots) -> RollbackData:
+    """Return what puts the accept rules of now back where they are now, in all chains that have some now or then."""
+    keys = sorted({*slots, *(_key(entry) for entry in _managed_entries(snapshot.facts))})
+    if not keys:
+        return RollbackData()
+    groups = {key: groups_in(snapshot.texts.get(key, ())) for key in keys}
+    return RollbackData(data={"accepts.sh": write_loader(snapshot.program, groups)}, live=("/bin/sh accepts.sh",))

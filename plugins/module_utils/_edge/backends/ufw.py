@@ -1,44 +1,48 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ufw backend: rules among the user's own, before all others, in ufw's files and in its live chains.
+"""The ufw backend: accept rules among the user's own, behind them, in ufw's files and in its live chains.
 
-The ufw program loads one rule per start and takes a third of a second for each; so its files are changed here, under
-its own lock, and the live chains by one transaction per family in which only our rules come and go.
+The ufw program loads one rule per start and takes a third of a second for each. So its files are changed here, under
+its own lock, and the live chains by one transaction per family in which only managed rules come and go.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
 import re
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, field
 from shlex import quote
-from typing import Dict, Iterator, List, Optional, Sequence
+from typing import ClassVar, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ..evaluator.managed import allow_rules
-from ..evaluator.ruleset import Ruleset
-from ..host.files import read_text, replace_text
-from ..host.firewall import Host
+from ..evaluator.ruleset import FilterRule, Ruleset
+from ..host.facts import Facts
+from ..host.files import OpenFile, read_open_file, read_text
 from ..host.runner import find_program
+from ..model.addresses import FAMILIES
+from ..model.desired import Desired
 from ..model.errors import EdgeError, MissingPackageError
-from ..model.plan import Item, Observation, Plan
-from ..model.rollback_data import Part, RollbackData
+from ..model.literals import Direction, Family
+from ..model.plan import Item, Observation, Placed, make_plan
+from ..model.rollback_data import RollbackData, SharedFile
 from ..model.rules import DIRECTIONS, Rule
-from .base import Backend
+from ..model.steps import Command, Locked, Step, WriteFile
+from .base import Backend, Change, Snapshot
 from .iptables_lines import PROGRAMS, lines_in
-from .lines import FAMILIES, Found, Line, rules_of
+from .lines import Line, by_family, rules_of, shortened
+from .placing import may_deny
 from .ufw_rules import (
     FILES,
     MERGE,
     UserRules,
     chain_of,
+    denials_behind,
     found_lines,
-    is_ours,
-    lines_by_family,
+    is_managed,
     live_rule,
+    live_rules,
     read_user_rules,
 )
 
@@ -47,251 +51,280 @@ _DEFAULTS = "/etc/default/ufw"
 _LOCK = "/run/ufw.lock"
 
 
-class UfwBackend(Backend):
-    """Our rules among ufw's.
-
-    host: the host's firewall; persist: whether the rules are to survive a reboot, which ufw's always do; folder: where
-    ufw has its files; defaults: its settings.
+@dataclass(frozen=True)
+class UfwSnapshot(Snapshot):
+    """program: path of ufw, None where it is missing; enabled: whether ufw.conf says so; families: those that it looks
+    after; files: its files of user rules by family; paths: of the programs iptables and ip6tables of the live chains.
     """
 
-    name = "ufw"
+    program: Optional[str] = None
+    enabled: bool = False
+    families: Tuple[Family, ...] = FAMILIES
+    files: Mapping[str, OpenFile] = field(default_factory=dict)
+    paths: Mapping[str, str] = field(default_factory=dict)
 
-    def __init__(self, host: Host, persist: bool, folder: str = _FOLDER, defaults: str = _DEFAULTS) -> None:
-        self._host = host
-        self._persist = persist
+    def rules(self, family: Family) -> Optional[UserRules]:
+        """Return the file of a family taken apart; None where it is missing, or not made as ufw makes it."""
+        return read_user_rules(self.files[family].text) if family in self.files else None
+
+    def listing(self, family: Family) -> str:
+        """Return what iptables-save says of the variant in which ufw's chains are, empty where they are not live."""
+        found = self._live(family)
+        return self.facts.firewall.saves[found] if found else ""
+
+    def _live(self, family: Family) -> str:
+        head = f":{chain_of(family, 'in')} "
+        saves = self.facts.firewall.saves
+        programs = (one for one in saves if one.startswith(f"{PROGRAMS[family]}-") and head in saves[one])
+        return next(programs, "")
+
+    def restorer(self, family: Family) -> str:
+        """Return the path of iptables-restore for a family's live chains, without -restore behind it."""
+        return self.paths.get(self._live(family)) or self.paths.get(PROGRAMS[family]) or PROGRAMS[family]
+
+    @property
+    def active(self) -> bool:
+        """Return whether ufw is enabled and its chains are live."""
+        return self.enabled and bool(self.listing("ipv4"))
+
+
+class UfwBackend(Backend[UfwSnapshot]):
+    """Accept rules among ufw's. folder: where ufw has its files; defaults: its settings."""
+
+    name: ClassVar[str] = "ufw"
+
+    def __init__(self, folder: str = _FOLDER, defaults: str = _DEFAULTS) -> None:
         self._folder = folder
         self._defaults = defaults
 
-    def observe(self, wanted: Sequence[Rule]) -> Observation:
+    def observe(self, facts: Facts) -> UfwSnapshot:
         """See Backend.observe."""
-        if wanted:
-            self._require(wanted)
-        lines = lines_by_family(wanted, self._families())
-        items: List[Item] = []
-        found = {}
-        for family in FAMILIES:
-            rules = self._user_rules(family)
-            if rules is not None:
-                found[family] = found_lines(rules, family)
-        target = self.target(wanted)
-        for direction in DIRECTIONS:
-            by_family = {family: by_direction[direction] for family, by_direction in found.items()}
-            if self._families() == ("ipv4",):
-                by_family["ipv6"] = [*by_family.get("ipv6", []), *_other_halves(by_family.get("ipv4", []))]
-            items += rules_of(by_family, [rule for rule in target if isinstance(rule, Rule)], {})
-        deviations = [
-            f"{PROGRAMS[family]} chain {chain_of(family, direction)}  has other rules than ufw's file says"
-            for family in FAMILIES
-            for direction in DIRECTIONS
-            if items and self.is_active and not self._is_live(family, direction, lines[family], wanted)
-        ]
-        return Observation(tuple(items), tuple(deviations))
-
-    def target(self, wanted: Sequence[Rule]) -> Sequence[Item]:
-        """See Backend.target: without what is for IPv6 only, where ufw does not look after that."""
-        return [rule for rule in wanted if rule.family in (*self._families(), "any")]
-
-    def restoration(self, wanted: Sequence[Rule]) -> RollbackData:
-        """See Backend.restoration: a file is loaded in one transaction, as ufw itself does whenever it starts."""
-        families = [family for family in FAMILIES if self._has_live_chain(family)] if self.is_active else []
-        data = {"merge.awk": MERGE}
-        parts = {}
-        for family, lines in lines_by_family(wanted, self._families()).items():
-            found = self._user_rules(family)
-            if found is not None:
-                data[f"ours-{family}"] = "".join(
-                    f"{line}\n" for entry in found.entries if is_ours(entry) for line in entry
-                )
-                parts[self._path(family)] = Part(found.with_ours(lines).text, f"awk -v ours=ours-{family} -f merge.awk")
-        return RollbackData(
-            paths=tuple(self._path(family) for family in FAMILIES),
-            parts=parts,
-            data=data,
-            live=tuple(
-                f"{quote(self._program(family))}-restore --noflush --wait < {quote(self._path(family))}"
-                for family in families
-            ),
+        files = {family: read_open_file(os.path.join(self._folder, FILES[family])) for family in FAMILIES}
+        names = [f"{program}{variant}" for program in PROGRAMS.values() for variant in ("", "-nft", "-legacy")]
+        paths = {name: find_program(name) for name in names}
+        both = _setting(read_text(self._defaults), "IPV6") == "yes"
+        return UfwSnapshot(
+            facts,
+            program=find_program("ufw"),
+            enabled=_setting(read_text(os.path.join(self._folder, "ufw.conf")), "ENABLED") == "yes",
+            families=FAMILIES if both else ("ipv4",),
+            files={family: file for family, file in files.items() if file is not None},
+            paths={name: path for name, path in paths.items() if path},
         )
 
-    def apply(self, plan: Plan, wanted: Sequence[Rule]) -> Sequence[str]:
-        """See Backend.apply: the live chains, by one transaction per family."""
-        if not self.is_active:
-            return ()
-        for family, lines in lines_by_family(wanted, self._families()).items():
-            script = self._live_changes(family, lines)
-            if script:
-                program = f"{self._program(family)}-restore"
-                done = self._host.run([program, "--noflush", "--wait"], script)
-                if done.returncode != 0:
-                    raise EdgeError(f"{program} refused: {done.complaint}")
-        return ()
-
-    def persist(self, wanted: Sequence[Rule]) -> None:
-        """See Backend.persist: ufw's files, which it reads whenever it does anything."""
-        with _locked():
-            for family, lines in lines_by_family(wanted, self._families()).items():
-                rules = self._user_rules(family)
-                changed = rules.with_ours(lines) if rules else None
-                if changed is not None and changed != rules:
-                    replace_text(self._path(family), changed.text)
-
-    def placed(self, ruleset: Ruleset, wanted: Sequence[Rule]) -> Ruleset:
-        """See Backend.placed."""
+    def without_managed(self, snapshot: UfwSnapshot, ruleset: Ruleset) -> Ruleset:
+        """See Backend.without_managed."""
         for key, chain in list(ruleset.chains.items()):
             for family in FAMILIES:
-                for direction in DIRECTIONS:
-                    if key[1] == chain_of(family, direction) and family in chain.families:
-                        ours = allow_rules(wanted, direction, [family])
-                        ruleset = ruleset.with_rules(key, [*ours, *chain.rules])
+                if family in chain.families and key[1] in [chain_of(family, direction) for direction in DIRECTIONS]:
+                    managed = _managed_live(snapshot, family, chain.rules)
+                    ruleset = ruleset.with_rules(key, [rule for rule in chain.rules if rule not in managed])
         return ruleset
 
-    def without_ours(self, ruleset: Ruleset) -> Ruleset:
-        """See Backend.without_ours."""
-        for key, chain in list(ruleset.chains.items()):
-            for family in FAMILIES:
-                for direction in DIRECTIONS:
-                    if key[1] == chain_of(family, direction):
-                        left = Counter(self._live_ours(family, direction))
-                        left.subtract(rule.text for rule in chain.rules)
-                        # What the subtraction took below nothing, or never had, is somebody else's.
-                        rules = [rule for rule in reversed(chain.rules) if _is_surplus(left, rule.text)]
-                        ruleset = ruleset.with_rules(key, rules[::-1])
-        return ruleset
-
-    @property
-    def is_active(self) -> bool:
-        """Whether ufw is enabled and its chains are live."""
-        return self._setting("ufw.conf", "ENABLED") == "yes" and self._has_live_chain("ipv4")
-
-    @property
-    def has_traces(self) -> bool:
+    def has_traces(self, snapshot: UfwSnapshot) -> bool:
         """See Backend.has_traces."""
-        rules = (self._user_rules(family) for family in FAMILIES)
-        return any(is_ours(entry) for found in rules if found for entry in found.entries)
+        rules = (snapshot.rules(family) for family in FAMILIES)
+        return any(is_managed(entry) for found in rules if found for entry in found.entries)
 
-    @property
-    def persisted(self) -> bool:
-        """See Backend.persisted."""
-        return True
+    def plan(self, snapshot: UfwSnapshot, desired: Desired) -> Change:
+        """See Backend.plan."""
+        _require(snapshot, desired)
+        accepts, notes = shortened(desired.accepts, self.name, desired.guarded)
+        carried = [rule for rule in accepts if rule.family in snapshot.families]
+        lines = by_family(carried, FAMILIES)
+        observed = Observation(tuple(_observed(snapshot, carried)), tuple(_drift(snapshot, carried, lines)))
+        plan = make_plan(observed, [Placed("ufw", rule) for rule in carried])
+        changed = {family: rules.with_managed(lines[family]) for family, rules in _files(snapshot)}
+        return Change(
+            plan=plan,
+            live=tuple(_live(snapshot, lines)) if plan.changed else (),
+            simulated=_simulated(snapshot, carried),
+            permanent=_permanent(snapshot, changed) if plan.changed else (),
+            rollback=_rollback(snapshot, changed),
+            warnings=(*notes, *_warnings(snapshot)) if desired.present else (),
+        )
 
-    @property
-    def warnings(self) -> Sequence[str]:
-        """See Backend.warnings."""
-        warnings = []
-        if self._families() != FAMILIES:
-            warnings.append("ufw has IPV6=no in /etc/default/ufw: rules for IPv6 addresses are left out")
-        for family in self._families():
-            rules = self._user_rules(family)
+
+def _setting(text: Optional[str], name: str) -> str:
+    found = re.search(rf"^{name}=[\"']?(\w+)", text or "", re.MULTILINE)
+    return found[1].lower() if found else ""
+
+
+def _files(snapshot: UfwSnapshot) -> Iterator[Tuple[Family, UserRules]]:
+    for family in FAMILIES:
+        rules = snapshot.rules(family)
+        if rules is not None:
+            yield family, rules
+
+
+def _observed(snapshot: UfwSnapshot, carried: Sequence[Rule]) -> Iterator[Item]:
+    """Yield the rules of the files, inbound first, as Placed; what is not as it would be written as Unmanaged."""
+    items = [item for family, rules in _files(snapshot) for item in rules_of(found_lines(rules, family), carried)]
+    known = {rule: number for number, rule in enumerate(carried)}
+    items.sort(key=lambda item: known.get(item, -1) if isinstance(item, Rule) else -1)
+    for item in items:
+        yield Placed("ufw", item) if isinstance(item, Rule) else item
+
+
+def _drift(snapshot: UfwSnapshot, carried: Sequence[Rule], lines: Mapping[Family, Sequence[Line]]) -> Iterator[str]:
+    """Yield in what files and live chains are not as they should be, once there is anything managed."""
+    ports = [rule.port for rule in carried]
+    for family, rules in _files(snapshot):
+        if not any(map(is_managed, rules.entries)) or not carried:
+            continue
+        for denial in denials_behind(rules, ports):
+            yield f"file {FILES[family]}  has managed rules before: {denial}"
+        if snapshot.active and family in snapshot.families:
             for direction in DIRECTIONS:
-                chain = chain_of(family, direction)
-                live = lines_in(self._listing(family), chain)
-                if rules and len(live) != sum(line.startswith(f"-A {chain} ") for line in rules.text.splitlines()):
-                    warnings.append(
-                        f"{PROGRAMS[family]} chain {chain} has other rules than {self._path(family)} says: somebody "
-                        'changed one of them by other means than ufw; "ufw reload" makes them equal'
-                    )
-        return warnings
+                if not _is_live(snapshot, family, direction, lines[family]):
+                    chain = chain_of(family, direction)
+                    yield f"{PROGRAMS[family]} chain {chain}  does not have just the managed rules behind the user's"
 
-    def _require(self, wanted: Sequence[Rule]) -> None:
-        if find_program("ufw") is None:
-            raise MissingPackageError("ufw is not installed on this host; install the package ufw", "ufw")
-        if not self._persist:
-            raise EdgeError("persist: False is not possible with the backend ufw, which keeps all its rules; say true")
-        if not self.is_active:
-            raise EdgeError(
-                'ufw is not active on this host, and is not activated by us; run "ufw enable" first, with a rule for '
-                "your own way in, or name another backend"
-            )
-        for family in self._families():
-            if self._user_rules(family) is None:
-                raise EdgeError(f"{self._path(family)} is not as ufw writes it; repair it, for example by ufw reset")
-        if not self.target(wanted):
-            raise EdgeError("ufw has IPV6=no in /etc/default/ufw, and all addresses are IPv6; say yes there")
 
-    def _families(self) -> Sequence[str]:
-        found = re.search(r"^IPV6=[\"']?(\w+)", read_text(self._defaults) or "", re.MULTILINE)
-        return FAMILIES if found and found[1].lower() == "yes" else ("ipv4",)
+def _chain(snapshot: UfwSnapshot, family: Family, direction: Direction) -> Sequence[FilterRule]:
+    """Return the rules of a live chain."""
+    name = chain_of(family, direction)
+    chains = snapshot.facts.firewall.ruleset.chains
+    found = (one for (_table, chain), one in chains.items() if chain == name and family in one.families)
+    return next((one.rules for one in found), ())
 
-    def _user_rules(self, family: str) -> Optional[UserRules]:
-        text = read_text(self._path(family))
-        return read_user_rules(text) if text is not None else None
 
-    def _path(self, family: str) -> str:
-        return os.path.join(self._folder, FILES[family])
+def _managed_live(snapshot: UfwSnapshot, family: Family, rules: Sequence[FilterRule]) -> List[FilterRule]:
+    """Return the managed rules of a live chain: those that the file has with the tag, each as often as it has them.
 
-    def _setting(self, file: str, name: str) -> str:
-        found = re.search(rf"^{name}=[\"']?(\w+)", read_text(os.path.join(self._folder, file)) or "", re.MULTILINE)
-        return found[1].lower() if found else ""
+    A rule of the user's may read the same as a managed one. Managed ones stand behind it, or before all in what a
+    release before 1.2 made.
+    """
+    in_file = snapshot.rules(family)
+    if in_file is None:
+        return []
+    left = Counter(live_rules(in_file, family))
+    managed = []
+    for rule in rules if in_file.managed_first else reversed(rules):
+        if left[rule.text]:
+            left[rule.text] -= 1
+            managed.append(rule)
+    return managed if in_file.managed_first else managed[::-1]
 
-    def _listing(self, family: str) -> str:
-        """What iptables-save says of the variant in which ufw's chains are."""
-        saves = self._host.firewall.saves
-        found = [text for program, text in saves.items() if program.startswith(f"{PROGRAMS[family]}-")]
-        return next((text for text in found if f":{chain_of(family, 'in')} " in text), "")
 
-    def _has_live_chain(self, family: str) -> bool:
-        return bool(self._listing(family))
+def _is_live(snapshot: UfwSnapshot, family: Family, direction: Direction, lines: Sequence[Line]) -> bool:
+    """Return whether a live chain has just the managed rules, and none that may deny behind the first of them."""
+    expected = [live_rule(line) for line in lines if line.direction == direction]
+    rules = _chain(snapshot, family, direction)
+    managed = _managed_live(snapshot, family, rules)
+    if [rule.text for rule in managed] != expected:
+        return False
+    behind = rules[next((number for number, rule in enumerate(rules) if rule in managed), len(rules)) :]
+    ports = [line.port for line in lines]
+    return not any(rule not in managed and may_deny(rule) and _is_about(rule.text, ports) for rule in behind)
 
-    def _program(self, family: str) -> str:
-        saves = self._host.firewall.saves
-        listing = self._listing(family)
-        name = next((program for program, text in saves.items() if listing and text == listing), PROGRAMS[family])
-        return find_program(name) or find_program(PROGRAMS[family]) or PROGRAMS[family]
 
-    def _live_ours(self, family: str, direction: str) -> List[str]:
-        """Our rules in the live chain: those that the file has with our mark, each as often as it has them.
-
-        A rule of the user's may read the same as one of ours. Ours come first.
-        """
-        rules = self._user_rules(family)
-        in_file = found_lines(rules, family)[direction] if rules else []
-        left = Counter(live_rule(line) for line in in_file if isinstance(line, Line))
-        ours = []
-        for rule in lines_in(self._listing(family), chain_of(family, direction)):
-            if left[rule]:
-                left[rule] -= 1
-                ours.append(rule)
-        return ours
-
-    def _is_live(self, family: str, direction: str, lines: Sequence[Line], wanted: Sequence[Rule]) -> bool:
-        """Whether the live chain begins with just the wanted rules; where none are wanted, whatever it has is right."""
-        if not wanted or family not in self._families():
+def _is_about(text: str, ports: Sequence[int]) -> bool:
+    """Return whether a rule as iptables-save lists it may be about one of some TCP ports."""
+    protocol = re.search(r" -p (\w+)", text)
+    if protocol and protocol[1] != "tcp":
+        return False
+    found = re.search(r" --dports? (\S+)", text)
+    if not found:
+        return True
+    for part in found[1].split(","):
+        first, colon, last = part.partition(":")
+        if any(int(first or 0) <= port <= int((last or 65535) if colon else first) for port in ports):
             return True
-        expected = [live_rule(line) for line in lines if line.direction == direction]
-        live = lines_in(self._listing(family), chain_of(family, direction))
-        return live[: len(expected)] == expected
+    return False
 
-    def _live_changes(self, family: str, lines: Sequence[Line]) -> str:
+
+def _live(snapshot: UfwSnapshot, lines: Mapping[Family, Sequence[Line]]) -> Iterator[Step]:
+    """Yield the transaction for each family whose live chains change."""
+    for family in FAMILIES if snapshot.active else ():
         changes: List[str] = []
         for direction in DIRECTIONS:
-            expected = [live_rule(line) for line in lines if line.direction == direction]
-            live = lines_in(self._listing(family), chain_of(family, direction))
-            ours = self._live_ours(family, direction)
-            if live[: len(expected)] == expected and len(ours) == len(expected):
-                continue
-            changes += [rule.replace("-A ", "-D ", 1) for rule in ours]
+            if not _is_live(snapshot, family, direction, lines[family]):
+                chain, rules = chain_of(family, direction), _chain(snapshot, family, direction)
+                managed = _managed_live(snapshot, family, rules)
+                # By number, since a user's rule may read the same; from the end, so that numbers stay what they are.
+                numbers = [number for number, rule in enumerate(rules, 1) if rule in managed]
+                changes += [f"-D {chain} {number}" for number in reversed(numbers)]
+                changes += [live_rule(line) for line in lines[family] if line.direction == direction]
+        if changes and snapshot.listing(family):
+            script = "\n".join(["*filter", *changes, "COMMIT\n"])
+            yield Command((f"{snapshot.restorer(family)}-restore", "--noflush", "--wait"), script, "iptables")
+
+
+def _permanent(snapshot: UfwSnapshot, changed: Mapping[Family, UserRules]) -> Tuple[Step, ...]:
+    """Return the steps that change ufw's files, which it reads whenever it does anything."""
+    steps = []
+    for family, rules in changed.items():
+        file = snapshot.files[family]
+        if rules.text != file.text:
+            steps.append(WriteFile(file.path, rules.text, file.mode, file.owner))
+    return (Locked(_LOCK, tuple(steps)),) if steps else ()
+
+
+def _rollback(snapshot: UfwSnapshot, changed: Mapping[Family, UserRules]) -> RollbackData:
+    """Return what restores the files, and loads each in one transaction, as ufw itself does whenever it starts."""
+    families = [family for family in FAMILIES if snapshot.listing(family)] if snapshot.active else []
+    data: Dict[str, str] = {"merge.awk": MERGE}
+    shared = {}
+    for family, rules in _files(snapshot):
+        managed = [line for entry in rules.entries if is_managed(entry) for line in entry]
+        data[f"managed-{family}"] = "".join(f"{line}\n" for line in managed)
+        place = "head" if rules.managed_first else "end"
+        merge = f"awk -v managed=managed-{family} -v place={place} -f merge.awk"
+        shared[snapshot.files[family].path] = SharedFile(changed[family].text, merge)
+    return RollbackData(
+        paths=tuple(snapshot.files[family].path for family, _rules in _files(snapshot)),
+        shared_files=shared,
+        data=data,
+        live=tuple(
+            f"{quote(snapshot.restorer(family))}-restore --noflush --wait < {quote(snapshot.files[family].path)}"
+            for family in families
+            if family in snapshot.files
+        ),
+    )
+
+
+def _simulated(snapshot: UfwSnapshot, carried: Sequence[Rule]) -> Ruleset:
+    ruleset = snapshot.unmanaged
+    for key, chain in list(ruleset.chains.items()):
+        for family in chain.families:
+            for direction in DIRECTIONS:
+                if key[1] == chain_of(family, direction):
+                    rules = allow_rules(carried, direction, [family])
+                    ruleset = ruleset.with_rules(key, [*chain.rules, *rules])
+    return ruleset
+
+
+def _warnings(snapshot: UfwSnapshot) -> Iterator[str]:
+    if snapshot.families != FAMILIES:
+        yield "ufw has IPV6=no in /etc/default/ufw: rules for IPv6 addresses are left out"
+    for family in snapshot.families:
+        rules = snapshot.rules(family)
+        for direction in DIRECTIONS:
             chain = chain_of(family, direction)
-            changes += [rule.replace(f"-A {chain} ", f"-I {chain} 1 ", 1) for rule in reversed(expected)]
-        return "\n".join(["*filter", *changes, "COMMIT\n"]) if changes else ""
+            live = lines_in(snapshot.listing(family), chain)
+            if rules and len(live) != sum(line.startswith(f"-A {chain} ") for line in rules.text.splitlines()):
+                yield (
+                    f"{PROGRAMS[family]} chain {chain} has other rules than {snapshot.files[family].path} says: "
+                    'one of them was changed by other means than ufw; "ufw reload" makes them equal'
+                )
 
 
-def _is_surplus(left: Dict[str, int], text: str) -> bool:
-    """Whether one more rule of this text is somebody else's, counted from the end of a chain."""
-    if left.get(text, 0) < 0:
-        left[text] += 1
-        return True
-    return text not in left
-
-
-def _other_halves(found: Sequence[Found]) -> List[Found]:
-    """The halves of guards that ufw is not asked for, because it looks after one family only."""
-    guards = [line for line in found if isinstance(line, Line) and line.action == "block"]
-    return [replace(line, family="ipv6") for line in guards]
-
-
-@contextlib.contextmanager
-def _locked() -> Iterator[None]:
-    """Hold the lock that ufw itself takes."""
-    with open(_LOCK, "w", encoding="ascii") as lock:
-        fcntl.lockf(lock, fcntl.LOCK_EX)
-        yield
+def _require(snapshot: UfwSnapshot, desired: Desired) -> None:
+    """See that ufw can carry the rules. Raises EdgeError and MissingPackageError."""
+    if not desired.present:
+        return
+    if snapshot.program is None:
+        raise MissingPackageError("ufw is not installed on this host; install the package ufw", "ufw")
+    if not desired.persist:
+        raise EdgeError("persist: False is not possible with the backend ufw, which keeps all its rules; say true")
+    if not snapshot.active:
+        raise EdgeError(
+            'ufw is not active on this host, and is not activated by us; run "ufw enable" first, with a rule for '
+            "your own way in, or name another backend"
+        )
+    for family in snapshot.families:
+        if snapshot.rules(family) is None:
+            raise EdgeError(f"{_FOLDER}/{FILES[family]} is not as ufw writes it; repair it, for example by ufw reset")
+    if not any(rule.family in snapshot.families for rule in desired.accepts):
+        raise EdgeError("ufw has IPV6=no in /etc/default/ufw, and all addresses are IPv6; say yes there")

@@ -9,9 +9,11 @@ import socket
 from dataclasses import dataclass
 from typing import Optional
 
-from .fields import CT_STATES, FIB_TYPES, TCP_FLAGS, TRANSLATED
+from ..model.addresses import Span, number_of, point
+from ..model.literals import Direction, Family
+from .fields import CT_STATES, FIB_TYPES, SETS_MAY_CHANGE, TCP_FLAGS, TRANSLATED
 from .ruleset import Ruleset
-from .values import OUTSIDE, UNKNOWN, Fields, Value, point
+from .values import OUTSIDE, UNKNOWN, Fields, Value
 from .walk import ACCEPT, DROP, PacketVerdict, evaluate_packet
 
 CLIENT_PORTS = (1024, 65535)
@@ -28,35 +30,44 @@ _ADDRESSING = [
 
 @dataclass(frozen=True)
 class Connection:
-    """One connection to be judged. direction: in (to this host) or out (from it); family: ipv4 or ipv6.
+    """One connection to evaluate. direction: in (to this host) or out (from it); family: ipv4 or ipv6.
 
     local, remote: addresses as text; port: TCP port of the server's side; interface: this host's interface towards
     the remote side, None where that is not known.
     """
 
-    direction: str
-    family: str
+    direction: Direction
+    family: Family
     local: str
     remote: str
     port: int
     interface: Optional[str] = None
 
     def __str__(self) -> str:
-        """The connection on one line."""
+        """Return the connection on one line."""
         ends = (self.remote, self.local) if self.direction == "in" else (self.local, self.remote)
         return f"tcp {ends[0]} -> {ends[1]} port {self.port}"
 
 
 def first_packet(ruleset: Ruleset, connection: Connection) -> PacketVerdict:
-    """What becomes of the first packet of a connection, and which base chains drop it."""
+    """Return the verdict on the first packet of a connection, with all that drops it."""
     inbound = connection.direction == "in"
     return evaluate_packet(ruleset, connection.direction, connection.family, _packet(connection, inbound, "syn"))
 
 
-def evaluate_connection(ruleset: Ruleset, connection: Connection) -> PacketVerdict:
-    """What becomes of a connection: of its first packet, and if that passes, of the answer and of all that follow.
+def first_packets(ruleset: Ruleset, connection: Connection, remotes: Span) -> PacketVerdict:
+    """Return the verdict on the first packets from or to any of many remote addresses, whatever named sets hold."""
+    inbound = connection.direction == "in"
+    packet = _packet(connection, inbound, "syn")
+    packet[f"{'ip6' if connection.family == 'ipv6' else 'ip'} {'saddr' if inbound else 'daddr'}"] = remotes
+    packet[SETS_MAY_CHANGE] = point(1)
+    return evaluate_packet(ruleset, connection.direction, connection.family, packet)
 
-    The answer is unknown as soon as that of one of the packets is.
+
+def evaluate_connection(ruleset: Ruleset, connection: Connection) -> PacketVerdict:
+    """Return the verdict on a connection: on its first packet, then on the answer, then on the packets that follow.
+
+    The verdict is unknown where that on one of the packets is.
     """
     inbound = connection.direction == "in"
     first = first_packet(ruleset, connection)
@@ -70,27 +81,27 @@ def evaluate_connection(ruleset: Ruleset, connection: Connection) -> PacketVerdi
         packet = _packet(connection, towards_host, *flags)
         packet["ct state"] = point(CT_STATES["established"]) if tracked else UNKNOWN
         if translated:
-            # Which chains see which address hangs on where the translation is done and undone.
+            # Where the translation is done and undone decides which chains see which address.
             packet.update(dict.fromkeys(set(packet).intersection(_ADDRESSING), UNKNOWN))
         packet["ct direction"] = point(0 if to_server else 1)
-        # What earlier packets left behind: marks of the connection, and changed sets.
+        # Earlier packets left marks of the connection and changed sets behind.
         packet.update({name: value for name, value in left.items() if name == "ct mark" or name.startswith("touched ")})
-        judgement = evaluate_packet(ruleset, "in" if towards_host else "out", connection.family, packet)
-        left = judgement.fields
-        # What connection tracking takes a packet for depends on all that it saw, or did not see, before.
+        verdict = evaluate_packet(ruleset, "in" if towards_host else "out", connection.family, packet)
+        left = verdict.fields
+        # The state of a packet depends on every packet that connection tracking saw before.
         tracked = tracked and left.get("ct state") == packet["ct state"]
-        if judgement.verdict == DROP:
+        if verdict.verdict == DROP:
             # That drop is sure only if the first packet was sure to pass.
-            return judgement if result.verdict == ACCEPT else result
-        if judgement.verdict != ACCEPT and result.verdict == ACCEPT:
-            result = judgement
+            return verdict if result.verdict == ACCEPT else result
+        if verdict.verdict != ACCEPT and result.verdict == ACCEPT:
+            result = verdict
     return result
 
 
 def _packet(connection: Connection, towards_host: bool, *flags: str) -> Fields:
-    """Fields of a packet of the connection, as if it were the first."""
+    """Return the fields of a packet of the connection, as if it were the first."""
     six = connection.family == "ipv6"
-    local, remote = _number(connection.local), _number(connection.remote)
+    local, remote = number_of(connection.local), number_of(connection.remote)
     from_server = towards_host == (connection.direction == "out")
     ports = (point(connection.port), CLIENT_PORTS) if from_server else (CLIENT_PORTS, point(connection.port))
     source, destination = (remote, local) if towards_host else (local, remote)
@@ -109,7 +120,7 @@ def _packet(connection: Connection, towards_host: bool, *flags: str) -> Fields:
         "ct state": point(CT_STATES["new"]),
         "ct mark": point(0),
         "ct direction": point(0),
-        # Where a destination was translated, the model does not follow the packet any further.
+        # The model does not follow a packet whose destination was translated.
         "ct status dnat": point(0),
         "fib saddr type": remote_type if towards_host else local_type,
         "fib daddr type": local_type if towards_host else remote_type,
@@ -123,12 +134,7 @@ def _packet(connection: Connection, towards_host: bool, *flags: str) -> Fields:
     if six:
         fields["exthdr exists"] = point(0)
     if towards_host and connection.interface:
-        # The interface is the one by which this host reaches the remote side, so that the reverse path leads there.
+        # This host reaches the remote side by this interface, so that the reverse path check passes.
         for key in ("fib saddr.iif oif", "fib saddr.mark.iif oif"):
             fields[key], fields[f"{key} exists"] = (1, 1 << 31), point(1)
     return fields
-
-
-def _number(address: str) -> int:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    return int.from_bytes(socket.inet_pton(family, address), "big")

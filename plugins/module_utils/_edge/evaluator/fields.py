@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The fields of packets under the names of nft's expressions, and how its JSON writes constants for each.
+"""Fields of packets under the names of nft's expressions, and constants for them as nft's JSON writes them.
 
 Source: libnftables-json(5), and the kernel's own numbers for states, types and protocols.
 """
@@ -12,11 +12,12 @@ import re
 import socket
 from typing import Any, Callable, Dict, List, Mapping
 
-from .values import ABSENT, UNKNOWN, Answer, Fields, Matcher, Span, Value, name_matcher, number_matcher, point
+from ..model.addresses import BITS, Span, number_of, point
+from .values import ABSENT, UNKNOWN, Answer, Fields, Matcher, Value, name_matcher, number_matcher
 
 
 class UnknownExpressionError(Exception):
-    """Something in a listing that this model does not follow: whatever hangs on it is unknown."""
+    """Error for an unsupported expression in a listing: whatever depends on it is unknown."""
 
 
 CT_STATES: Mapping[str, int] = {"invalid": 1, "established": 2, "related": 4, "new": 8, "untracked": 64}
@@ -35,7 +36,7 @@ FIB_TYPES: Mapping[str, int] = {
 
 _NO_SUCH_NUMBER = -1
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
-# What a TCP packet is not.
+# Fields of these protocols are absent from a TCP packet.
 OTHER_PROTOCOLS = frozenset(
     ("udp", "udplite", "sctp", "dccp", "icmp", "icmpv6", "igmp", "ah", "esp", "comp", "gre", "arp")
 )
@@ -46,26 +47,21 @@ def _port(constant: Any) -> int:
     return int(constant)
 
 
-def _address(constant: Any) -> int:
-    family = socket.AF_INET6 if ":" in constant else socket.AF_INET
-    return int.from_bytes(socket.inet_pton(family, constant), "big")
-
-
 def _named(numbers: Mapping[str, int], otherwise: int = _NO_SUCH_NUMBER) -> Callable[[Any], int]:
-    """Reads a name or a number; a name that is not in the list is of something that our packets are not."""
+    """Return a reader of names and numbers; a name that is not in the list stands for no packet of a connection."""
 
     def read(constant: Any) -> int:
         if not isinstance(constant, str) or constant.isdigit():
             return int(constant)
         if not _IDENTIFIER.fullmatch(constant):
-            raise UnknownExpressionError  # "*" for all the rest, or the name of a set.
+            raise UnknownExpressionError  # For example "*", or the name of a set.
         return numbers.get(constant, otherwise)
 
     return read
 
 
 _READERS: Dict[str, Callable[[Any], int]] = {
-    **{f"{protocol} {side}addr": _address for protocol in ("ip", "ip6") for side in "sd"},
+    **{f"{protocol} {side}addr": number_of for protocol in ("ip", "ip6") for side in "sd"},
     **{f"{protocol} {side}port": _port for protocol in ("tcp", "th") for side in "sd"},
     **dict.fromkeys(("ip protocol", "ip6 nexthdr", "meta l4proto"), _named(PROTOCOLS)),
     **dict.fromkeys(("fib daddr type", "fib saddr type", "fib daddr.iif type"), _named(FIB_TYPES)),
@@ -83,7 +79,7 @@ _FLAG_FIELDS = frozenset(("tcp flags", "ct state"))
 
 
 def field_name(expression: Any) -> str:
-    """Name of the field that an expression reads. Raises UnknownExpressionError for anything else."""
+    """Return the name of the field that an expression reads. Raises UnknownExpressionError for anything else."""
     if not isinstance(expression, dict) or len(expression) != 1:
         raise UnknownExpressionError
     ((kind, content),) = expression.items()
@@ -97,15 +93,46 @@ def field_name(expression: Any) -> str:
         flags = content["flags"]
         return f"fib {'.'.join([flags] if isinstance(flags, str) else flags)} {content['result']}"
     if kind == "exthdr" and "offset" not in content:
-        # Our packets have no extension header, of whatever name.
+        # Packets of the evaluated connections have no extension header, of whatever name.
         return "exthdr field" if "field" in content else "exthdr exists"
     raise UnknownExpressionError
 
 
+_GENERAL_FIELDS = frozenset(
+    (
+        *(f"meta {side}{part}" for side in "io" for part in ("if", "ifname", "ifgroup", "iftype", "ifkind")),
+        *("meta ibrname", "meta obrname", "meta ibriport", "meta obriport", "meta sdif", "meta sdifname"),
+        *("meta l4proto", "meta nfproto", "meta protocol", "meta pkttype", "ether type"),
+        *("ip protocol", "ip version", "ip6 nexthdr", "ip6 version", "tcp flags"),
+        *("ct state", "ct direction", "ct protocol", "ct l3proto"),
+    )
+)
+_KINDS = {"saddr": "source", "daddr": "destination", "mark": "mark"}
+_KINDS.update(dict.fromkeys(("sport", "dport", "proto-src", "proto-dst"), "port"))
+
+
+SETS_MAY_CHANGE = "touched by programs"
+"""Field of a packet for which the content of named sets is unknown, since programs change them at any time."""
+
+
+def kind_of(name: str) -> str:
+    """Return which kind of thing a condition on a field names, as in Content.kinds; empty for a general one.
+
+    Conditions on interface, protocol, family, packet type and connection state are general. TCP flags are among them,
+    since rules without connection tracking know a new connection by its SYN.
+    """
+    protocol, _space, field = name.partition(" ")
+    if name in _GENERAL_FIELDS or name.startswith("ct status"):
+        return ""
+    if protocol == "ether":
+        return "mac"
+    return next((_KINDS[word] for word in re.split("[ .]", field) if word in _KINDS), "other")
+
+
 def value_of(name: str, fields: Fields) -> Value:
-    """Value of a field in a packet, where ABSENT and UNKNOWN have their reasons."""
+    """Return the value of a field in a packet, or ABSENT or UNKNOWN."""
     if name.startswith("ct ") and name != "ct state":
-        # Only a packet that belongs to a connection has anything of it.
+        # Only a packet that belongs to a connection has the fields of a connection.
         state = fields.get("ct state", UNKNOWN)
         if state is UNKNOWN or state in _NO_CONNECTION:
             return UNKNOWN if state is UNKNOWN else ABSENT
@@ -125,13 +152,13 @@ TRANSLATED = ("ip saddr", "ip6 saddr", "tcp sport", "th sport")
 
 
 def state_after_notrack(fields: Fields) -> Value:
-    """The connection state once a rule told connection tracking to skip the packet: too late if it has seen it."""
+    """Return the connection state behind "notrack", which has no effect after connection tracking."""
     state = fields.get("ct state", UNKNOWN)
     return point(CT_STATES["untracked"]) if state in _NO_CONNECTION else state
 
 
 def compare(name: str, matcher: Matcher) -> Callable[[Fields], Answer]:
-    """Tests one field of a packet; a field that the packet does not have never matches."""
+    """Return a test of one field of a packet; a field that the packet does not have never matches."""
 
     def test(fields: Fields) -> Answer:
         value = value_of(name, fields)
@@ -143,7 +170,7 @@ def compare(name: str, matcher: Matcher) -> Callable[[Fields], Answer]:
 
 
 def span_of(name: str, constant: Any) -> Span:
-    """The numbers that a constant for a field stands for. Raises UnknownExpressionError."""
+    """Return the numbers that a constant for a field stands for. Raises UnknownExpressionError."""
     read = _READERS.get(name)
     if read is None:
         raise UnknownExpressionError
@@ -152,7 +179,7 @@ def span_of(name: str, constant: Any) -> Span:
     if isinstance(constant, dict) and "prefix" in constant:
         prefix = constant["prefix"]
         first = read(prefix["addr"])
-        bits = 16 if name.endswith("port") else 128 if name.startswith("ip6 ") else 32
+        bits = 16 if name.endswith("port") else BITS["ipv6" if name.startswith("ip6 ") else "ipv4"]
         return first, first + (1 << (bits - prefix["len"])) - 1
     if isinstance(constant, dict) and "range" in constant:
         first, last = constant["range"]
@@ -166,7 +193,7 @@ def span_of(name: str, constant: Any) -> Span:
 
 
 def bits_of(name: str, constant: Any) -> int:
-    """A mask as a number. Raises UnknownExpressionError."""
+    """Return a mask as a number. Raises UnknownExpressionError."""
     if isinstance(constant, dict) and "|" in constant:
         constant = constant["|"]
     if isinstance(constant, list):
@@ -178,7 +205,7 @@ def bits_of(name: str, constant: Any) -> int:
 
 
 def matcher_of(name: str, constants: List[Any]) -> Matcher:
-    """What matches any of the constants that stand for values of a field. Raises UnknownExpressionError."""
+    """Return a matcher of any of the constants for a field. Raises UnknownExpressionError."""
     if name in _NAMES:
         if not all(isinstance(constant, str) for constant in constants):
             raise UnknownExpressionError

@@ -1,35 +1,43 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From what iptables-save or ip6tables-save prints to the model.
+"""Reader of the output of iptables-save and ip6tables-save into the model.
 
 Sources: iptables(8), iptables-extensions(8); priorities from the kernel's netfilter_ipv4.h.
-A match or target that is not known here makes unknown whatever hangs on it.
+An unsupported match or target makes unknown whatever depends on it.
 """
 
 from __future__ import annotations
 
 import re
 import shlex
-import socket
 from functools import partial
-from typing import Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+from typing import Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
-from .fields import CT_STATES, FIB_TYPES, TCP_FLAGS, TRANSLATED, compare, state_after_notrack, value_of
+from ..model.addresses import Span, number_of, point, span_of
+from .fields import (
+    CT_STATES,
+    FIB_TYPES,
+    SETS_MAY_CHANGE,
+    TCP_FLAGS,
+    TRANSLATED,
+    compare,
+    kind_of,
+    state_after_notrack,
+    value_of,
+)
 from .ruleset import Assign, Chain, Content, FilterRule, Match, Ruleset, Step, Unsupported, Verdict
 from .values import (
     UNKNOWN,
     Answer,
     Fields,
     Matcher,
-    Span,
     Value,
     any_of,
     bits_matcher,
     name_matcher,
     number_matcher,
     opposite,
-    point,
 )
 
 IpSets = Mapping[str, Sequence[str]]
@@ -63,12 +71,13 @@ _GO_ON = frozenset(
         *("SECMARK", "CONNSECMARK", "CHECKSUM", "LED", "IDLETIMER"),
     )
 )
+_KEEPS_RECORDS = frozenset(("LOG", "NFLOG", "ULOG", "AUDIT", "TRACE"))
 # Matches on headers that a plain TCP packet does not have.
 _OTHER_HEADERS = frozenset(("rt", "frag", "hbh", "dst", "mh", "ah", "esp", "icmp", "icmp6", "udp", "sctp", "dccp"))
 
 
 def read_ruleset(text: str, program: str, sets: Optional[IpSets] = None) -> Ruleset:
-    """The model of a listing. program: iptables or ip6tables, or a variant's name; its tables are named after it.
+    """Return the model of a listing. program: iptables or ip6tables, or a variant's name, which tables are named after.
 
     sets: members of ipsets, where they are known. Never fails on something that it does not know.
     """
@@ -112,30 +121,30 @@ def _rule(text: str, six: bool, sets: IpSets) -> FilterRule:
 
 
 def _content(text: str, six: bool, sets: IpSets) -> Content:
-    """What a rule does; of one that is not written as expected, doubt."""
+    """Return what a rule does; a rule that is not written as expected is unsupported."""
     try:
         return _RuleReader(six, sets).read(words_of(text)[2:])
     except (IndexError, KeyError, ValueError, OSError):
-        return Content((Unsupported(),))
+        return Content((Unsupported(),), frozenset(("other",)))
 
 
 def words_of(text: str) -> List[str]:
-    """The words of a rule, quotes undone."""
+    """Return the words of a rule without their quotes."""
     return shlex.split(text) if any(character in text for character in "\"'\\") else text.split()
 
 
 class _RuleReader:
-    """Reads one rule, option by option."""
+    """Reader of one rule, option by option."""
 
     def __init__(self, six: bool, sets: IpSets) -> None:
         self._protocol = "ip6" if six else "ip"
         self._sets = sets
         self._steps: List[Step] = []
-        self._narrow = False
+        self._kinds: Set[str] = set()
         self._module = ""
 
     def read(self, words: List[str]) -> Content:
-        """What the rule does; words are those behind the chain's name."""
+        """Return what the rule does. words: those behind the chain's name."""
         target, target_options = ("", ""), []  # type: Tuple[str, str], List[str]
         position = 0
         while position < len(words):
@@ -154,25 +163,33 @@ class _RuleReader:
             try:
                 self._match(option, arguments, negated)
             except (KeyError, IndexError, ValueError, OSError):
-                self._steps.append(Match(lambda fields: None))
+                self._steps.append(Match(lambda _fields: None))
+                self._kinds.add(_KINDS_OF_OPTIONS.get(option, "other"))
             position = end
         self._steps += self._target(*target, target_options)
-        return Content(tuple(self._steps), self._narrow)
+        targets = (target[1],) if target[1] and not _is_extension(target[1], target_options) else ()
+        is_record = not target[1] or target[1] in _KEEPS_RECORDS
+        return Content(tuple(self._steps), frozenset(self._kinds - {""}), targets, is_record)
 
     def _match(self, option: str, arguments: List[str], negated: bool) -> None:
-        """Add what an option asks. Raises KeyError for one that is not known, and what its reader raises."""
+        """Add the test that an option asks for. Raises KeyError for an unsupported one, and what its reader raises."""
         if option == "-m":
             self._enter_module(arguments[0])
         elif option == "--comment" or (option == "-p" and arguments[0] in ("all", "0")):
             pass
         elif option == "--ports":
+            self._kinds.add("port")
             tests = [compare(f"th {side}", number_matcher(_ports(arguments[0]))) for side in ("sport", "dport")]
             either = partial(_either, tests)
             self._steps.append(Match((lambda fields: opposite(either(fields))) if negated else either))
         elif option == "--match-set":
-            spans = [_network(member) for member in self._sets[arguments[0]]]
+            # A list of several sides stands for parts of one member, such as an address and a port.
+            self._kinds.update({"src": "source", "dst": "destination"}[side] for side in arguments[1].split(","))
+            self._kinds.update(["port"] if "," in arguments[1] else [])
+            spans = [span_of(member) for member in self._sets[arguments[0]]]
             side = {"src": "saddr", "dst": "daddr"}[arguments[1]]
-            self._test(f"{self._protocol} {side}", number_matcher(spans), negated)
+            test = self._compared(f"{self._protocol} {side}", number_matcher(spans), negated)
+            self._steps.append(Match(lambda fields: None if SETS_MAY_CHANGE in fields else test(fields)))
         elif option == "--mark":
             number, mask = _marked(arguments[0])
             name = {"mark": "meta mark", "connmark": "ct mark"}[self._module]
@@ -180,7 +197,7 @@ class _RuleReader:
         elif option in ("--dst-type", "--src-type"):
             names = arguments[0].lower().split(",")
             if "unicast" in names and self._protocol == "ip6":
-                names.append("local")  # For IPv6 an address of this host is of both types.
+                names.append("local")  # For IPv6 an address of this host has both types.
             matcher = number_matcher(point(FIB_TYPES[name]) for name in names)
             self._test("fib daddr type" if option == "--dst-type" else "fib saddr type", matcher, negated)
         else:
@@ -188,18 +205,21 @@ class _RuleReader:
             self._test(name.format(ip=self._protocol), read(arguments), negated)
 
     def _enter_module(self, module: str) -> None:
-        """Note a match extension: some never match our packets, and of some only the options ask anything."""
+        """Note a match extension: some never match, and of some only the options test anything."""
         self._module = module
         if module in _OTHER_HEADERS:
-            self._steps.append(Match(lambda fields: False))
+            self._steps.append(Match(lambda _fields: False))
         elif module not in _MODULES_WITH_OPTIONS:
             raise KeyError(module)
 
     def _test(self, name: str, matcher: Matcher, negated: bool) -> None:
-        if name.endswith(("addr", "port")) and not negated:
-            self._narrow = True
-        # Also negated it does not match a packet that has no such field, such as a mark of no connection.
-        self._steps.append(Match(compare(name, (lambda value: opposite(matcher(value))) if negated else matcher)))
+        self._steps.append(Match(self._compared(name, matcher, negated)))
+
+    def _compared(self, name: str, matcher: Matcher, negated: bool) -> Callable[[Fields], Answer]:
+        """Return the test of one field, and note what kind of thing it names."""
+        self._kinds.add(kind_of(name))
+        # Even the negation does not match a packet without the field, such as a mark of no connection.
+        return compare(name, (lambda value: opposite(matcher(value))) if negated else matcher)
 
     def _target(self, option: str, name: str, words: List[str]) -> List[Step]:
         if not name or name in _GO_ON:
@@ -208,15 +228,24 @@ class _RuleReader:
             return [Verdict(_ENDS[name])]
         if name in _ASSIGNING:
             return _ASSIGNING[name](name, words)
-        if any(word.startswith("--") for word in words):
-            return [Unsupported()]  # Chains take no options: an extension that is not known.
+        if _is_extension(name, words):
+            return [Unsupported()]
         return [Verdict("jump" if option == "-j" else "goto", name)]
 
+
+def _is_extension(name: str, words: Sequence[str]) -> bool:
+    """Return whether a target is an extension. Chains have no options."""
+    known = name in _GO_ON or name in _ENDS or name in _ASSIGNING
+    return known or any(word.startswith("--") for word in words)
+
+
+_KINDS_OF_OPTIONS = {"--mac-source": "mac", "--rsource": "source", "--rdest": "destination"}
+"""Kinds of what unsupported options name."""
 
 _MODULES_WITH_OPTIONS = frozenset(
     ("tcp", "comment", "conntrack", "state", "multiport", "addrtype", "mark", "connmark", "iprange", "pkttype", "set")
 )
-"""Matches of which only the options ask anything; any other match may hold by itself or not."""
+"""Matches of which only the options test anything; any other match may hold by itself or not."""
 
 
 def _either(tests: Sequence[Callable[[Fields], Answer]], fields: Fields) -> Answer:
@@ -226,7 +255,7 @@ def _either(tests: Sequence[Callable[[Fields], Answer]], fields: Fields) -> Answ
 def _mark_target(name: str, words: List[str]) -> List[Step]:
     target = "meta mark" if name == "MARK" or "--restore-mark" in words else "ct mark"
     if "--set-xmark" not in words:
-        return [Assign(target, lambda fields: UNKNOWN)]
+        return [Assign(target, lambda _fields: UNKNOWN)]
     number, mask = _marked(words[words.index("--set-xmark") + 1])
     return [Assign(target, lambda fields: _marked_anew(value_of(target, fields), number, mask))]
 
@@ -235,8 +264,8 @@ def _tracking_target(name: str, words: List[str]) -> List[Step]:
     return [Assign("ct state", state_after_notrack)] if name == "NOTRACK" or "--notrack" in words else []
 
 
-def _translating_target(name: str, words: List[str]) -> List[Step]:
-    return [*(Assign(field, lambda fields: UNKNOWN) for field in TRANSLATED), Verdict("accept")]
+def _translating_target(_name: str, _words: List[str]) -> List[Step]:
+    return [*(Assign(field, lambda _fields: UNKNOWN) for field in TRANSLATED), Verdict("accept")]
 
 
 _ASSIGNING: Mapping[str, Callable[[str, List[str]], List[Step]]] = {
@@ -247,13 +276,13 @@ _ASSIGNING: Mapping[str, Callable[[str, List[str]], List[Step]]] = {
 
 
 def members_of(listing: str) -> Dict[str, List[str]]:
-    """Members of the ipsets in a listing of "ipset save"; sets of anything but addresses or networks are left out."""
+    """Return the members of each set of addresses or networks that "ipset save" lists."""
     sets: Dict[str, List[str]] = {}
     for line in listing.splitlines():
         words = line.split()
         if words[:1] == ["create"] and words[2] in ("hash:net", "hash:ip"):
             sets[words[1]] = []
-            # Members of these stand for more than they say.
+            # A member of such a set stands for a whole network.
             if {"netmask", "bitmask"} & set(words):
                 del sets[words[1]]
         elif words[:1] == ["add"] and words[1] in sets:
@@ -264,23 +293,11 @@ def members_of(listing: str) -> Dict[str, List[str]]:
     return sets
 
 
-def _address(text: str) -> int:
-    return int.from_bytes(socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text), "big")
-
-
-def _network(text: str) -> Span:
-    address, _slash, length = text.partition("/")
-    bits = 128 if ":" in address else 32
-    size = 1 << (bits - int(length or bits))
-    first = _address(address) // size * size
-    return first, first + size - 1
-
-
 def _network_matcher(text: str) -> Matcher:
     address, _slash, mask = text.partition("/")
     if mask and not mask.isdigit():
-        return bits_matcher(_address(mask), number_matcher([point(_address(address) & _address(mask))]))
-    return number_matcher([_network(text)])
+        return bits_matcher(number_of(mask), number_matcher([point(number_of(address) & number_of(mask))]))
+    return number_matcher([span_of(text)])
 
 
 def _ports(text: str) -> Iterable[Span]:
@@ -305,7 +322,7 @@ def _marked_anew(value: Value, number: int, mask: int) -> Value:
 
 
 def _numbers(names: Mapping[str, int]) -> Callable[[List[str]], Matcher]:
-    """Reads a list of names, in whatever case."""
+    """Return a reader of lists of names, in whatever case."""
     return lambda arguments: number_matcher(point(names[name.lower()]) for name in arguments[0].split(","))
 
 
@@ -316,12 +333,12 @@ def _protocol(arguments: List[str]) -> Matcher:
 
 def _range(arguments: List[str]) -> Matcher:
     first, last = arguments[0].split("-")
-    return number_matcher([(_address(first), _address(last))])
+    return number_matcher([(number_of(first), number_of(last))])
 
 
 def _tcp_flags(arguments: List[str]) -> Matcher:
-    mask, wanted = (sum(_flag(name) for name in text.split(",")) for text in arguments)
-    return bits_matcher(mask, number_matcher([point(wanted)]))
+    mask, expected = (sum(_flag(name) for name in text.split(",")) for text in arguments)
+    return bits_matcher(mask, number_matcher([point(expected)]))
 
 
 _OPTIONS: Mapping[str, Tuple[str, Callable[[List[str]], Matcher]]] = {
@@ -338,9 +355,9 @@ _OPTIONS: Mapping[str, Tuple[str, Callable[[List[str]], Matcher]]] = {
         for plural in ("", "s")
     },
     "--tcp-flags": ("tcp flags", _tcp_flags),
-    # The states DNAT and SNAT are of another kind, and not among these.
+    # DNAT and SNAT are no connection states, and make the condition unknown.
     **dict.fromkeys(("--ctstate", "--state"), ("ct state", _numbers(CT_STATES))),
     "--ctdir": ("ct direction", _numbers({"original": 0, "reply": 1})),
     "--pkt-type": ("meta pkttype", _numbers({"unicast": 0, "broadcast": 1, "multicast": 2})),
 }
-"""For each option of a match, the field that it asks about, and what reads its arguments."""
+"""Field that each option of a match tests, and the reader of its arguments."""

@@ -1,23 +1,26 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From what "nft -j list ruleset" prints to the model.
+"""Reader of the output of "nft -j list ruleset" into the model.
 
-Source: libnftables-json(5). An expression that is not known here makes unknown whatever hangs on it.
+Source: libnftables-json(5). An unsupported expression makes unknown whatever depends on it.
 """
 
 from __future__ import annotations
 
 import socket
-from typing import Any, Callable, ClassVar, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, ClassVar, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
 
+from ..model.addresses import FAMILIES, point
 from .fields import (
     OTHER_PROTOCOLS,
+    SETS_MAY_CHANGE,
     TRANSLATED,
     UnknownExpressionError,
     bits_of,
     compare,
     field_name,
+    kind_of,
     matcher_of,
     state_after_notrack,
     value_of,
@@ -36,39 +39,37 @@ from .values import (
     differs_from_zero,
     number_matcher,
     opposite,
-    point,
 )
 
-_FAMILIES = {"inet": ("ipv4", "ipv6"), "ip": ("ipv4",), "ip6": ("ipv6",), "netdev": ("ipv4", "ipv6")}
+_FAMILIES = {"inet": FAMILIES, "ip": ("ipv4",), "ip6": ("ipv6",), "netdev": FAMILIES}
 _KNOWN_TABLE_FLAGS = frozenset(("dormant", "owner", "persist"))
-# Statements that let the packet and the rule go on as they are.
+# Statements after which the packet goes on unchanged.
 _NO_EFFECT = frozenset(
     ("counter", "log", "ct helper", "ct timeout", "ct expectation", "secmark", "last", "flow", "dup", "continue")
 )
-_UNKNOWN_MATCH = Match(lambda fields: None)
+_UNKNOWN_MATCH = Match(lambda _fields: None)
 _SIMPLE: Mapping[str, Step] = {
     "accept": Verdict("accept"),
     "drop": Verdict("drop"),
     "return": Verdict("return"),
-    # These send the packet elsewhere, or hand it to a program: not followed.
+    # These send the packet elsewhere, or hand it to a program, which the model does not follow.
     **dict.fromkeys(("dnat", "redirect", "tproxy", "queue", "synproxy", "fwd"), Verdict("other")),
     **dict.fromkeys(("limit", "quota", "ct count"), _UNKNOWN_MATCH),
     "notrack": Assign("ct state", state_after_notrack),
 }
 _Sets = Mapping[Tuple[str, str], Mapping[str, Any]]
 _REJECT_FAMILIES = {"icmp": int(socket.AF_INET), "icmpv6": int(socket.AF_INET6)}
+_ANONYMOUS = "touched"
 _ORDERS = ("<", ">", "<=", ">=")
 _PLAIN_ELEMENT_KEYS = frozenset(("val", "timeout", "expires", "comment", "counter", "last"))
-_NARROW_FIELDS = frozenset(f"{protocol} {side}" for protocol in ("ip", "ip6") for side in ("saddr", "daddr")) | {
-    "tcp dport",
-    "tcp sport",
-    "th dport",
-    "th sport",
-}
+_KEEPS_RECORDS = frozenset(("log", "counter", "last", "set"))
+_CONDITIONS = frozenset(("match", "limit", "quota"))
+# Statements that test nothing, or whose tests are matches of their own.
+_WITHOUT_CONDITION = _NO_EFFECT | {*("accept", "drop", "return", "jump", "goto", "reject", "notrack", "mangle", "set")}
 
 
 def read_ruleset(listing: Mapping[str, Any]) -> Ruleset:
-    """The model of a listing, already parsed as JSON. Never fails on an expression that it does not know."""
+    """Return the model of a listing, already parsed as JSON. Never fails on an unsupported expression."""
     entries = [entry for entry in listing.get("nftables", ()) if isinstance(entry, dict)]
     sets = {
         (_table(entry[kind]), entry[kind]["name"]): entry[kind]
@@ -99,7 +100,7 @@ def _heed_flags(ruleset: Ruleset, flags: Mapping[str, Sequence[str]]) -> None:
         if "dormant" in names:
             del ruleset.chains[chain.key]
         elif not _KNOWN_TABLE_FLAGS.issuperset(names):
-            # Some releases list flags that nobody can read: the table may be active or not.
+            # Some releases list unreadable flags: the table may be active or not.
             chain.rules = [FilterRule("a table with unreadable flags", lambda: Content((Unsupported(),)))]
             chain.policy = "accept"
 
@@ -143,21 +144,50 @@ def _rule(entry: Mapping[str, Any], sets: _Sets) -> FilterRule:
 
 
 class _RuleReader:
-    """Reads the rules of one table."""
+    """Reader of the rules of one table."""
 
     def __init__(self, table: str, sets: _Sets) -> None:
         self._table = table
         self._sets = sets
-        self._narrow = False
 
     def read(self, statements: Sequence[Mapping[str, Any]]) -> Content:
-        """What a rule's statements do."""
-        self._narrow = False
+        """Return what a rule's statements do."""
         steps = tuple(step for statement in statements for step in self._followed(statement))
-        return Content(steps, self._narrow)
+        named = [kind for statement in statements for kind in self._kinds(statement)]
+        targets = [target for statement in statements for target in self._targets(statement)]
+        return Content(steps, frozenset(named) - {""}, tuple(targets), _is_record(statements))
+
+    def _kinds(self, statement: Any) -> Iterator[str]:
+        """Yield the kinds of what a statement's conditions name, unsupported ones included."""
+        if not isinstance(statement, dict) or len(statement) != 1:
+            yield "other"
+            return
+        ((keyword, content),) = statement.items()
+        if keyword == "match":
+            yield from _kinds_read(content.get("left") if isinstance(content, dict) else None)
+        elif keyword == "vmap":
+            yield from _kinds_read(content.get("key") if isinstance(content, dict) else None)
+        elif keyword not in _WITHOUT_CONDITION or (
+            isinstance(content, dict) and (content.get("stmt") or _looks_up(content))
+        ):
+            yield "other"
+
+    def _targets(self, statement: Any) -> Iterator[str]:
+        """Yield the chains that a statement may send packets to, one by one."""
+        if isinstance(statement, list):
+            for part in statement:
+                yield from self._targets(part)
+        elif isinstance(statement, dict):
+            for keyword, content in statement.items():
+                if keyword in ("jump", "goto") and isinstance(content, dict) and "target" in content:
+                    yield content["target"]
+                elif keyword == "data" and isinstance(content, str):
+                    yield from self._targets(self._sets.get((self._table, content[1:]), {}).get("elem", []))
+                else:
+                    yield from self._targets(content)
 
     def _followed(self, statement: Mapping[str, Any]) -> List[Step]:
-        """Steps of a statement; of one that is not known, or not written as expected, doubt."""
+        """Return the steps of a statement, or the step for an unsupported one."""
         try:
             return self._statement(statement)
         except (UnknownExpressionError, KeyError, TypeError, ValueError, AttributeError, OSError):
@@ -167,7 +197,7 @@ class _RuleReader:
     def _statement(self, statement: Mapping[str, Any]) -> List[Step]:
         ((kind, content),) = statement.items()
         if kind in _NO_EFFECT:
-            # By name out of a map it matches only where the map has an entry.
+            # A name out of a map matches only where the map has an entry.
             return [_UNKNOWN_MATCH] if isinstance(content, dict) and "map" in content else []
         if kind in _SIMPLE:
             return [_SIMPLE[kind]]
@@ -184,9 +214,9 @@ class _RuleReader:
         key = element["elem"]["val"] if "elem" in element else element
         names = [field_name(part) for part in key.get("concat", [key])]
         steps: List[Step] = [
-            # A packet without the fields of the key does not get there.
+            # A packet without the fields of the key does not match.
             Match(lambda fields: ABSENT not in [value_of(name, fields) for name in names]),
-            Assign(f"touched {self._table} {content['set']}", lambda fields: point(1)),
+            Assign(f"touched {self._table} {content['set']}", lambda _fields: point(1)),
         ]
         named = self._sets[(self._table, content["set"][1:])]
         full = "size" in named and len(named.get("elem", ())) >= named["size"]
@@ -199,13 +229,11 @@ class _RuleReader:
         left, mask_constant = left.get("&", (left, None))
         name = field_name(left)
         if name.partition(" ")[0] in OTHER_PROTOCOLS:
-            return lambda fields: False
+            return lambda _fields: False
         if name == "ct status" and (operator, right) == ("in", "dnat"):
             name, operator, right = "ct status dnat", "==", 1
         if isinstance(right, bool) and name.startswith("fib "):
-            name += " exists"  # It compares with a truth value instead of an interface.
-        if operator == "==" and name in _NARROW_FIELDS:
-            self._narrow = True
+            name += " exists"  # The comparison is with a truth value instead of an interface.
         mask = None if mask_constant is None else bits_of(name, mask_constant)
         return compare(name, _matcher(name, operator, mask, right))
 
@@ -220,10 +248,9 @@ class _RuleReader:
         return answer
 
     def _lookup(self, left: Any, right: Any) -> Callable[[Fields], Tuple[bool, Answer]]:
-        """Whether the packet has all fields of a key, and whether the key is in a set."""
+        """Return a test: does a packet have all fields of a key, and is the key in a set."""
         parts = left.get("concat", [left])
         names = [field_name(part) for part in parts]
-        self._narrow = self._narrow or not _NARROW_FIELDS.isdisjoint(names)
         constants, touched = self._elements(right)
         if len(names) == 1:
             matcher = matcher_of(names[0], constants)
@@ -238,20 +265,20 @@ class _RuleReader:
             values = [value_of(name, fields) for name in names]
             if ABSENT in values:
                 return False, False
-            if touched in fields:
+            if touched in fields or (touched != _ANONYMOUS and SETS_MAY_CHANGE in fields):
                 return True, None
             return True, any_of(all_of(match(value) for match, value in zip(row, values)) for row in rows)
 
         return test
 
     def _elements(self, right: Any) -> Tuple[List[Any], str]:
-        """Constants of a set, anonymous or named, and the field that says whether the packet changed it on its way."""
+        """Return the constants of a set, and the field that says that the packet changed the set on its way."""
         if isinstance(right, str) and right.startswith("@"):
             named = self._sets[(self._table, right[1:])]
             return [_plain(element) for element in named.get("elem", ())], f"touched {self._table} {right}"
         if isinstance(right, dict) and "set" in right:
-            return [_plain(element) for element in right["set"]], "touched"
-        return [_plain(right)], "touched"
+            return [_plain(element) for element in right["set"]], _ANONYMOUS
+        return [_plain(right)], _ANONYMOUS
 
     def _verdict_map(self, content: Mapping[str, Any]) -> Callable[[Fields], Sequence[Tuple[Answer, Verdict]]]:
         data = content["data"]
@@ -268,36 +295,64 @@ class _RuleReader:
         if kind == "payload":
             return _write_header(key.get("protocol", ""))
         if kind not in ("meta", "ct"):
-            return []  # Something that no match of this model reads, such as a TCP option.
+            return []  # No match of this model reads it, as with TCP options.
         steps: List[Step] = [_UNKNOWN_MATCH] if _looks_up(content["value"]) else []
         return [*steps, Assign(field_name(content["key"]), _computed(content["value"]))]
 
     _READERS: ClassVar[Mapping[str, Callable[[_RuleReader, Any], List[Step]]]] = {
         "match": _matched,
-        "jump": lambda self, content: [Verdict("jump", content["target"])],
-        "goto": lambda self, content: [Verdict("goto", content["target"])],
-        "reject": lambda self, content: _reject(content),
+        "jump": lambda _self, content: [Verdict("jump", content["target"])],
+        "goto": lambda _self, content: [Verdict("goto", content["target"])],
+        "reject": lambda _self, content: _reject(content),
         "mangle": _mangle,
-        "snat": lambda self, content: _translate_source(content),
-        "masquerade": lambda self, content: _translate_source(content),
+        "snat": lambda _self, content: _translate_source(content),
+        "masquerade": lambda _self, content: _translate_source(content),
         "set": _set_update,
         "vmap": lambda self, content: [Choice(self._verdict_map(content))],
     }
 
 
+def _kinds_read(expression: Any) -> Iterator[str]:
+    """Yield the kind of every field that an expression reads; an empty one for a general field."""
+    if isinstance(expression, dict) and len(expression) == 1:
+        ((keyword, content),) = expression.items()
+        if keyword in ("concat", "&", "|", "^", "<<", ">>") and isinstance(content, list):
+            # A mask is a constant.
+            for part in content if keyword == "concat" else content[:1]:
+                yield from _kinds_read(part)
+            return
+        try:
+            yield kind_of(f"ct {content['key']}" if keyword == "ct" and "dir" in content else field_name(expression))
+        except (UnknownExpressionError, KeyError, TypeError):
+            yield "other"
+    else:
+        yield "other"
+
+
+def _is_record(statements: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether a rule only keeps records of packets, or drops what it logs."""
+    names: Set[str] = {name for statement in statements if isinstance(statement, dict) for name in statement}
+    dropped = names & {"drop", "reject"}
+    return (
+        bool(names & _KEEPS_RECORDS)
+        and names - dropped <= _KEEPS_RECORDS | _CONDITIONS
+        and (not dropped or "log" in names)
+    )
+
+
 def _translate_source(content: Any) -> List[Step]:
-    """Translation of the source: an end for this chain, and for all later ones a source that is not known."""
+    """Return the steps of a translation of the source, which is unknown from then on, and ends the chain."""
     steps: List[Step] = [_UNKNOWN_MATCH] if _looks_up(content) else []
     return [*steps, *(Assign(name, unknown) for name in TRANSLATED), Verdict("accept")]
 
 
 def _write_header(protocol: str) -> List[Step]:
-    """A change of some part of a header: after it, none of what the model reads of it is known."""
+    """Return the steps of a change of a header, whose fields are all unknown from then on."""
     named = {"ip": ("ip",), "ip6": ("ip6",), "tcp": ("tcp", "th"), "th": ("tcp", "th")}.get(protocol)
     if protocol and named is None:
-        return []  # Of a header that our packets do not have, or that no match of this model reads.
+        return []  # Packets of the evaluated connections lack this header, or no match of this model reads it.
     fields = ("saddr", "daddr", "sport", "dport", "flags", "protocol", "nexthdr")
-    # A header that is not named may be any.
+    # An unnamed header may be any.
     names = [f"{header} {field}" for header in named or ("ip", "ip6", "tcp", "th") for field in fields]
     own = f"{protocol} saddr" if protocol in ("ip", "ip6") else "meta l4proto"
     guard = Match(lambda fields: False if value_of(own, fields) is ABSENT else None)
@@ -305,19 +360,19 @@ def _write_header(protocol: str) -> List[Step]:
 
 
 def _looks_up(expression: Any) -> bool:
-    """Whether an expression takes something from a map, which ends the rule where the map has nothing."""
+    """Return whether an expression takes a value from a map; where the map has none, the rule ends."""
     if isinstance(expression, dict):
         return "map" in expression or any(_looks_up(part) for part in expression.values())
     return isinstance(expression, list) and any(_looks_up(part) for part in expression)
 
 
-def unknown(fields: Fields) -> Value:
-    """The value of a field that was changed in a way that is not followed."""
+def unknown(_fields: Fields) -> Value:
+    """Return the value of a field after an unsupported change."""
     return UNKNOWN
 
 
 def _reject(content: Optional[Mapping[str, Any]]) -> List[Step]:
-    # An answer in the ICMP of one family is for packets of that family only, also where no match says so.
+    # A rejection in the ICMP of one family is for packets of that family only, even without a match for it.
     family = _REJECT_FAMILIES.get((content or {}).get("type", ""))
     return [Verdict("drop")] if family is None else [_family_match(family), Verdict("drop")]
 
@@ -327,7 +382,7 @@ def _family_match(family: int) -> Match:
 
 
 def _matcher(name: str, operator: str, mask: Optional[int], right: Any) -> Matcher:
-    """What matches values of a field, out of which a mask may be taken first. Raises UnknownExpressionError."""
+    """Return a matcher of a field's values, with or without a mask. Raises UnknownExpressionError."""
     in_set = isinstance(right, dict) and "set" in right
     if operator in _ORDERS:
         matcher = _order_matcher(operator, bits_of(name, right))
@@ -355,7 +410,7 @@ def _order_matcher(operator: str, limit: int) -> Matcher:
 
 
 def _plain(element: Any) -> Any:
-    """The value of a set's element. Raises UnknownExpressionError where its lookup does more than match."""
+    """Return the value of a set's element. Raises UnknownExpressionError where its lookup does more than match."""
     if isinstance(element, dict) and "elem" in element:
         content = element["elem"]
         if not _PLAIN_ELEMENT_KEYS.issuperset(content):
@@ -378,9 +433,9 @@ def _verdict(expression: Mapping[str, Any]) -> Verdict:
 
 
 def _computed(expression: Any) -> Callable[[Fields], Value]:
-    """What a statement assigns, where that is a number, another field, or both joined by a bit operation."""
+    """Return the value that a statement assigns: a number, another field, or both joined by a bit operation."""
     if isinstance(expression, int):
-        return lambda fields: point(expression)
+        return lambda _fields: point(expression)
     if isinstance(expression, dict) and len(expression) == 1:
         ((operator, operands),) = expression.items()
         operation = _BIT_OPERATIONS.get(operator)
@@ -390,9 +445,9 @@ def _computed(expression: Any) -> Callable[[Fields], Value]:
         try:
             name = field_name(expression)
         except UnknownExpressionError:
-            return lambda fields: UNKNOWN
+            return lambda _fields: UNKNOWN
         return lambda fields: value_of(name, fields)
-    return lambda fields: UNKNOWN
+    return lambda _fields: UNKNOWN
 
 
 _BIT_OPERATIONS: Dict[str, Callable[[int, int], int]] = {

@@ -1,13 +1,14 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A host's whole firewall in one model, whichever tool listed it: chains of rules, rules of steps."""
+"""Model of a host's whole firewall, whichever tool listed it: chains of rules, rules of steps."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Callable, Dict, List, Optional, Sequence, Set, Tuple, Union
+from typing import Callable, Dict, FrozenSet, List, Optional, Sequence, Set, Tuple, Union
 
+from ..model.literals import Family
 from .values import Answer, Fields, Value
 
 CONNTRACK_PRIORITY = -200
@@ -16,14 +17,14 @@ CONNTRACK_PRIORITY = -200
 
 @dataclass(frozen=True)
 class Match:
-    """A condition: the rule goes on where it holds."""
+    """Condition of a rule: the steps that follow are for packets for which it holds."""
 
     test: Callable[[Fields], Answer]
 
 
 @dataclass(frozen=True)
 class Assign:
-    """A statement that changes a field of the packet for all rules that follow."""
+    """Statement that changes a field of the packet for all rules that follow."""
 
     name: str
     value: Callable[[Fields], Value]
@@ -31,7 +32,7 @@ class Assign:
 
 @dataclass(frozen=True)
 class Verdict:
-    """How a rule ends. kind: accept, drop, return, jump, goto, or other for what this model does not follow.
+    """End of a rule. kind: accept, drop, return, jump, goto, or other for what this model does not follow.
 
     target: chain of a jump or goto.
     """
@@ -42,14 +43,14 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Choice:
-    """A verdict map: every verdict that the packet may get, each with how sure that is; the first True one decides."""
+    """Verdict map: every verdict that the packet may get, each with how sure that is; the first True one decides."""
 
     options: Callable[[Fields], Sequence[Tuple[Answer, Verdict]]]
 
 
 @dataclass(frozen=True)
 class Unsupported:
-    """Something that this model does not follow: it may match or not, and it may decide by itself."""
+    """Statement that this model does not follow: it may match or not, and it may decide by itself."""
 
 
 Step = Union[Match, Assign, Verdict, Choice, Unsupported]
@@ -57,16 +58,28 @@ Step = Union[Match, Assign, Verdict, Choice, Unsupported]
 
 @dataclass(frozen=True)
 class Content:
-    """What a rule does. narrow: whether it singles out ports or addresses, so that its author meant just these."""
+    """Everything that a rule does.
+
+    kinds: what its conditions name besides interface, protocol, packet type, family and connection state: "source",
+    "destination" (addresses), "port", "mark", "mac" and "other"; targets: every chain that the rule may send packets
+    to, as often as it names it; is_record: the rule only logs, counts or remembers packets, or drops what it logs.
+    """
 
     steps: Tuple[Step, ...]
-    narrow: bool = False
+    kinds: FrozenSet[str] = frozenset()
+    targets: Tuple[str, ...] = ()
+    is_record: bool = False
+
+    @property
+    def narrow(self) -> bool:
+        """Return whether the rule singles out some packets by address, port or mark."""
+        return bool(self.kinds - {"other"})
 
 
 class FilterRule:
     """One rule. text: how to name it to people; handle: nft's number for it, None elsewhere; comment: its comment.
 
-    read: makes the content, which is done when a packet first gets to the rule: most rules of a host see none of ours.
+    read: makes the content, on first use, since most rules of a host see no evaluated packet.
     """
 
     __slots__ = ("_content", "comment", "handle", "read", "text")
@@ -80,7 +93,7 @@ class FilterRule:
 
     @property
     def content(self) -> Content:
-        """What the rule does."""
+        """Return what the rule does."""
         if self._content is None:
             self._content = self.read()
         return self._content
@@ -95,7 +108,7 @@ class Chain:
 
     table: str
     name: str
-    families: Tuple[str, ...]
+    families: Tuple[Family, ...]
     rules: List[FilterRule] = field(default_factory=list)
     hook: str = ""
     kind: str = "filter"
@@ -105,18 +118,18 @@ class Chain:
 
     @property
     def key(self) -> Tuple[str, str]:
-        """Unique in a ruleset."""
+        """Return what is unique in a ruleset: table and name."""
         return self.table, self.name
 
     @property
     def label(self) -> str:
-        """The chain as people name it."""
+        """Return the chain as people name it."""
         return f"chain {self.table} {self.name}"
 
 
 @dataclass
 class Ruleset:
-    """All chains of a host by table and name; owners: what manages a table, where that is not an administrator."""
+    """All chains of a host by table and name. owners: the program that manages a table, where one does."""
 
     chains: Dict[Tuple[str, str], Chain] = field(default_factory=dict)
     owners: Dict[str, str] = field(default_factory=dict)
@@ -127,23 +140,23 @@ class Ruleset:
         return chain
 
     def tables(self) -> Set[str]:
-        """Names of all tables that have a chain."""
+        """Return the names of all tables that have a chain."""
         return {table for table, _name in self.chains}
 
     def of_table(self, table: str) -> List[Chain]:
-        """The chains of a table."""
+        """Return the chains of a table."""
         return [chain for key, chain in self.chains.items() if key[0] == table]
 
     def base_chains(self, hook: str, family: str) -> List[Chain]:
-        """The chains of a hook that see packets of a family, in the order in which they do."""
+        """Return the chains of a hook that see packets of a family, in the order in which they do."""
         found = [chain for chain in self.chains.values() if chain.hook == hook and family in chain.families]
         return sorted(found, key=lambda chain: chain.priority)
 
     def without_tables(self, tables: Sequence[str]) -> Ruleset:
-        """The ruleset as if some tables were not there; chains are shared with this one."""
+        """Return the ruleset without some tables; chains are shared with this one."""
         return Ruleset({key: chain for key, chain in self.chains.items() if chain.table not in tables}, self.owners)
 
     def with_rules(self, key: Tuple[str, str], rules: Sequence[FilterRule]) -> Ruleset:
-        """The ruleset with other rules in one chain."""
+        """Return the ruleset with other rules in one chain."""
         chain = Chain(**{**vars(self.chains[key]), "rules": list(rules)})
         return Ruleset({**self.chains, key: chain}, self.owners)

@@ -1,19 +1,18 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Values of a packet's fields, and matching against them in three values: True, False, and None for unknown."""
+"""Values of a packet's fields, and matchers with three answers: True, False, and None for unknown."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import Callable, Dict, FrozenSet, Iterable, List, Optional, Sequence, Tuple, Union
+from typing import Callable, Dict, FrozenSet, Iterable, Optional, Sequence, Union
 
-Span = Tuple[int, int]
-"""All numbers from the first to the last; a value that is known has both equal."""
+from ..model.addresses import Span, merged, point
 
 
 class _Special:
-    """A value that is neither a number nor a name."""
+    """Value that is neither a number nor a name."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -24,30 +23,27 @@ class _Special:
 
 UNKNOWN = _Special("UNKNOWN")
 ABSENT = _Special("ABSENT")
-"""The packet has no such field (an IPv6 packet has no IPv4 source): no comparison with it matches, not even !=."""
+"""Value of a field that the packet lacks, as IPv6 packets lack an IPv4 source: no comparison matches, not even "!="."""
 OUTSIDE = _Special("OUTSIDE")
-"""Name of some interface that is not known, except that it is not the loopback one."""
+"""Name of an unknown interface that is not the loopback one."""
 
 Value = Union[Span, str, _Special]
+"""Number that is not wholly known is a span; one that is known has both ends equal."""
+
 Fields = Dict[str, Value]
-"""A packet's fields by name, such as "ip saddr"; a name that is missing stands for UNKNOWN."""
+"""Fields of a packet by name, such as "ip saddr"; a missing name stands for UNKNOWN."""
 Answer = Optional[bool]
 Matcher = Callable[[Value], Answer]
-"""Whether a value of a field is among the wanted ones."""
-
-
-def point(number: int) -> Span:
-    """A number that is known."""
-    return number, number
+"""Function that answers whether a value of a field matches."""
 
 
 def opposite(answer: Answer) -> Answer:
-    """Negation: what is unknown stays so."""
+    """Return the negation; unknown stays unknown."""
     return None if answer is None else not answer
 
 
 def all_of(answers: Iterable[Answer]) -> Answer:
-    """Conjunction: one False decides, however much else is unknown."""
+    """Return the conjunction: one False decides, however many others are unknown."""
     result: Answer = True
     for answer in answers:
         if answer is False:
@@ -58,23 +54,12 @@ def all_of(answers: Iterable[Answer]) -> Answer:
 
 
 def any_of(answers: Iterable[Answer]) -> Answer:
-    """Disjunction: one True decides."""
+    """Return the disjunction: one True decides."""
     return opposite(all_of(opposite(answer) for answer in answers))
 
 
-def merged(spans: Iterable[Span]) -> List[Span]:
-    """The same numbers in the fewest spans, in order."""
-    result: List[Span] = []
-    for first, last in sorted(spans):
-        if result and first <= result[-1][1] + 1:
-            result[-1] = (result[-1][0], max(result[-1][1], last))
-        else:
-            result.append((first, last))
-    return result
-
-
 def number_matcher(spans: Iterable[Span]) -> Matcher:
-    """Matches numbers in any of the spans, in logarithmic time."""
+    """Return a matcher of numbers in any of the spans, in logarithmic time."""
     spans = list(spans)
     if len(spans) == 1:
         return _span_matcher(*spans[0])
@@ -108,7 +93,7 @@ def _span_matcher(first: int, last: int) -> Matcher:
 
 
 def name_matcher(names: Sequence[str], wildcard: str = "*") -> Matcher:
-    """Matches names; one that ends in the wildcard stands for all that begin so."""
+    """Return a matcher of names; one that ends in the wildcard stands for all that begin so."""
     exact: FrozenSet[str] = frozenset(name for name in names if not name.endswith(wildcard))
     prefixes = tuple(name[:-1] for name in names if name.endswith(wildcard))
 
@@ -122,17 +107,17 @@ def name_matcher(names: Sequence[str], wildcard: str = "*") -> Matcher:
     return match
 
 
-def bits_matcher(mask: int, wanted: Matcher) -> Matcher:
-    """Matches numbers by what is left of them under a mask."""
+def bits_matcher(mask: int, matcher: Matcher) -> Matcher:
+    """Return a matcher of numbers under a mask."""
 
     def match(value: Value) -> Answer:
         if not isinstance(value, tuple) or value[0] != value[1]:
             return None
-        return wanted(point(value[0] & mask))
+        return matcher(point(value[0] & mask))
 
     return match
 
 
 def differs_from_zero(value: Value) -> Answer:
-    """Matches every number but 0."""
+    """Match every number but 0."""
     return opposite(number_matcher([point(0)])(value))

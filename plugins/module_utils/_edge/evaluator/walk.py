@@ -1,10 +1,10 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A packet's way through a ruleset: every base chain of every hook that it passes, in order, with what decides.
+"""Walk of a packet through a ruleset: every base chain of every hook that it passes, in order.
 
-A condition that is not known is followed both ways, so that the answer is the set of all that may become of the
-packet; the answer is accept or drop only where that set has one member.
+An unknown condition is followed both ways, so that the result is the set of all verdicts that the packet may get. The
+verdict is accept or drop only where that set has one member.
 """
 
 from __future__ import annotations
@@ -13,73 +13,116 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
+from ..model.addresses import point
+from ..model.literals import Direction, Family, Outcome
 from .fields import CT_STATES, value_of
 from .ruleset import CONNTRACK_PRIORITY, Assign, Chain, Choice, FilterRule, Match, Ruleset, Unsupported, Verdict
-from .values import ABSENT, OUTSIDE, UNKNOWN, Answer, Fields, Value, point
+from .values import ABSENT, OUTSIDE, UNKNOWN, Answer, Fields, Value
 
-ACCEPT, DROP, UNKNOWN_VERDICT = "accept", "drop", "unknown"
+ACCEPT: Outcome = "accept"
+DROP: Outcome = "drop"
+UNKNOWN_VERDICT: Outcome = "unknown"
+_OUTCOMES: Mapping[str, Outcome] = {ACCEPT: ACCEPT, DROP: DROP}
 
-_HOOKS = {"in": ("ingress", "prerouting", "input"), "out": ("output", "postrouting", "egress")}
+_HOOKS: Mapping[Direction, Tuple[str, ...]] = {
+    "in": ("ingress", "prerouting", "input"),
+    "out": ("output", "postrouting", "egress"),
+}
 _MOST_STEPS = 2_000_000
 _MOST_JUMPS = 16  # NFT_JUMP_STACK_SIZE
 
 
+Jump = Tuple[Chain, FilterRule]
+"""Rule that sends packets to another chain, behind the chain that the rule stands in."""
+
+
 @dataclass(frozen=True)
 class Decision:
-    """What decides: a rule of a chain, or with no rule the chain's policy.
+    """Rule of a chain that decides, or with no rule the chain's policy.
 
-    base: the base chain whose jumps led there; narrow: whether a rule on that way singles out ports or addresses.
+    base: the base chain whose jumps led there; way: those jumps, in their order.
     """
 
     chain: Chain
     rule: Optional[FilterRule]
     base: Chain
-    narrow: bool = False
+    way: Tuple[Jump, ...] = ()
+
+    @property
+    def narrow(self) -> bool:
+        """Return whether a rule on the way there singles out some packets by address, port or mark."""
+        rules = [rule for _chain, rule in self.way] + ([self.rule] if self.rule else [])
+        return any(rule.content.narrow for rule in rules)
 
     @property
     def label(self) -> str:
-        """The decision as people name it."""
+        """Return the decision as people name it."""
         return f"{self.chain.label}: {self.rule.text if self.rule else 'policy ' + self.chain.policy}"
+
+
+@dataclass(frozen=True)
+class Ending:
+    """Rule at which a packet may leave a chain; with no rule the chain's end.
+
+    way: the jumps that led to the chain; certain: the rule's own conditions surely hold.
+    """
+
+    chain: Chain
+    rule: Optional[FilterRule]
+    way: Tuple[Jump, ...]
+    certain: bool
 
 
 @dataclass
 class PacketVerdict:
-    """What becomes of a packet. verdict: accept, drop or unknown; decision: what decides, None where nothing does.
+    """Verdict on a packet: accept, drop or unknown.
 
-    droppers: what surely drops the packet in each base chain that does; fields: the packet after its way.
+    decision: what decides, None where nothing does; droppers: the sure drop in each base chain that has one;
+    fields: the packet at the end of its way; drops: each base chain with all endings at which it may drop.
     """
 
-    verdict: str
+    verdict: Outcome
     decision: Optional[Decision]
     droppers: List[Decision]
     fields: Fields
+    drops: Sequence[Tuple[Chain, Sequence[Ending]]] = ()
 
 
 @dataclass
 class _Outcomes:
-    """What may become of a packet in a chain: verdicts, each with what gives it, and whether it may go on."""
+    """Everything that may become of a packet in a chain.
 
-    verdicts: Dict[str, Decision] = field(default_factory=dict)
-    goes_on: bool = True
+    verdicts: each with what gives it; drops: every ending that drops; exits: those that lead back to the caller.
+    """
 
-    def may(self, verdict: str, decision: Decision) -> None:
+    verdicts: Dict[Outcome, Decision] = field(default_factory=dict)
+    drops: List[Ending] = field(default_factory=list)
+    exits: List[Ending] = field(default_factory=list)
+
+    @property
+    def goes_on(self) -> bool:
+        """Return whether the packet may go on in the chain that led to this one."""
+        return bool(self.exits)
+
+    def may(self, verdict: Outcome, decision: Decision) -> None:
         self.verdicts.setdefault(verdict, decision)
 
 
 class _TooLongError(Exception):
-    """More rules than anybody wants to wait for, by jumps within jumps."""
+    """Error for more rules than an evaluation may take, by jumps within jumps."""
 
 
-def evaluate_packet(ruleset: Ruleset, direction: str, family: str, packet: Fields) -> PacketVerdict:
-    """What becomes of one packet. direction: in (to this host) or out (from it); packet: its fields on the wire."""
+def evaluate_packet(ruleset: Ruleset, direction: Direction, family: Family, packet: Fields) -> PacketVerdict:
+    """Return the verdict on one packet. direction: in (to this host) or out; packet: its fields on the wire."""
     fields = dict(packet)
     walk = _Walk(ruleset, fields)
     tracking = _Tracking(fields)
     interface = fields.get("meta iifname" if direction == "in" else "meta oifname", UNKNOWN)
     droppers: List[Decision] = []
-    doubt: Optional[Decision] = None
+    undecided: Optional[Decision] = None
     last_accept: Optional[Decision] = None
-    for base, verdicts in (
+    drops: List[Tuple[Chain, Sequence[Ending]]] = []
+    for base, outcomes in (
         pair
         for hook in _HOOKS[direction]
         for _priority, group in groupby(ruleset.base_chains(hook, family), lambda base: base.priority)
@@ -87,37 +130,38 @@ def evaluate_packet(ruleset: Ruleset, direction: str, family: str, packet: Field
             walk, tracking, [base for base in group if _on_device(base, interface) is not False]
         )
     ):
+        verdicts = outcomes.verdicts
+        if outcomes.drops:
+            drops.append((base, outcomes.drops))
         if set(verdicts) == {DROP} and _on_device(base, interface):
             droppers.append(verdicts[DROP])
         elif set(verdicts) != {ACCEPT}:
-            doubt = doubt or verdicts.get(DROP) or verdicts[UNKNOWN_VERDICT]
+            undecided = undecided or verdicts.get(DROP) or verdicts[UNKNOWN_VERDICT]
         elif verdicts[ACCEPT].rule:
             last_accept = verdicts[ACCEPT]
     if droppers:
-        return PacketVerdict(DROP, droppers[0], droppers, fields)
-    if doubt:
-        return PacketVerdict(UNKNOWN_VERDICT, doubt, [], fields)
+        return PacketVerdict(DROP, droppers[0], droppers, fields, drops)
+    if undecided:
+        return PacketVerdict(UNKNOWN_VERDICT, undecided, [], fields, drops)
     return PacketVerdict(ACCEPT, last_accept, [], fields)
 
 
-def _evaluate_equals(
-    walk: _Walk, tracking: _Tracking, bases: Sequence[Chain]
-) -> List[Tuple[Chain, Mapping[str, Decision]]]:
-    """The verdicts of base chains of one hook and one priority.
+def _evaluate_equals(walk: _Walk, tracking: _Tracking, bases: Sequence[Chain]) -> List[Tuple[Chain, _Outcomes]]:
+    """Return the outcomes of base chains of one hook and one priority.
 
-    Which of them comes first hangs on when each was made, and no listing says that. So what any of them assigns is
-    not known to any of them.
+    Their order depends on when each was made, which no listing says. So a field that any of them assigns is unknown to
+    all of them.
     """
     forgotten: Set[str] = set()
     before = dict(walk.fields)
     while True:
-        results: List[Tuple[Chain, Mapping[str, Decision]]] = []
+        results: List[Tuple[Chain, _Outcomes]] = []
         changed: Set[str] = set()
         for base in bases:
             if base.kind != "nat" or tracking.is_first:
                 walk.fields.update({**before, **dict.fromkeys(forgotten, UNKNOWN)})
                 tracking.enter(base)
-                results.append((base, walk.base_chain(base).verdicts))
+                results.append((base, walk.base_chain(base)))
                 tracking.leave()
                 changed |= {name for name, value in walk.fields.items() if before.get(name) != value}
         if len(results) < 2:
@@ -137,7 +181,7 @@ def _on_device(base: Chain, interface: Value) -> Answer:
 
 
 class _Tracking:
-    """What a packet's connection state looks like from each base chain."""
+    """Connection state of a packet, as each base chain sees it."""
 
     def __init__(self, fields: Fields) -> None:
         self._fields = fields
@@ -147,11 +191,11 @@ class _Tracking:
 
     @property
     def is_first(self) -> bool:
-        """Whether the packet begins a connection that is tracked, so that it passes through chains of type nat."""
+        """Return whether the packet begins a tracked connection, so that it passes through chains of type nat."""
         return self._state == point(CT_STATES["new"]) and self._fields["ct state"] != point(CT_STATES["untracked"])
 
     def enter(self, base: Chain) -> None:
-        """Set the state as rules of this chain see it; what a rule said of it (notrack) stays said."""
+        """Set the state as rules of this chain see it, unless a rule has set it for good (notrack)."""
         if self._changed:
             return
         if base.hook == "ingress" or (base.hook in ("prerouting", "output") and base.priority < CONNTRACK_PRIORITY):
@@ -163,25 +207,28 @@ class _Tracking:
         self._fields["ct state"] = self._seen
 
     def leave(self) -> None:
-        """Notice what the chain's rules did to the state."""
+        """Note whether the chain's rules changed the state."""
         self._changed = self._changed or self._fields["ct state"] != self._seen
         if not self._changed:
             self._fields["ct state"] = self._state
 
 
 @dataclass(frozen=True)
-class _Place:
-    """Where a packet is: at a rule of a chain, as deep in jumps as this, with what may become of it in this chain."""
+class _Position:
+    """Position of a packet: a rule of a chain, the jumps that led there, and the outcomes in this chain so far."""
 
     chain: Chain
     rule: FilterRule
-    depth: int
-    narrow: bool
+    way: Tuple[Jump, ...]
     outcomes: _Outcomes
+
+    def ending(self, certain: bool) -> Ending:
+        """Return the packet's ending at this rule."""
+        return Ending(self.chain, self.rule, self.way, certain)
 
 
 class _Walk:
-    """Walks the chains of one ruleset for one packet."""
+    """Walk of one packet through the chains of one ruleset."""
 
     def __init__(self, ruleset: Ruleset, fields: Fields) -> None:
         self._ruleset = ruleset
@@ -191,33 +238,35 @@ class _Walk:
         self._forked = False
 
     def base_chain(self, base: Chain) -> _Outcomes:
-        """All that may become of a packet in a base chain; where it may reach the end, the policy is among it."""
+        """Return the outcomes of a base chain, with its policy where the packet may reach the end."""
         self._base = base
         self._forked = False
         try:
-            outcomes = self._chain(base, 0, narrow=False)
+            outcomes = self._chain(base, ())
         except _TooLongError:
             return _Outcomes({UNKNOWN_VERDICT: Decision(base, None, base)})
         if outcomes.goes_on:
-            outcomes.may(base.policy, Decision(base, None, base))
+            outcomes.may(DROP if base.policy == DROP else ACCEPT, Decision(base, None, base))
+            if base.policy == DROP:
+                outcomes.drops += outcomes.exits
         return outcomes
 
-    def _chain(self, chain: Chain, depth: int, narrow: bool) -> _Outcomes:
-        """All that may become of a packet in a chain; it goes on where it may reach the end, or return before it."""
-        outcomes = _Outcomes(goes_on=False)
+    def _chain(self, chain: Chain, way: Tuple[Jump, ...]) -> _Outcomes:
+        """Return the outcomes of a chain, with an exit where the packet may reach the end, or return before it."""
+        outcomes = _Outcomes()
         for rule in chain.rules:
             self._steps_left -= 1
-            if self._steps_left < 0 or depth > _MOST_JUMPS:
+            if self._steps_left < 0 or len(way) > _MOST_JUMPS:
                 raise _TooLongError
-            if not self._rule(_Place(chain, rule, depth, narrow, outcomes)):
+            if not self._rule(_Position(chain, rule, way, outcomes)):
                 return outcomes
-        outcomes.goes_on = True
+        outcomes.exits.append(Ending(chain, None, way, certain=True))
         return outcomes
 
-    def _rule(self, place: _Place) -> bool:
-        """Carry out one rule; whether the packet may go on to the next."""
+    def _rule(self, position: _Position) -> bool:
+        """Apply one rule. Return whether the packet may go on to the next."""
         certain = True
-        for step in place.rule.content.steps:
+        for step in position.rule.content.steps:
             if isinstance(step, Match):
                 answer = step.test(self.fields)
                 if answer is False:
@@ -227,15 +276,15 @@ class _Walk:
                 self._assign(step, certain)
             elif isinstance(step, Unsupported):
                 certain = False
-                self._verdict(place, Verdict("other"), certain)
+                self._verdict(position, Verdict("other"), certain)
             elif isinstance(step, Verdict):
-                return self._verdict(place, step, certain) or not certain
+                return self._verdict(position, step, certain) or not certain
             else:
-                return self._choice(place, step, certain) or not certain
+                return self._choice(position, step, certain) or not certain
         return True
 
     def _assign(self, step: Assign, certain: bool) -> None:
-        """Assign, or where the packet may have gone another way, forget what the field was."""
+        """Assign a value, or make the field unknown where the packet may have gone another way."""
         fields, name = self.fields, step.name
         if name.startswith("ct ") and name != "ct state" and value_of(name, fields) is ABSENT:
             return  # There is no connection to hold it.
@@ -245,33 +294,36 @@ class _Walk:
         elif fields.get(name) != value:
             fields[name] = UNKNOWN
 
-    def _choice(self, place: _Place, step: Choice, certain: bool) -> bool:
-        """Carry out a verdict map; whether the packet may go on, as one does that is not in the map."""
+    def _choice(self, position: _Position, step: Choice, certain: bool) -> bool:
+        """Apply a verdict map. Return whether the packet may go on, as one does that is not in the map."""
         goes_on = False
         for sure, verdict in step.options(self.fields):
             if sure is not False:
                 certain = certain and sure is True
-                goes_on = self._verdict(place, verdict, certain) or goes_on
+                goes_on = self._verdict(position, verdict, certain) or goes_on
             if sure is True:
                 return goes_on
         return True
 
-    def _verdict(self, place: _Place, verdict: Verdict, certain: bool) -> bool:
-        """Carry out one verdict; whether the packet may go on to the next rule of this chain."""
-        # Whatever is assigned from here on holds for one of two ways only.
+    def _verdict(self, position: _Position, verdict: Verdict, certain: bool) -> bool:
+        """Apply one verdict. Return whether the packet may go on to the next rule of this chain."""
+        # From here on an assignment holds for one of two ways only.
         self._forked = self._forked or not certain
-        narrow = place.narrow or place.rule.content.narrow
-        target = self._ruleset.chains.get((place.chain.table, verdict.target))
+        outcomes = position.outcomes
+        target = self._ruleset.chains.get((position.chain.table, verdict.target))
         if verdict.kind in ("jump", "goto") and target is not None:
-            inner = self._chain(target, place.depth + 1, narrow)
+            inner = self._chain(target, (*position.way, (position.chain, position.rule)))
             for kind, decision in inner.verdicts.items():
-                place.outcomes.may(kind, decision)
+                outcomes.may(kind, decision)
+            outcomes.drops += inner.drops
             if verdict.kind == "jump":
                 return inner.goes_on
-            place.outcomes.goes_on = place.outcomes.goes_on or inner.goes_on
+            outcomes.exits += inner.exits
         elif verdict.kind == "return":
-            place.outcomes.goes_on = True
+            outcomes.exits.append(position.ending(certain))
         elif verdict.kind != "continue":
-            kind = verdict.kind if verdict.kind in (ACCEPT, DROP) else UNKNOWN_VERDICT
-            place.outcomes.may(kind, Decision(place.chain, place.rule, self._base, narrow))
+            kind = _OUTCOMES.get(verdict.kind, UNKNOWN_VERDICT)
+            outcomes.may(kind, Decision(position.chain, position.rule, self._base, position.way))
+            if kind == DROP:
+                outcomes.drops.append(position.ending(certain))
         return verdict.kind == "continue"

@@ -10,7 +10,8 @@ import os
 import secrets
 import stat
 import tempfile
-from typing import Optional, Sequence, Tuple, Union
+from dataclasses import dataclass
+from typing import Dict, Optional, Sequence, Tuple, Union
 
 from ..model.errors import EdgeError
 
@@ -19,20 +20,77 @@ FOLDER_MODE = 0o755
 _LONGEST = 64 * 1024 * 1024
 
 
-def difference(path: str, text: str) -> Optional[str]:
-    """In what a file is not as write_atomically would leave it, in words; None where it is. Raises EdgeError."""
-    found = read_text(path)
-    if found is None:
+@dataclass(frozen=True)
+class FileState:
+    """State of a path. text: of a regular file, None for anything else; mode: permission bits; uid: its owner;
+    expected_uid: who should own it; folder, link: what it is where it is no regular file.
+    """
+
+    text: Optional[str]
+    mode: int
+    uid: int
+    expected_uid: int
+    folder: bool = False
+    link: bool = False
+
+    @property
+    def fault(self) -> Optional[str]:
+        """Return how mode and owner differ from those of a managed file or folder; None where they do not."""
+        if self.uid != self.expected_uid:
+            return f"has owner {self.uid}"
+        expected = FOLDER_MODE if self.folder else FILE_MODE
+        return None if self.mode == expected else f"has mode {self.mode:04o}"
+
+
+def read_states(paths: Sequence[str]) -> Dict[str, FileState]:
+    """Return the state of each path that is there. Raises EdgeError."""
+    states = {}
+    for path in paths:
+        try:
+            status = os.lstat(path)
+        except OSError:
+            continue
+        regular = stat.S_ISREG(status.st_mode)
+        states[path] = FileState(
+            text=read_text(path) if regular else None,
+            mode=stat.S_IMODE(status.st_mode),
+            uid=status.st_uid,
+            expected_uid=os.geteuid(),
+            folder=stat.S_ISDIR(status.st_mode),
+            link=stat.S_ISLNK(status.st_mode),
+        )
+    return states
+
+
+@dataclass(frozen=True)
+class OpenFile:
+    """A file that others write too. owner: its user and group, as numbers."""
+
+    path: str
+    text: str
+    mode: int
+    owner: Tuple[int, int]
+
+
+def read_open_file(path: str) -> Optional[OpenFile]:
+    """Return a regular file with its mode and owner, None where there is none. Raises EdgeError."""
+    text = read_text(path)
+    if text is None:
+        return None
+    try:
+        status = os.lstat(path)
+    except OSError as error:
+        raise EdgeError(f"{path} cannot be read: {error.strerror}") from None
+    if not stat.S_ISREG(status.st_mode):
+        raise EdgeError(f"{path} is no regular file; put one in its place")
+    return OpenFile(path, text, stat.S_IMODE(status.st_mode), (status.st_uid, status.st_gid))
+
+
+def difference(state: Optional[FileState], text: str) -> Optional[str]:
+    """Return how a file differs from the one that a run would write, None where it does not."""
+    if state is None:
         return "is missing"
-    if found != text:
-        return "was edited"
-    status = os.lstat(path)
-    mode = stat.S_IMODE(status.st_mode)
-    if mode != FILE_MODE:
-        return f"has mode {mode:04o}"
-    if status.st_uid != os.geteuid():
-        return f"has owner {status.st_uid}"
-    return None
+    return "was edited" if state.text != text else state.fault
 
 
 def read_text(path: str) -> Optional[str]:
@@ -52,15 +110,6 @@ def read_text(path: str) -> Optional[str]:
         return ""
     with os.fdopen(descriptor, encoding="utf-8", errors="replace", newline="") as file:
         return file.read(_LONGEST)
-
-
-def replace_text(path: str, text: str) -> None:
-    """Put another text into a file of somebody else, whose owner and mode stay. Raises EdgeError."""
-    try:
-        status = os.lstat(path)
-    except OSError as error:
-        raise EdgeError(f"{path} cannot be read: {error.strerror}") from None
-    write_atomically(path, text, stat.S_IMODE(status.st_mode), (status.st_uid, status.st_gid))
 
 
 def write_atomically(
@@ -108,29 +157,15 @@ def _make_folder(folder: str) -> None:
         os.chmod(folder, FOLDER_MODE)  # Whatever the caller's umask is.
 
 
-def folder_faults(path: str) -> Sequence[str]:
-    """In what a folder of ours is not as it should be, in words: files in it could be somebody else's to change."""
-    try:
-        status = os.lstat(path)
-    except OSError:
-        return ()
-    if not stat.S_ISDIR(status.st_mode):
-        return ("is no folder",)
-    mode = stat.S_IMODE(status.st_mode)
-    owner = () if status.st_uid == os.geteuid() else (f"has owner {status.st_uid}",)
-    return owner if mode == FOLDER_MODE else (*owner, f"has mode {mode:04o}")
-
-
 def repair_folder(path: str) -> None:
-    """Make a folder of ours as it should be. Raises EdgeError."""
+    """Make a managed folder as it should be. Raises EdgeError."""
     try:
         if os.path.islink(path):
             os.unlink(path)
         if not os.path.isdir(path):
             os.mkdir(path)
-        if folder_faults(path):
-            os.chown(path, os.geteuid(), os.getegid())
-            os.chmod(path, FOLDER_MODE)
+        os.chown(path, os.geteuid(), os.getegid())
+        os.chmod(path, FOLDER_MODE)
     except OSError as error:
         raise EdgeError(f"{path} cannot be made as it should be: {error.strerror}") from None
 

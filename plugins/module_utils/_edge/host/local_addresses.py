@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which addresses this host carries, asked of the kernel in the cheapest way: by binding to them."""
+"""Addresses that this host carries, asked of the kernel in the cheapest way: by binding to them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..model.rules import Rule
 def addresses_not_carried(rules: Iterable[Rule]) -> List[str]:
     """Addresses that the rules take for the host's own although no interface has them, in order of first use.
 
-    Where the host may bind to foreign addresses (net.ipv4.ip_nonlocal_bind, usual with virtual addresses
+    Where the host may bind to addresses of others (net.ipv4.ip_nonlocal_bind, usual with virtual addresses
     that move between hosts) none is reported.
     """
     named = [rule.local for rule in rules]

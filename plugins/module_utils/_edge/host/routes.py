@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""By which interface this host reaches what, asked of the kernel."""
+"""Interfaces by which this host reaches addresses, asked of the kernel."""
 
 from __future__ import annotations
 

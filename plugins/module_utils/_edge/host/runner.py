@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How backends have other programs run: through a function that is handed to them, so that they start none."""
+"""Type of the function by which programs are run. Backends get one, so that they start none themselves."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ADMIN_PATH = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
 @dataclass(frozen=True)
 class Completed:
-    """How a program ended, and what it said."""
+    """Exit status and output of a program."""
 
     returncode: int
     stdout: str
@@ -24,7 +24,7 @@ class Completed:
 
     @property
     def complaint(self) -> str:
-        """What it said of an error, on one line: the first line that says so, or else the first of all."""
+        """Return its error message, on one line: the first line that says so, or else the first of all."""
         lines = [line.strip() for line in self.stderr.splitlines() if line.strip()]
         return next((line for line in lines if "rror" in line), lines[0] if lines else f"exit status {self.returncode}")
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What systemd says of the units that matter here, asked for all of them at once."""
+"""States of the systemd units that matter here, read all at once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Dict, Mapping
 from ..model.errors import EdgeError
 from .runner import Runner, find_program
 
-OURS = "xmpp-edge.service"
+MANAGED = "xmpp-edge.service"
 NFTABLES = "nftables.service"
 NETFILTER_PERSISTENT = "netfilter-persistent.service"
 FIREWALLD = "firewalld.service"
@@ -24,12 +24,12 @@ UnitStates = Mapping[str, Mapping[str, str]]
 
 
 def has_systemd() -> bool:
-    """Whether systemd runs this host, by the test of sd_booted(3)."""
+    """Return whether systemd runs this host, by the test of sd_booted(3)."""
     return os.path.isdir("/run/systemd/system")
 
 
 def systemctl(run: Runner, *arguments: str) -> str:
-    """What systemctl prints. Raises EdgeError where it fails."""
+    """Return the output of systemctl. Raises EdgeError where it fails."""
     program = find_program("systemctl")
     if program is None:
         raise EdgeError("systemctl is missing although systemd runs on this host: repair the package systemd")
@@ -44,7 +44,7 @@ def read_units(run: Runner) -> UnitStates:
     if not has_systemd():
         return {}
     # One unit after the other, in the order in which they are named: an alias is shown under its own name.
-    names = (OURS, NFTABLES, NETFILTER_PERSISTENT, FIREWALLD, IPTABLES)
+    names = (MANAGED, NFTABLES, NETFILTER_PERSISTENT, FIREWALLD, IPTABLES)
     shown = systemctl(run, "show", f"--property={_PROPERTIES}", *names).split("\n\n")
     states: Dict[str, Mapping[str, str]] = {}
     for name, block in zip(names, shown):

@@ -16,27 +16,27 @@ LONGEST_SPELLED_OUT = 8
 
 
 def line(item: Item) -> str:
-    """One rule as one line, for example "federation_in  allow in tcp any -> 198.18.0.2 port 5269"."""
+    """Return one item as one line, for example "federation_in  allow in tcp any -> 198.18.0.2 port 5269"."""
     if isinstance(item, Unmanaged):
         return printable(f"{item.place}  {item.text}")
     if isinstance(item, Placed):
-        return f"{line(item.rule)} at the head of {item.place}"
+        return f"{line(item.rule)} in {item.place}"
     source, destination = _side(item.source), _side(item.destination)
     return f"{item.row}  {item.action} {item.direction} tcp {source} -> {destination} port {item.port}"
 
 
 def before(plan: Plan) -> str:
-    """What the plan found on the host: rules, then whatever else it repairs."""
-    return _text(plan.before, plan.after, plan.deviations)
+    """Return the current state: rules, then whatever else the plan repairs."""
+    return _text(plan.before, plan.after, plan.drift)
 
 
 def after(plan: Plan) -> str:
-    """What the host has once the plan is carried out."""
+    """Return the state once the plan is carried out."""
     return _text(plan.after, plan.before, ())
 
 
 def drop_message(rows: Mapping[str, Mapping[str, Any]], check_mode: bool) -> Optional[str]:
-    """What a task that fails says of rows that are not effective; None where there are none.
+    """Return the message about rows that are not effective; None where there are none.
 
     rows: effective and decided_by of each, by row id.
     """
@@ -46,8 +46,8 @@ def drop_message(rows: Mapping[str, Mapping[str, Any]], check_mode: bool) -> Opt
 
 
 def undo_message(fault: Optional[str]) -> str:
-    """What is said of a change that was undone. fault: what could not be."""
-    return f"not all of the change could be taken back: {fault}" if fault else "the change was taken back"
+    """Return the message about a change that was rolled back. fault: the steps that failed."""
+    return f"not all of the change could be rolled back: {fault}" if fault else "the change was rolled back"
 
 
 def _side(group: Optional[Group]) -> str:
@@ -74,7 +74,7 @@ def _only_here(items: Sequence[Item], others: Sequence[Item]) -> List[str]:
 
 
 def _members(items: Sequence[Item]) -> Dict[str, Dict[str, None]]:
-    """The networks of each group, in order. What somebody changed may have two groups of one name."""
+    """The networks of each group, in order. Drift may bring two groups of one name."""
     found: Dict[str, Dict[str, None]] = {}
     for item in items:
         for group in item.groups if isinstance(item, Rule) else ():

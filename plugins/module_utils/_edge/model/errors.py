@@ -1,29 +1,34 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The errors of this package; each carries one sentence for the administrator."""
+"""Errors of this package; each carries one sentence for the administrator."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import traceback
-from typing import Iterator
+from typing import Dict, Iterator
 
 _SHOWN_LENGTH = 80
 
 
 class EdgeError(Exception):
-    """Something that the administrator has to know or mend; str() is one sentence, on one line."""
+    """Problem that the administrator has to know or solve; str() is one sentence, on one line.
 
-    def __init__(self, message: str) -> None:
+    traceback: that of the Python error behind this one, which the collection's own code raised; empty for a problem of
+    the host or of the input. A caller that words an error anew passes it on.
+    """
+
+    def __init__(self, message: str, traceback: str = "") -> None:
         super().__init__(printable(message))
+        self.traceback = "\n".join(map(printable, traceback.splitlines()))
 
 
 class OptionError(EdgeError):
-    """A refused input.
+    """Refused input.
 
-    option: the option's name; value: what was given, None for nothing; problem: what is wrong with it;
+    option: the option's name; value: the given value, None for no value; problem: what is wrong with it;
     remedy: what would be right.
     """
 
@@ -36,15 +41,36 @@ class OptionError(EdgeError):
 
 
 class MissingPackageError(EdgeError):
-    """A tool that the host lacks; package is what to install."""
+    """Tool that the host lacks. package: the package that has it."""
 
     def __init__(self, message: str, package: str) -> None:
         super().__init__(message)
         self.package = package
 
 
+def failure(error: EdgeError) -> Dict[str, str]:
+    """Return the arguments of fail_json for an error: msg and, where the collection's own code failed, exception.
+
+    Ansible shows exception with -vvv only.
+    """
+    return {"msg": str(error), **({"exception": error.traceback} if error.traceback else {})}
+
+
+def place_of(error: BaseException) -> str:
+    """Return the kind of an error and the line of code that raised it, for a message."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} at {os.path.basename(place.filename)}:{place.lineno}"
+
+
+def traceback_of(error: BaseException) -> str:
+    """Return the traceback for an EdgeError that words this error anew."""
+    if isinstance(error, EdgeError):
+        return error.traceback
+    return "".join(traceback.format_exception(type(error), error, error.__traceback__))
+
+
 def printable(text: str) -> str:
-    """A text with escapes for all that a terminal might obey, since parts of it may come from a host."""
+    """Return a text with escapes for all that a terminal might obey, since parts of it may come from a host."""
     if text.isprintable():
         return text
     return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
@@ -52,23 +78,22 @@ def printable(text: str) -> str:
 
 @contextlib.contextmanager
 def understood(what: str) -> Iterator[None]:
-    """Raise EdgeError where reading something of a host's fails, since nobody vouches for how it is made.
+    """Raise EdgeError where reading the output or a file of the host's fails, since its form is nobody's promise.
 
-    what: what is read, as people name it.
+    what: the name of what is read, as people say it.
     """
     try:
         yield
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{os.path.basename(place.filename)}:{place.lineno}"
         raise EdgeError(
-            f"{what} is not as its program makes it, or of a kind that is not known here "
-            f"({type(error).__name__} at {where}); look at it, and report it if it is sound"
+            f"{what} is not as its program makes it, or of a kind that is not known here ({place_of(error)}); "
+            "look at it, and report it if it is sound",
+            traceback_of(error),
         ) from None
 
 
 def shown(value: object) -> str:
-    """A value as it may stand in a message: quoted, ASCII, on one line and of bounded length."""
+    """Return a value as it may stand in a message: quoted, ASCII, on one line and of bounded length."""
     text = ascii(str(value)) if isinstance(value, str) else ascii(value)
     if len(text) > _SHOWN_LENGTH:
         return text[: _SHOWN_LENGTH - 3] + "..."

@@ -5,18 +5,26 @@
 
 from __future__ import annotations
 
+from .port_table import PORT_TABLE
+
 TABLE_NAME = "xmpp_edge"
 TABLE = f"inet {TABLE_NAME}"
-"""Our nftables table."""
+"""The managed nftables table."""
 
 COMMENT = f"{TABLE_NAME} "
-"""What the comments of our rules begin with, where they stand among those of others."""
+"""Prefix of the comments of managed rules in unmanaged chains and files."""
 
 CHAIN_PREFIX = "XMPP-EDGE-"
-"""What the names of our iptables chains begin with."""
+"""Prefix of the names of managed iptables chains."""
 
 NAME_PREFIX = "xmpp-edge-"
-"""What the names of our ipsets and firewalld policies begin with."""
+"""Prefix of the names of ipsets and of policies of firewalld that releases before 1.2 made."""
 
 TAGS = (TABLE_NAME, CHAIN_PREFIX, NAME_PREFIX)
 """One of these is in the name of each managed chain, or of its table."""
+
+RICH_RULE_PRIORITIES = {row.id: 32101 + number for number, row in enumerate(PORT_TABLE)}
+"""Priorities of managed rich rules of firewalld, by row: rich rules have no comment, so these are their tags.
+
+Positive ones stand behind all other rules of a zone, and before its target.
+"""

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What has to change: the one plan that feeds changed, the diff, check mode and apply."""
+"""The items of a change, and the diff between the current and the desired ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .rules import Rule
 
 @dataclass(frozen=True)
 class Unmanaged:
-    """A rule inside what is ours that is not one of ours as we write them.
+    """A rule inside a managed resource that is not as a run would write it.
 
     place: the chain it stands in; text: the rule in the firewall manager's own words.
     """
@@ -25,7 +25,7 @@ class Unmanaged:
 
 @dataclass(frozen=True)
 class Placed:
-    """A rule of ours in a place that is somebody else's. place: the chain, as people name it."""
+    """An accept rule in a place that the firewall manager or an administrator owns. place: as people name it."""
 
     place: str
     rule: Rule
@@ -36,34 +36,34 @@ Item = Union[Rule, Unmanaged, Placed]
 
 @dataclass(frozen=True)
 class Observation:
-    """What a host has of ours.
+    """Managed resources as they were found on a host.
 
-    items: the rules in their order, inbound first; deviations: one line for everything else that is not
-    as we would have it (a chain's policy, a missing file).
+    items: the rules in their order, inbound first; drift: a line for each other difference from what a run would leave
+    (a chain's policy, a missing file).
     """
 
     items: Tuple[Item, ...] = ()
-    deviations: Tuple[str, ...] = ()
+    drift: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How to get from the observed to the wanted.
+    """The way from the current to the desired state.
 
-    steps: "keep", "remove" or "add" with the item, in the order of the rules; deviations: what else gets repaired.
+    steps: "keep", "remove" or "add" with the item, in the order of the rules; drift: what else is repaired.
     """
 
     steps: Tuple[Tuple[str, Item], ...]
-    deviations: Tuple[str, ...]
+    drift: Tuple[str, ...]
 
     @property
     def before(self) -> Tuple[Item, ...]:
-        """The observed items."""
+        """Return the observed items."""
         return tuple(item for step, item in self.steps if step != "add")
 
     @property
     def after(self) -> Tuple[Item, ...]:
-        """The wanted items."""
+        """Return the desired items."""
         return tuple(item for step, item in self.steps if step != "remove")
 
     @property
@@ -83,25 +83,25 @@ class Plan:
 
     @property
     def changed(self) -> bool:
-        """Whether anything has to be written on the host."""
-        return bool(self.add or self.remove or self.deviations)
+        """Return whether anything has to be written on the host."""
+        return bool(self.add or self.remove or self.drift)
 
     def _only(self, wanted_step: str) -> Tuple[Item, ...]:
         return tuple(item for step, item in self.steps if step == wanted_step)
 
 
-def make_plan(observed: Observation, wanted: Sequence[Item]) -> Plan:
-    """The fewest removals and additions that lead to the wanted items in the wanted order."""
+def make_plan(observed: Observation, desired: Sequence[Item]) -> Plan:
+    """Return the fewest removals and additions that lead to the desired items in the desired order."""
     have: Sequence[Item] = observed.items
-    matcher: SequenceMatcher[Item] = SequenceMatcher(None, have, wanted, autojunk=False)
+    matcher: SequenceMatcher[Item] = SequenceMatcher(None, have, desired, autojunk=False)
     steps: List[Tuple[str, Item]] = []
-    for tag, have_from, have_to, want_from, want_to in matcher.get_opcodes():
+    for tag, have_from, have_to, to_from, to_to in matcher.get_opcodes():
         if tag == "equal":
             steps += _marked("keep", have[have_from:have_to])
         else:
             steps += _marked("remove", have[have_from:have_to])
-            steps += _marked("add", wanted[want_from:want_to])
-    return Plan(tuple(steps), observed.deviations)
+            steps += _marked("add", desired[to_from:to_to])
+    return Plan(tuple(steps), observed.drift)
 
 
 def _marked(step: str, items: Iterable[Item]) -> List[Tuple[str, Item]]:

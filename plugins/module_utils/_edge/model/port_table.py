@@ -12,6 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Tuple
 
+from .literals import Direction
+
 
 @dataclass(frozen=True)
 class Endpoint:
@@ -36,7 +38,7 @@ class Row:
     transport: str
     port_option: str
     default_port: int
-    direction: str
+    direction: Direction
     source: Endpoint
     destination: Endpoint
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What puts back what a host had of ours before a change, as a shell script that needs nothing else of ours."""
+"""Data from which a shell script, without Ansible or Python, restores the managed rules and files of a host."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from typing import Dict, Mapping, Sequence, Tuple
 
 
 @dataclass(frozen=True)
-class Part:
-    """A file of somebody else, of which a part is ours. text: what the change makes of it; merge: a shell command that
-    reads the file as it is and writes it with our part as it was before the change.
+class SharedFile:
+    """A file that others write too, of which only the managed part is restored.
+
+    text: the whole file as the change leaves it; merge: a shell command that reads the file as it is then, and writes
+    it with the managed part as it was before the change.
     """
 
     text: str
@@ -21,16 +23,16 @@ class Part:
 
 @dataclass(frozen=True)
 class RollbackData:
-    """What puts back what a host has of one backend's.
+    """All that restores the managed state of one backend.
 
-    paths: files that are to be again as they are now, be it missing; parts: those of them that others write too;
-    folders: those that are to be there only while something is in them; live: shell commands for the live rules, to be
-    run after the files are back, each of which has to succeed; data: text of the files that they read, by name;
-    units: whether systemd has to read its units again; active: whether our unit is active now.
+    paths: files to restore as they are now, which includes their absence; shared_files: those paths that others write
+    too; folders: folders to remove once they are empty; live: shell commands that restore the live rules, each of
+    which has to succeed, run after the files are restored; data: text of the files that these commands read, by name;
+    units: whether systemd has to read its units again; active: whether the managed unit is active now.
     """
 
     paths: Tuple[str, ...] = ()
-    parts: Mapping[str, Part] = field(default_factory=dict)
+    shared_files: Mapping[str, SharedFile] = field(default_factory=dict)
     folders: Tuple[str, ...] = ()
     live: Tuple[str, ...] = ()
     data: Mapping[str, str] = field(default_factory=dict)
@@ -38,17 +40,17 @@ class RollbackData:
     active: bool = False
 
 
-def together(parts: Sequence[RollbackData]) -> RollbackData:
-    """One restoration for several backends, whose names for data differ."""
+def together(several: Sequence[RollbackData]) -> RollbackData:
+    """Return the rollback data of several backends as one; their names for data differ."""
     data: Dict[str, str] = {}
-    for part in parts:
-        data.update(part.data)
+    for one in several:
+        data.update(one.data)
     return RollbackData(
-        paths=tuple(dict.fromkeys(path for part in parts for path in part.paths)),
-        parts={path: part for one in parts for path, part in one.parts.items()},
-        folders=tuple(dict.fromkeys(folder for part in parts for folder in part.folders)),
-        live=tuple(command for part in parts for command in part.live),
+        paths=tuple(dict.fromkeys(path for one in several for path in one.paths)),
+        shared_files={path: shared for one in several for path, shared in one.shared_files.items()},
+        folders=tuple(dict.fromkeys(folder for one in several for folder in one.folders)),
+        live=tuple(command for one in several for command in one.live),
         data=data,
-        units=any(part.units for part in parts),
-        active=any(part.active for part in parts),
+        units=any(one.units for one in several),
+        active=any(one.active for one in several),
     )

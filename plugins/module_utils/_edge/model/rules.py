@@ -5,15 +5,16 @@
 
 from __future__ import annotations
 
-import socket
 from dataclasses import dataclass
 from typing import Any, Dict, Iterable, List, Optional, Tuple
 
+from .addresses import canonical_network, is_network, network_order
 from .errors import EdgeError, shown
+from .literals import Action, Direction, RuleFamily
 
-DIRECTIONS: Tuple[str, ...] = ("in", "out")
-ACTIONS: Tuple[str, ...] = ("allow", "block")
-RULE_FAMILIES: Tuple[str, ...] = ("ipv4", "ipv6", "any")
+DIRECTIONS: Tuple[Direction, ...] = ("in", "out")
+ACTIONS: Tuple[Action, ...] = ("allow", "block")
+RULE_FAMILIES: Tuple[RuleFamily, ...] = ("ipv4", "ipv6", "any")
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,9 @@ class Rule:
     """
 
     row: str
-    action: str
-    direction: str
-    family: str
+    action: Action
+    direction: Direction
+    family: RuleFamily
     source: Optional[Group]
     destination: Optional[Group]
     port: int
@@ -68,41 +69,6 @@ class Rule:
 def groups_of(rules: Iterable[Rule]) -> Dict[str, Group]:
     """Every group that the rules name, by name, in order of first use."""
     return {group.name: group for rule in rules for group in rule.groups}
-
-
-def canonical_network(text: str) -> str:
-    """An address or prefix as the host's C library writes it, so that texts of equal meaning are equal.
-
-    A range that is a prefix becomes one. What is none of these (any other range, say) is returned as it is.
-    """
-    first, dash, last = text.partition("-")
-    address, slash, length = first.partition("/")
-    try:
-        family, bits = _family_of(address)
-        packed = socket.inet_pton(family, address)
-        if dash:
-            start, end = int.from_bytes(packed, "big"), int.from_bytes(socket.inet_pton(family, last), "big")
-            size = end - start + 1
-            if slash or size < 1 or size & (size - 1) or start % size:
-                return text
-            slash, length = "/", str(bits - (size.bit_length() - 1))
-        return socket.inet_ntop(family, packed) + slash + length
-    except (OSError, ValueError):
-        return text
-
-
-def network_order(text: str) -> Tuple[bytes, str]:
-    """Sort key that puts networks of one family in numeric order."""
-    address = text.partition("/")[0].partition("-")[0]
-    try:
-        return socket.inet_pton(_family_of(address)[0], address), text
-    except (OSError, ValueError):
-        return b"", text
-
-
-def _family_of(address: str) -> Tuple[socket.AddressFamily, int]:
-    """Socket family of an address, and the number of bits in its addresses."""
-    return (socket.AF_INET6, 128) if ":" in address else (socket.AF_INET, 32)
 
 
 def make_group(name: str, networks: Iterable[str]) -> Group:
@@ -189,28 +155,9 @@ def _checked_group(name: str, networks: Any) -> Group:
     if not isinstance(networks, list) or not networks:
         raise EdgeError(f"groups.{name}: {shown(networks)} is no list with an entry; list addresses and networks")
     for text in networks:
-        if not _is_network(family, text):
+        if not is_network(family, text):
             raise EdgeError(
                 f"groups.{name}: {shown(text)} is not an address or network of its family; "
                 "write a host without prefix length, and a network with one and without host bits"
             )
     return make_group(name, networks)
-
-
-def _is_network(family: str, text: Any) -> bool:
-    """Whether a text is a plain address or prefix: it ends up in a script for a firewall tool."""
-    if not isinstance(text, str):
-        return False
-    address, slash, length = text.partition("/")
-    socket_family, bits = _family_of(address)
-    try:
-        packed = socket.inet_pton(socket_family, address)
-    except (OSError, ValueError):
-        return False
-    if (bits == 128) != (family == "ipv6"):
-        return False
-    if not slash:
-        return True
-    if not (length.isascii() and length.isdigit() and 1 <= int(length) < bits):
-        return False
-    return int.from_bytes(packed, "big") % (1 << (bits - int(length))) == 0

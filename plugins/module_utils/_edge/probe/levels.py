@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The levels of a probe, each a question to one address: does the port answer, is it XMPP, does it ask who we are."""
+"""The levels of a probe: is the port open, does it speak XMPP, does it require a client certificate."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
+from .connection import PeerError, TcpConnection, source_address_for
 from .stream import (
     DIALBACK,
     DIALBACK_FEATURE,
@@ -22,63 +23,63 @@ from .stream import (
     header,
     local_name,
 )
-from .tls import TlsWire
-from .wire import PeerError, Wire, source_for
+from .tls import TlsConnection
 
 LEVELS: Tuple[str, ...] = ("tcp", "xmpp", "mtls")
 OUTCOMES: Mapping[str, str] = {
-    "open": "the port answers (level tcp)",
+    "open": "the port accepts connections (level tcp)",
     "xmpp": "a stream with TLS is open (level xmpp)",
     "client_certificate_required": "TLS without a client certificate is refused (level mtls)",
     "complete": "TLS with the given client certificate is accepted (level mtls)",
-    "client_certificate_optional": "a client certificate is asked for, and not required",
-    "no_client_certificate_request": "TLS is open to whoever has no certificate",
-    "filtered": "no answer to the attempt to connect",
-    "refused": "an answer that nobody listens, or that somebody rejects",
-    "prohibited": "an answer that it is forbidden",
-    "unreachable": "an answer, from this host or a router, that the host cannot be reached",
-    "no_route": "this host has no route there",
-    "no_source": "this host has not the source address",
-    "no_tls": "the peer speaks no TLS",
-    "tls_failed": "the peer speaks TLS, and both could not agree",
+    "client_certificate_optional": "a client certificate is requested, and not required",
+    "no_client_certificate_request": "TLS is open to clients without a certificate",
+    "filtered": "the attempt to connect got no answer",
+    "refused": "the attempt to connect was reset: no listener, or a reject rule",
+    "prohibited": "an ICMP error or this host's firewall says that the connection is forbidden",
+    "unreachable": "this host or a router says that the peer cannot be reached",
+    "no_route": "this host has no route to the peer",
+    "no_source": "this host does not have the source address",
+    "no_tls": "the peer does not speak TLS",
+    "tls_failed": "the peer speaks TLS, and the handshake failed",
     "no_certificate": "the given client certificate cannot be used",
-    "no_xmpp": "the peer speaks no XMPP",
+    "no_xmpp": "the peer does not speak XMPP",
     "xmpp_error": "the peer ended the stream with an error",
     "no_starttls": "the stream offers no TLS",
     "starttls_refused": "the stream offered TLS, and refused it",
-    "timeout": "the peer answered, and did not go on in time",
+    "timeout": "the peer answered, and did not continue in time",
     "closed": "the peer closed the connection",
     "reset": "the peer reset the connection",
-    "too_much": "the peer sent more than anybody needs",
-    "error": "something else",
+    "too_much": "the peer exceeded a limit on what is read",
+    "error": "another error",
 }
-"""Every word for what became of an attempt."""
+"""The meaning of every outcome of an attempt."""
 
 OPEN: Mapping[str, Tuple[str, ...]] = {
     "tcp": ("open",),
     "xmpp": ("xmpp",),
     "mtls": ("client_certificate_required", "complete"),
 }
-"""The outcomes by which a port is open to whom it should be, and does there what it should, by level."""
+"""The outcomes that fulfil the expectation "open", by level."""
 
 CLOSED: Tuple[str, ...] = ("filtered", "refused", "prohibited", "unreachable", "no_route")
-"""The outcomes without any connection."""
+"""The outcomes that fulfil the expectation "closed": none of them has a connection."""
 
 EXPECTATIONS: Tuple[str, ...] = ("open", "closed")
 
-MOST_AT_ONCE = 256
-"""Attempts of one host at a time; each has a thread, which mostly waits."""
+MAX_PARALLEL = 256
+"""Limit on parallel attempts of one host. Each has a thread, which mostly waits."""
 
+# With TLS 1.3 a server may object to a missing certificate only after the handshake of the client is over.
 _ALERT_SECONDS = 1.0
 _REJECTIONS = ("client_certificate_required", "tls_failed", "reset", "closed")
 
 
 @dataclass(frozen=True)
 class Target:
-    """One attempt.
+    """A connection to attempt.
 
-    source: address to bind to; timeout: seconds for all of it; domain, origin: for the stream; direct_tls: TLS before
-    the stream; certificate, key: paths of a client certificate; expect: open or closed, None for neither.
+    source: address to bind to; timeout: seconds for the whole attempt; domain, origin: for the stream; direct_tls: TLS
+    before the stream; certificate, key: paths of a client certificate; expect: open or closed, None for neither.
     """
 
     address: str
@@ -94,7 +95,7 @@ class Target:
     expect: Optional[str] = None
 
     def is_met_by(self, outcome: str) -> Optional[bool]:
-        """Whether an outcome is what was expected; None where nothing was."""
+        """Return whether an outcome fulfils the expectation; None where there is none."""
         if self.expect is None:
             return None
         return outcome in (OPEN[self.level] if self.expect == "open" else CLOSED)
@@ -102,7 +103,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Attempt:
-    """What became of it. outcome: one of OUTCOMES; source: address that was used; latency, seconds: None or seconds."""
+    """The result of an attempt. outcome: one of OUTCOMES; source: the used address; latency, seconds: in seconds."""
 
     outcome: str
     source: Optional[str]
@@ -113,69 +114,71 @@ class Attempt:
 
 
 def attempt_all(targets: Sequence[Target]) -> List[Attempt]:
-    """All attempts, at once, in the order of the targets."""
+    """Attempt all targets in parallel, and return the results in the order of the targets."""
     if not targets:
         return []
-    with ThreadPoolExecutor(min(len(targets), MOST_AT_ONCE)) as pool:
+    with ThreadPoolExecutor(min(len(targets), MAX_PARALLEL)) as pool:
         return list(pool.map(attempt, targets))
 
 
 def attempt(target: Target) -> Attempt:
-    """One attempt. It ends by itself, and never raises for what a peer does."""
-    begun = time.monotonic()
-    source = source_for(target.address, target.port, target.source)
+    """Attempt one target. Ends within its timeout, and never raises because of the peer."""
+    started = time.monotonic()
+    source = source_address_for(target.address, target.port, target.source)
     latency: Optional[float] = None
     facts: Dict[str, Any] = {}
     detail = ""
-    wire: Optional[Wire] = None
+    connection: Optional[TcpConnection] = None
     try:
-        wire = Wire(target.address, target.port, target.source, target.timeout)
-        latency = wire.latency
-        outcome = _LEVELS[target.level](target, wire, facts)
+        connection = TcpConnection(target.address, target.port, target.source, target.timeout)
+        latency = connection.latency
+        outcome = _LEVELS[target.level](target, connection, facts)
     except PeerError as error:
         outcome, detail = error.outcome, error.detail
     finally:
-        if wire is not None:
-            wire.close()
-    return Attempt(outcome, source, latency, time.monotonic() - begun, detail, facts)
+        if connection is not None:
+            connection.close()
+    return Attempt(outcome, source, latency, time.monotonic() - started, detail, facts)
 
 
-def _tcp(_target: Target, _wire: Wire, _facts: Dict[str, Any]) -> str:
+def _tcp(_target: Target, _connection: TcpConnection, _facts: Dict[str, Any]) -> str:
     return "open"
 
 
-def _xmpp(target: Target, wire: Wire, facts: Dict[str, Any]) -> str:
-    channel: Union[Wire, TlsWire] = wire
+def _xmpp(target: Target, connection: TcpConnection, facts: Dict[str, Any]) -> str:
+    channel: Union[TcpConnection, TlsConnection] = connection
     if target.direct_tls:
-        channel = _secured(target, wire, facts, ("xmpp-server",))
+        channel = _start_tls(target, connection, facts, ("xmpp-server",))
     else:
         features = _features(target, channel, facts)
-        if f"{TLS} starttls" not in features.inside:
+        if f"{TLS} starttls" not in features.descendants:
             return "no_starttls"
-        facts["starttls"] = "required" if f"{TLS} required" in features.inside else "offered"
+        facts["starttls"] = "required" if f"{TLS} required" in features.descendants else "offered"
         channel.send(STARTTLS)
         reader = StreamReader()
         answer = _next_stanza(channel, reader, within=header(target.domain, target.origin))
         if answer.name != f"{TLS} proceed":
             return "starttls_refused"
         if reader.has_more:
-            raise PeerError("no_xmpp", "more in the clear after it had agreed to TLS")
-        channel = _secured(target, wire, facts, ())
+            raise PeerError("no_xmpp", "more unencrypted data after the agreement on TLS")
+        channel = _start_tls(target, connection, facts, ())
     features = _features(target, channel, facts)
-    facts["sasl_external"] = "EXTERNAL" in features.words
-    facts["dialback"] = facts["dialback"] or f"{DIALBACK_FEATURE} dialback" in features.inside
-    facts["sasl"] = any(name.startswith(f"{SASL} ") for name in features.inside)
+    facts["sasl_external"] = "EXTERNAL" in features.mechanisms
+    facts["dialback"] = facts["dialback"] or f"{DIALBACK_FEATURE} dialback" in features.descendants
+    facts["sasl"] = any(name.startswith(f"{SASL} ") for name in features.descendants)
     return "xmpp"
 
 
-def _secured(target: Target, wire: Wire, facts: Dict[str, Any], protocols: Sequence[str]) -> TlsWire:
-    tls = TlsWire(wire, target.domain, protocols, target.certificate, target.key)
+def _start_tls(
+    target: Target, connection: TcpConnection, facts: Dict[str, Any], protocols: Sequence[str]
+) -> TlsConnection:
+    tls = TlsConnection(connection, target.domain, protocols, target.certificate, target.key)
     tls.handshake()
     facts["tls"] = tls.facts
     return tls
 
 
-def _features(target: Target, channel: Union[Wire, TlsWire], facts: Dict[str, Any]) -> Stanza:
+def _features(target: Target, channel: Union[TcpConnection, TlsConnection], facts: Dict[str, Any]) -> Stanza:
     """Open a stream and read its features."""
     reader = StreamReader()
     channel.send(header(target.domain, target.origin))
@@ -187,39 +190,43 @@ def _features(target: Target, channel: Union[Wire, TlsWire], facts: Dict[str, An
     return features
 
 
-def _next_stanza(channel: Union[Wire, TlsWire], reader: StreamReader, within: bytes = b"") -> Stanza:
-    """The next stanza of a stream. within: the head of a stream that was read before."""
+def _next_stanza(channel: Union[TcpConnection, TlsConnection], reader: StreamReader, within: bytes = b"") -> Stanza:
+    """Return the next stanza of a stream. within: the header of a stream that was opened before."""
     reader.feed(within)
     while not reader.stanzas:
         data = channel.receive()
         if not data or reader.is_closed:
-            raise PeerError("closed" if reader.attributes is not None else "no_xmpp", "closed before it said enough")
+            outcome = "closed" if reader.attributes is not None else "no_xmpp"
+            raise PeerError(outcome, "closed before the stream was negotiated")
         reader.feed(data)
     stanza = reader.stanzas[0]
     if stanza.name == f"{STREAMS} error":
-        raise PeerError("xmpp_error", local_name(stanza.inside[0]) if stanza.inside else "")
+        raise PeerError("xmpp_error", local_name(stanza.descendants[0]) if stanza.descendants else "")
     return stanza
 
 
-def _mtls(target: Target, wire: Wire, facts: Dict[str, Any]) -> str:
-    tls = TlsWire(wire, target.domain, (), target.certificate, target.key)
+def _mtls(target: Target, connection: TcpConnection, facts: Dict[str, Any]) -> str:
+    tls = TlsConnection(connection, target.domain, (), target.certificate, target.key)
     try:
         tls.handshake()
         facts["tls"] = tls.facts
-        if not tls.asked_for_certificate:
+        if not tls.certificate_requested:
             return "no_client_certificate_request"
-        # With TLS 1.3 the server's complaint comes after the client's end of the handshake.
-        wire.hurry(_ALERT_SECONDS)
+        connection.shorten_deadline(_ALERT_SECONDS)
         if tls.receive() == b"":
             return "closed"
     except PeerError as error:
         if error.outcome == "timeout" and "tls" in facts:
             return "complete" if target.certificate else "client_certificate_optional"
-        # Not every server says what it misses: some only that it failed, some hang up.
-        if error.outcome in _REJECTIONS and tls.asked_for_certificate and not target.certificate:
+        # Some servers report only a failed handshake, or close the connection, where a certificate is missing.
+        if error.outcome in _REJECTIONS and tls.certificate_requested and not target.certificate:
             return "client_certificate_required"
         raise
     return "complete" if target.certificate else "client_certificate_optional"
 
 
-_LEVELS: Mapping[str, Callable[[Target, Wire, Dict[str, Any]], str]] = {"tcp": _tcp, "xmpp": _xmpp, "mtls": _mtls}
+_LEVELS: Mapping[str, Callable[[Target, TcpConnection, Dict[str, Any]], str]] = {
+    "tcp": _tcp,
+    "xmpp": _xmpp,
+    "mtls": _mtls,
+}

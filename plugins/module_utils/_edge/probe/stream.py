@@ -1,9 +1,9 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The beginning of an XMPP stream, read from whatever a peer sends. Sources: RFC 6120 4, 5 and 8; XEP-0220.
+"""The beginning of an XMPP stream of a hostile peer. Sources: RFC 6120 4, 5 and 8; XEP-0220.
 
-Nothing of it is kept but names: no text, no attribute but those of the stream itself.
+The reader stores names only. It stores no text but SASL mechanisms, and no attributes but those of the stream.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Dict, List, Optional
 from xml.parsers import expat
 from xml.sax.saxutils import quoteattr
 
-from .wire import PeerError
+from .connection import PeerError
 
 STREAMS = "http://etherx.jabber.org/streams"
 TLS = "urn:ietf:params:xml:ns:xmpp-tls"
@@ -23,12 +23,12 @@ DIALBACK_FEATURE = "urn:xmpp:features:dialback"
 
 STARTTLS = f"<starttls xmlns='{TLS}'/>".encode()
 
-_MOST_ELEMENTS = 1000
-_DEEPEST = 20
+_MAX_ELEMENTS = 1000
+_MAX_DEPTH = 20
 
 
 def header(domain: str, origin: str) -> bytes:
-    """What opens a stream between servers. domain: the server that is asked for; origin: who asks."""
+    """Return the header of a stream between servers. domain: the requested server; origin: the requesting one."""
     return (
         f"<?xml version='1.0'?><stream:stream xmlns='jabber:server' xmlns:stream='{STREAMS}' xmlns:db='{DIALBACK}' "
         f"from={quoteattr(origin)} to={quoteattr(domain)} version='1.0'>"
@@ -37,16 +37,18 @@ def header(domain: str, origin: str) -> bytes:
 
 @dataclass
 class Stanza:
-    """An element right below the stream. name: namespace and local name; inside: those of all elements in it."""
+    """An element directly below the stream.
+
+    name: namespace and local name; descendants: those of all elements in it; mechanisms: its SASL mechanisms.
+    """
 
     name: str
-    inside: List[str] = field(default_factory=list)
-    words: List[str] = field(default_factory=list)
-    """Text of its SASL mechanisms."""
+    descendants: List[str] = field(default_factory=list)
+    mechanisms: List[str] = field(default_factory=list)
 
 
 class StreamReader:
-    """Takes bytes, gives stanzas. Raises PeerError on what is no XMPP."""
+    """A parser from bytes to stanzas. Raises PeerError on anything but XMPP."""
 
     def __init__(self) -> None:
         self.attributes: Optional[Dict[str, str]] = None
@@ -65,13 +67,13 @@ class StreamReader:
         self._parser.EndElementHandler = self._end
         self._parser.CharacterDataHandler = self._characters
         self._parser.StartNamespaceDeclHandler = lambda _prefix, uri: self.namespaces.append(uri or "")
-        # RFC 6120 11.1 forbids both; entities are how a short text becomes a long one.
+        # RFC 6120 11.1 forbids these, and an entity can expand a short text into a very long one.
         self._parser.StartDoctypeDeclHandler = _refuse
         self._parser.EntityDeclHandler = _refuse
         self._parser.ProcessingInstructionHandler = _refuse
 
     def feed(self, data: bytes) -> None:
-        """Read on."""
+        """Parse more bytes."""
         self._last = data
         try:
             self._parser.Parse(data, False)
@@ -80,14 +82,14 @@ class StreamReader:
 
     @property
     def has_more(self) -> bool:
-        """Whether anything came behind the first stanza."""
+        """Return whether anything followed the first stanza."""
         return len(self.stanzas) > 1 or not self._last.rstrip().endswith(b">")
 
     def _start(self, name: str, attributes: Dict[str, str]) -> None:
         self._depth += 1
         self._elements += 1
-        if self._elements > _MOST_ELEMENTS or self._depth > _DEEPEST:
-            raise PeerError("too_much", f"more than {_MOST_ELEMENTS} elements, or deeper than {_DEEPEST}")
+        if self._elements > _MAX_ELEMENTS or self._depth > _MAX_DEPTH:
+            raise PeerError("too_much", f"more than {_MAX_ELEMENTS} elements, or deeper than {_MAX_DEPTH}")
         if self._depth == 1:
             if name != f"{STREAMS} stream":
                 raise PeerError("no_xmpp", f"the document is {name}")
@@ -95,13 +97,13 @@ class StreamReader:
         elif self._depth == 2:
             self._open = Stanza(name)
         elif self._open is not None:
-            self._open.inside.append(name)
+            self._open.descendants.append(name)
         self._text = ""
 
     def _end(self, name: str) -> None:
         self._depth -= 1
         if self._open is not None and name == f"{SASL} mechanism":
-            self._open.words.append(self._text.strip())
+            self._open.mechanisms.append(self._text.strip())
         if self._depth == 1 and self._open is not None:
             self.stanzas.append(self._open)
             self._open = None
@@ -117,5 +119,5 @@ def _refuse(*_arguments: object) -> None:
 
 
 def local_name(name: str) -> str:
-    """The name without its namespace."""
+    """Return a name without its namespace."""
     return name.rpartition(" ")[2]

@@ -1,95 +1,85 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Targets as an administrator gives them, and results as they are given back."""
+"""Validation of targets as administrators give them, and their results as the module returns them."""
 
 from __future__ import annotations
 
-import socket
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
+from ..model.addresses import is_address
 from ..model.errors import OptionError, shown
+from .connection import source_address_for
 from .levels import Attempt, Target
-from .wire import source_for
 
-LONGEST_TIMEOUT = 300.0
-"""Seconds. Whoever waits longer for a port waits for something else."""
+MAX_TIMEOUT = 300.0
+"""Limit on the timeout, in seconds."""
 
 _ANY_PORT = 9
+_MAX_ENTRIES = 20
+_ADDRESS_REMEDY = "write it like 198.51.100.7 or 2001:db8::7"
 
 
 def routes_to(addresses: Sequence[str]) -> Dict[str, bool]:
-    """Whether this host has a route to each address. Raises OptionError. Nothing is sent."""
+    """Return whether this host has a route to each address. Raises OptionError. Sends nothing."""
     for address in addresses:
         if not is_address(address):
-            raise OptionError("routes", address, "is not an IP address", "write it like 198.51.100.7 or 2001:db8::7")
-    return {address: source_for(address, _ANY_PORT, None) is not None for address in addresses}
+            raise OptionError("routes", address, "is not an IP address", _ADDRESS_REMEDY)
+    return {address: source_address_for(address, _ANY_PORT, None) is not None for address in addresses}
 
 
 def read_targets(given: Sequence[Mapping[str, Any]], timeout: float) -> List[Target]:
-    """The targets. Raises OptionError on the first thing that is wrong."""
-    if not 0 < timeout <= LONGEST_TIMEOUT:
-        raise OptionError("timeout", timeout, "is no time to wait", f"give seconds, up to {LONGEST_TIMEOUT:.0f}")
+    """Return the targets. Raises OptionError for the first mistake."""
+    if not 0 < timeout <= MAX_TIMEOUT:
+        raise OptionError("timeout", timeout, "is no time to wait", f"give seconds, up to {MAX_TIMEOUT:.0f}")
     for entry in given:
-        for option in ("address", "source"):
-            if entry[option] is not None and not is_address(entry[option]):
-                raise OptionError(
-                    f"targets.{option}",
-                    entry[option],
-                    "is not an IP address",
-                    "write it like 198.51.100.7 or 2001:db8::7",
-                )
-        if not 1 <= entry["port"] <= 65535:
-            raise OptionError("targets.port", entry["port"], "is not a TCP port", "give a number from 1 to 65535")
-        if entry["source"] and (":" in entry["source"]) != (":" in entry["address"]):
-            raise OptionError(
-                "targets.source",
-                entry["source"],
-                f"is of another family than {entry['address']}",
-                "give one of the same",
-            )
+        _check(entry)
     return [Target(timeout=timeout, **entry) for entry in given]
 
 
-def result_of(target: Target, made: Attempt) -> Dict[str, Any]:
-    """What became of a target, with whatever the peer sent made harmless."""
+def _check(entry: Mapping[str, Any]) -> None:
+    address, port, source = entry["address"], entry["port"], entry["source"]
+    for option in ("address", "source"):
+        if entry[option] is not None and not is_address(entry[option]):
+            raise OptionError(f"targets.{option}", entry[option], "is not an IP address", _ADDRESS_REMEDY)
+    if not 1 <= port <= 65535:
+        raise OptionError("targets.port", port, "is not a TCP port", "give a number from 1 to 65535")
+    if source and (":" in source) != (":" in address):
+        raise OptionError("targets.source", source, f"is of another family than {address}", "give one of the same")
+
+
+def result_of(target: Target, attempt: Attempt) -> Dict[str, Any]:
+    """Return the result of a target. Text from the peer is limited to printable ASCII of bounded length."""
     return {
         "address": target.address,
         "port": target.port,
         "level": target.level,
-        "outcome": made.outcome,
-        "as_expected": target.is_met_by(made.outcome),
-        "source": made.source,
-        "latency_ms": None if made.latency is None else round(made.latency * 1000, 1),
-        "seconds": round(made.seconds, 3),
-        "detail": _harmless(made.detail),
-        "facts": _harmless(dict(made.facts)),
+        "outcome": attempt.outcome,
+        "as_expected": target.is_met_by(attempt.outcome),
+        "source": attempt.source,
+        "latency_ms": None if attempt.latency is None else round(attempt.latency * 1000, 1),
+        "seconds": round(attempt.seconds, 3),
+        "detail": _sanitised(attempt.detail),
+        "facts": _sanitised(dict(attempt.facts)),
     }
 
 
-def complaint(targets: Sequence[Target], attempts: Sequence[Attempt]) -> Optional[str]:
-    """One sentence on the targets that are not as expected; None where all are."""
-    wrong = [
-        f"{target.address} port {target.port} is expected {target.expect} and is {made.outcome}"
-        for target, made in zip(targets, attempts)
-        if target.is_met_by(made.outcome) is False
+def failure_message(targets: Sequence[Target], attempts: Sequence[Attempt]) -> Optional[str]:
+    """Return one sentence on the targets that are not as expected; None where there are none."""
+    unexpected = [
+        f"{target.address} port {target.port} is expected {target.expect} and is {attempt.outcome}"
+        for target, attempt in zip(targets, attempts)
+        if target.is_met_by(attempt.outcome) is False
     ]
-    return f"{len(wrong)} of {len(targets)} targets are not as expected: {'; '.join(wrong)}" if wrong else None
+    if not unexpected:
+        return None
+    return f"{len(unexpected)} of {len(targets)} targets are not as expected: {'; '.join(unexpected)}"
 
 
-def is_address(text: str) -> bool:
-    """Whether a text is an IP address as it is given to sockets: without a zone."""
-    try:
-        socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text)
-    except (OSError, ValueError):
-        return False
-    return True
-
-
-def _harmless(value: Any) -> Any:
-    """Printable ASCII of bounded length, in whatever structure."""
+def _sanitised(value: Any) -> Any:
+    """Return a value with all its text as printable ASCII of bounded length."""
     if isinstance(value, dict):
-        return {key: _harmless(part) for key, part in value.items()}
+        return {key: _sanitised(part) for key, part in value.items()}
     if isinstance(value, list):
-        return [_harmless(part) for part in value[:20]]
+        return [_sanitised(part) for part in value[:_MAX_ENTRIES]]
     return shown(value)[1:-1] if isinstance(value, str) and value else value

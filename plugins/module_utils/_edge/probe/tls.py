@@ -1,9 +1,9 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""TLS as a client sees it, over a wire with a deadline. Certificates are looked at, and not believed.
+"""TLS of a client over a connection with a deadline. Certificates are reported, and not verified.
 
-Source for what a server that wants a client certificate does: RFC 8446 4.3.2 and 4.4.2.4, RFC 5246 7.4.4 and 7.4.6.
+Sources for how servers ask for a client certificate: RFC 8446 4.3.2 and 4.4.2.4, RFC 5246 7.4.4 and 7.4.6.
 """
 
 from __future__ import annotations
@@ -12,32 +12,34 @@ import hashlib
 import os
 import ssl
 import tempfile
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, TypeVar, Union
 
-from .wire import PeerError, Wire
+from .connection import PeerError, TcpConnection
 
 _CERTIFICATE_REQUEST = 13
 _HANDSHAKE = 22
 
+_Done = TypeVar("_Done")
 
-class TlsWire:
-    """A TLS session over a wire.
 
-    name: what the server is asked for by, empty for nothing; protocols: for ALPN; certificate, key: paths of PEM files.
+class TlsConnection:
+    """A TLS session over a TCP connection.
+
+    name: server name indication, empty for none; protocols: for ALPN; certificate, key: paths of PEM files.
     """
 
     def __init__(
         self,
-        wire: Wire,
+        connection: TcpConnection,
         name: str = "",
         protocols: Sequence[str] = (),
         certificate: Optional[str] = None,
         key: Optional[str] = None,
     ) -> None:
-        self._wire = wire
+        self._connection = connection
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.asked_for_certificate = False
-        """Whether the server asked for one, once the handshake is over."""
+        self.certificate_requested = False
+        """Return whether the server asked for a client certificate; known once the handshake is over."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -49,25 +51,25 @@ class TlsWire:
             except (OSError, ssl.SSLError) as error:
                 raise PeerError("no_certificate", f"{certificate}: {error.strerror or error}") from None
         # The standard library has no public way to see this message of the server.
-        context._msg_callback = self._message  # type: ignore[attr-defined]
+        context._msg_callback = self._on_message  # type: ignore[attr-defined]
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name or None)
 
     def handshake(self) -> None:
-        """Do it. Raises PeerError: no_tls where the peer speaks something else, tls_failed where they do not agree."""
-        if self._until_done(self._tls.do_handshake) == b"":
+        """Do the handshake. Raises PeerError, with no_tls for another protocol and tls_failed for no agreement."""
+        if self._run(self._tls.do_handshake) == b"":
             raise PeerError("closed", "during the handshake")
 
     def send(self, data: bytes) -> None:
-        """Send everything."""
-        self._until_done(lambda: self._tls.write(data))
+        """Send all bytes."""
+        self._run(lambda: self._tls.write(data))
 
     def receive(self) -> bytes:
-        """What has come, at least one byte; empty once the peer has closed."""
-        return bytes(self._until_done(lambda: self._tls.read(16 * 1024)))
+        """Return the next bytes, at least one; return none once the peer has closed."""
+        return bytes(self._run(lambda: self._tls.read(16 * 1024)))
 
     @property
     def facts(self) -> Dict[str, Any]:
-        """Version, cipher, and what the server's certificate says of itself."""
+        """Version, cipher, and the unverified content of the server's certificate."""
         der = self._tls.getpeercert(binary_form=True) or b""
         cipher = self._tls.cipher()
         facts: Dict[str, Any] = {
@@ -75,33 +77,34 @@ class TlsWire:
             "cipher": cipher[0] if cipher else "",
             "sha256": hashlib.sha256(der).hexdigest(),
         }
-        return {**facts, **_decoded(der)}
+        return {**facts, **_certificate_facts(der)}
 
-    def _until_done(self, step: Any) -> Any:
-        waiting, hung_up = True, False
-        done = None
-        while waiting:
-            waiting, done = self._try(step)
+    def _run(self, step: Callable[[], _Done]) -> Union[_Done, bytes]:
+        """Repeat a step until it needs no more bytes of the peer; b"" stands for the end of the session."""
+        peer_closed = False
+        result = self._try(step)
+        self._flush()
+        while result is None:
+            data = self._connection.receive()
+            if data:
+                self._incoming.write(data)
+            else:
+                self._incoming.write_eof()
+                peer_closed = True
+            result = self._try(step)
             self._flush()
-            if waiting:
-                data = self._wire.receive()
-                if data:
-                    self._incoming.write(data)
-                else:
-                    self._incoming.write_eof()
-                    hung_up = True
-        if hung_up and done == b"":
-            raise PeerError("closed", "without saying so in TLS")
-        return done
+        if peer_closed and result[0] == b"":
+            raise PeerError("closed", "without the closing message of TLS")
+        return result[0]
 
-    def _try(self, step: Any) -> Tuple[bool, Any]:
-        """Whether the step waits for the peer, and what came of it; b"" where the peer took its leave."""
+    def _try(self, step: Callable[[], _Done]) -> Optional[Tuple[Union[_Done, bytes]]]:
+        """Return the result of a step; None where it needs more bytes, b"" where the session is over."""
         try:
-            return False, step()
+            return (step(),)
         except ssl.SSLWantReadError:
-            return True, None
+            return None
         except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
-            return False, b""
+            return (b"",)
         except ssl.SSLError as error:
             self._flush()
             raise PeerError(_outcome_of(error), error.reason or "") from None
@@ -109,34 +112,38 @@ class TlsWire:
     def _flush(self) -> None:
         data = self._outgoing.read()
         if data:
-            self._wire.send(data)
+            self._connection.send(data)
 
-    def _message(self, _connection: Any, direction: str, _version: Any, kind: Any, message: Any, _data: bytes) -> None:
-        if direction == "read" and kind == _HANDSHAKE and message == _CERTIFICATE_REQUEST:
-            self.asked_for_certificate = True
+    def _on_message(
+        self, _connection: Any, direction: str, _version: Any, content: Any, message: Any, _data: bytes
+    ) -> None:
+        if direction == "read" and content == _HANDSHAKE and message == _CERTIFICATE_REQUEST:
+            self.certificate_requested = True
 
 
 def _outcome_of(error: ssl.SSLError) -> str:
     reason = error.reason or ""
     if "CERTIFICATE_REQUIRED" in reason:
         return "client_certificate_required"
-    if any(words in reason for words in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER")):
+    if any(part in reason for part in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER")):
         return "no_tls"
     return "tls_failed"
 
 
-def _decoded(der: bytes) -> Dict[str, Any]:
-    """Names and expiry of a certificate that nobody vouches for; nothing where it cannot be read."""
+def _certificate_facts(der: bytes) -> Dict[str, Any]:
+    """Return names and expiry of an unverified certificate; nothing where it cannot be read."""
     if not der:
         return {}
     handle, path = tempfile.mkstemp(suffix=".pem")
     try:
         with os.fdopen(handle, "w", encoding="ascii") as file:
             file.write(ssl.DER_cert_to_PEM_cert(der))
-        found = ssl._ssl._test_decode_cert(path)  # type: ignore[attr-defined]
+        # The standard library decodes a certificate only from a file, or once it is verified.
+        decoded = ssl._ssl._test_decode_cert(path)  # type: ignore[attr-defined]
     except (AttributeError, ssl.SSLError, ValueError, OSError):
         return {}
     finally:
         os.unlink(path)
-    names: List[str] = [str(value) for _kind, value in found.get("subjectAltName", ())]
-    return {"names": names, "expires": found.get("notAfter", ""), "self_signed": found["subject"] == found["issuer"]}
+    names: List[str] = [str(value) for _kind, value in decoded.get("subjectAltName", ())]
+    self_signed = decoded["subject"] == decoded["issuer"]
+    return {"names": names, "expires": decoded.get("notAfter", ""), "self_signed": self_signed}

@@ -9,6 +9,7 @@ import ipaddress
 import re
 from typing import Dict, Iterable, List, Tuple, Union
 
+from ..model.addresses import FAMILIES
 from ..model.errors import OptionError
 
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
@@ -16,7 +17,6 @@ ByFamily = Dict[str, Tuple[Network, ...]]
 """Networks by family, for those families that have any."""
 
 ANY = "any"
-FAMILIES: Tuple[str, ...] = ("ipv4", "ipv6")
 WHOLE_FAMILY: Dict[str, Network] = {
     "ipv4": ipaddress.IPv4Network("0.0.0.0/0"),
     "ipv6": ipaddress.IPv6Network("::/0"),
@@ -80,26 +80,26 @@ def merge(networks: ByFamily) -> ByFamily:
     }
 
 
-def _parse(option: str, text: str, wanted: str) -> Network:
+def _parse(option: str, text: str, expected: str) -> Network:
     if "%" in text:
         raise OptionError(option, text, "has a zone id", "give the address without the part from % on")
     try:
         return ipaddress.ip_network(text)
     except ValueError:
-        raise _refusal(option, text, wanted) from None
+        raise _refusal(option, text, expected) from None
 
 
-def _refusal(option: str, text: str, wanted: str) -> OptionError:
-    """Why ipaddress refused the text, in words that say what would be right."""
+def _refusal(option: str, text: str, expected: str) -> OptionError:
+    """Return the refusal of a text that ipaddress does not read, with what would be right."""
     try:
         masked = ipaddress.ip_network(text, strict=False)
     except ValueError:
         if _HOST_NAME.match(text):
-            return OptionError(option, text, "is a name", f"give {wanted}: a packet filter sees addresses, not names")
-        return OptionError(option, text, f"is not {wanted}", f"write it like {_EXAMPLES[wanted]}")
+            return OptionError(option, text, "is a name", f"give {expected}: a packet filter sees addresses, not names")
+        return OptionError(option, text, f"is not {expected}", f"write it like {_EXAMPLES[expected]}")
     remedy = (
         _without_prefix(text)
-        if wanted == _ADDRESS
+        if expected == _ADDRESS
         else f"say {masked} for the network or {text.split('/', maxsplit=1)[0]} for the host"
     )
     return OptionError(option, text, "has host bits set", remedy)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Dict, Iterator, Optional, Tuple
 
+from ..model.addresses import FAMILIES, canonical_network
 from ..model.port_table import PORT_TABLE, Endpoint, Row
-from ..model.rules import DIRECTIONS, Group, Rule, canonical_network
-from .address_input import FAMILIES, WHOLE_FAMILY, text_of
+from ..model.rules import DIRECTIONS, Group, Rule
+from .address_input import WHOLE_FAMILY, text_of
 from .options import Options
 
 

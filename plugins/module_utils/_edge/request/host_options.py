@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Names, types and defaults of the options that concern the host's half as they are."""
+"""Names, types and defaults of the options that concern the host side as they are."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Changes that the host takes back by itself, unless they are confirmed.
+"""Pending changes: the host rolls them back by itself, unless they are confirmed.
 
-Before a change, what puts the former state back is saved on the host, with a script and, where there is time to
-confirm, a timer that runs it. Nothing of it needs Ansible or Python.
+Before a change, its rollback data are saved on the host, with a script and, where there is time to confirm, a timer
+that runs the script. Neither needs Ansible or Python.
 """
 
 from __future__ import annotations
@@ -17,32 +17,34 @@ import shutil
 import stat
 import time
 from shlex import quote
-from typing import List, Optional, Sequence
+from typing import List, Literal, Optional, Sequence
 
 from ..host.files import link_atomically, read_text, remove_file, remove_folder_if_empty, write_atomically
 from ..host.persistence import SANDBOX
 from ..host.runner import Runner, find_program
 from ..host.units import has_systemd
-from ..model.errors import EdgeError, MissingPackageError
+from ..model.errors import EdgeError, MissingPackageError, traceback_of
 from ..model.rollback_data import RollbackData, together
-from . import HOME, OVER_STATUS, TAKEN_BACK_STATUS, daemon
+from . import HOME, OVER_STATUS, ROLLED_BACK_STATUS, daemon
 from .lock import PATIENCE, HostLock
 from .saved_files import saved_files
 from .script import Places, change_script
 
 RECOVERY_UNIT_FILE = "/etc/systemd/system/xmpp-edge-recovery.service"
 _RECOVERY_LINK = "/etc/systemd/system/sysinit.target.wants/xmpp-edge-recovery.service"
-# Files of units that a run was about to write when it was killed.
+# Temporary files of units, left by a run that was killed while it wrote them.
 _UNFINISHED = ("/etc/systemd/system/.xmpp-edge*", "/etc/systemd/system/*/.xmpp-edge*")
-_NOTE = "taken-back"
+_NOTE = "rolled-back"
+# A change of version 1.1.0 has a script of that version, which leaves its note under another name.
+_NOTES = (_NOTE, "taken-back")
 _PENDING, _RESTORING, _ARMED = "pending", "restoring", "armed"
 _GRACE = 10.0
-"""Seconds that a timer may be late before the next run does its work."""
+"""Seconds that a timer may be late before the next run rolls back in its place."""
 _START_PATIENCE = 10.0
 _BETWEEN_LOOKS = 0.2
 
-# What needs the rights: CAP_NET_ADMIN, CAP_NET_RAW and CAP_SYS_MODULE iptables, the next three files of other owners,
-# and CAP_SYS_ADMIN systemctl, whose requests systemd grants to nobody else.
+# iptables needs CAP_NET_ADMIN, CAP_NET_RAW and CAP_SYS_MODULE; files of other owners need the next three. systemctl
+# needs CAP_SYS_ADMIN: systemd grants its requests to no process without it.
 _CAPABILITIES = "CAP_NET_ADMIN CAP_NET_RAW CAP_SYS_MODULE CAP_CHOWN CAP_FOWNER CAP_DAC_OVERRIDE CAP_SYS_ADMIN"
 _RIGHTS = (
     *SANDBOX,
@@ -54,7 +56,7 @@ _RIGHTS = (
 _RECOVERY_UNIT = """\
 # Written by the Ansible collection xmpp.edge, for as long as a change waits for its confirmation.
 [Unit]
-Description=Take back a change of the XMPP edge's firewall rules that was not confirmed before the reboot
+Description=Roll back a change of the XMPP edge's firewall rules that was not confirmed before the reboot
 DefaultDependencies=no
 ConditionPathExists={script}
 RequiresMountsFor={home}
@@ -70,10 +72,10 @@ ExecStart=/bin/sh {script} boot
 """
 
 
-class Change:
-    """A change that is under way. It is over when it is kept, taken back, or confirmed by its command.
+class PendingChange:
+    """A change that is not over yet. A commit, a rollback or its confirmation command ends it.
 
-    run: runs programs; folder: what there is of it.
+    run: runs programs; folder: the folder of its files.
     """
 
     def __init__(self, run: Runner, folder: str) -> None:
@@ -82,38 +84,41 @@ class Change:
 
     @property
     def script(self) -> str:
-        """Path of the script that ends it."""
+        """Path of the script that commits it or rolls it back."""
         return os.path.join(self.folder, "change")
 
     @property
     def command(self) -> str:
-        """The shell command that confirms it; exit status TAKEN_BACK_STATUS: it is too late; OVER_STATUS: it was
-        confirmed before, or taken back and another run knows of it.
+        """The shell command that confirms it.
+
+        Its exit status is ROLLED_BACK_STATUS when it comes too late. It is OVER_STATUS when the change was confirmed
+        before, or when another run has already read the note of its rollback.
         """
         path = quote(self.script)
         note = quote(os.path.join(os.path.dirname(self.folder), _NOTE))
         token = os.path.basename(self.folder).partition("-")[2]
         return (
             f"if [ -e {path} ]; then exec /bin/sh {path} confirm; "
-            f"elif grep -q {token} {note} 2> /dev/null; then exit {TAKEN_BACK_STATUS}; else exit {OVER_STATUS}; fi"
+            f"elif grep -q {token} {note} 2> /dev/null; then exit {ROLLED_BACK_STATUS}; else exit {OVER_STATUS}; fi"
         )
 
     def cut(self, commands: Sequence[str]) -> None:
-        """Have connections closed by these shell commands once the change is to stand. Raises EdgeError."""
+        """Save shell commands that close connections, for the commit to run. Raises EdgeError."""
         write_atomically(os.path.join(self.folder, "cut"), "".join(f"{command}\n" for command in commands), 0o600)
 
-    def keep(self) -> List[str]:
-        """Let the change stand, as its confirmation does. The caller has the lock.
+    def commit(self) -> List[str]:
+        """Commit the change, as its confirmation does. The caller has the lock.
 
-        Returns what its confirmation would have printed: one line for each connection that could not be closed.
+        Returns the lines that the confirmation would print: one for each connection that could not be closed.
         """
-        return self._end("keep")
+        return self._end("commit")
 
-    def take_back(self) -> Optional[str]:
-        """Put the former state back, at once. The caller has the lock. Returns what could not be done, if anything."""
+    def roll_back(self) -> Optional[str]:
+        """Restore the former state at once. The caller has the lock. Returns the fault, if a step failed."""
+        # Also the scripts of version 1.1.0 know this word.
         return " ".join(self._end("restore")) or None
 
-    def _end(self, how: str) -> List[str]:
+    def _end(self, how: Literal["commit", "restore"]) -> List[str]:
         def work() -> Sequence[str]:
             done = self._run(["/bin/sh", self.script, how], "")
             return [*done.stdout.splitlines(), *([] if done.returncode == 0 else [done.complaint])]
@@ -122,22 +127,23 @@ class Change:
 
 
 class Changes:
-    """The changes of a host. run: runs programs; lock: the host's lock; home: where they are kept."""
+    """All pending changes of a host. run: runs programs; lock: the host's lock; home: the folder of their folders."""
 
     def __init__(self, run: Runner, lock: HostLock, home: str = HOME) -> None:
         self._run = run
         self._lock = lock
         self._home = home
-        # Whoever keeps changes elsewhere than the host does is trying something out.
+        # With another folder than the host's own this is a test, which must not touch the host's units.
         self._with_systemd = has_systemd() and home == HOME
 
-    def settle(self, check_mode: bool) -> List[str]:
-        """See earlier changes to their end, the lock being held; what the administrator should know of them.
+    def recover(self, check_mode: bool) -> List[str]:
+        """End all earlier changes, and return one line for each that was rolled back. The caller has the lock.
 
-        A change that waits for its confirmation is waited for; one that was left over is taken back. Raises EdgeError.
+        Waits for a change that may yet be confirmed, and rolls back one that a dead run has left. Changes nothing in
+        check mode. Raises EdgeError.
         """
         if check_mode:
-            waiting = "a change of another run waits for its confirmation, and may yet be taken back"
+            waiting = "a change of another run waits for its confirmation, and may yet be rolled back"
             return [*self._notes(), *([waiting] if self._folders() else [])]
         notes = []
         deadline = time.monotonic() + PATIENCE
@@ -145,10 +151,10 @@ class Changes:
             folder = self._folders()[0]
             left = _seconds_left(folder)
             if not any(os.path.exists(os.path.join(folder, state)) for state in (_PENDING, _RESTORING)):
-                # It is to stand, or had not begun.
-                self._clear_away(folder)
+                # It was confirmed, or it had not begun.
+                self._remove(folder)
             elif left is None or left < -_GRACE:
-                notes.append(self._take_back_leftover(folder))
+                notes.append(self._roll_back_leftover(folder))
             elif time.monotonic() + left > deadline:
                 raise EdgeError(
                     f"a change of another run waits up to {left:.0f} more seconds for its confirmation; "
@@ -159,49 +165,51 @@ class Changes:
                 time.sleep(_BETWEEN_LOOKS)
                 self._lock.acquire()
         notes += self._notes()
-        for path in (os.path.join(self._home, _NOTE), *glob.glob(os.path.join(self._home, f".{_NOTE}-*"))):
-            remove_file(path)
+        for name in _NOTES:
+            for path in (os.path.join(self._home, name), *glob.glob(os.path.join(self._home, f".{name}-*"))):
+                remove_file(path)
         remove_folder_if_empty(self._home)
         return notes
 
-    def begin(self, parts: Sequence[RollbackData], seconds: int) -> Change:
-        """Save what puts the former state back, and arm the timer that does it. Raises EdgeError.
+    def begin(self, rollback: Sequence[RollbackData], seconds: int) -> PendingChange:
+        """Save the rollback data, and arm the timer that rolls back. Raises EdgeError.
 
-        parts: what puts back what each backend has; seconds: after which it is done, or 0, without any timer.
+        rollback: the data of each backend; seconds: time for a confirmation, 0 for no timer.
         """
         self._make_home()
         token = secrets.token_hex(8)
-        change = Change(self._run, os.path.join(self._home, f"change-{token}"))
+        change = PendingChange(self._run, os.path.join(self._home, f"change-{token}"))
         try:
             os.mkdir(change.folder, 0o700)
-            self._save(change, together(parts), token)
+            self._save(change, together(rollback), token)
             if self._with_systemd:
                 write_atomically(RECOVERY_UNIT_FILE, _recovery_unit(change.script, self._home))
                 link_atomically(_RECOVERY_LINK, RECOVERY_UNIT_FILE)
             if seconds:
                 self._arm(change, token, seconds)
         except (EdgeError, OSError, UnicodeError) as error:
-            self._clear_away(change.folder)
+            self._remove(change.folder)
             if isinstance(error, MissingPackageError):
                 raise
             raise EdgeError(
-                f"nothing was changed, since it could not be made sure that it can be undone: {error}"
+                f"nothing was changed, because its rollback could not be prepared: {error}",
+                "" if isinstance(error, OSError) else traceback_of(error),
             ) from None
         return change
 
-    def _save(self, change: Change, restoration: RollbackData, token: str) -> None:
-        files, contents = saved_files(restoration)
-        for name, text in restoration.data.items():
+    def _save(self, change: PendingChange, rollback: RollbackData, token: str) -> None:
+        files, copies = saved_files(rollback)
+        for name, text in rollback.data.items():
             write_atomically(os.path.join(change.folder, name), text, 0o600)
-        for name, content in contents.items():
+        for name, content in copies.items():
             write_atomically(os.path.join(change.folder, name), content, 0o600)
         recovery = RECOVERY_UNIT_FILE if self._with_systemd else ""
         places = Places(self._home, token, self._lock.path, recovery)
-        text = change_script(places, restoration, files)
+        text = change_script(places, rollback, files)
         write_atomically(change.script, text, 0o700)
         write_atomically(os.path.join(change.folder, _PENDING), "", 0o600)
 
-    def _arm(self, change: Change, token: str, seconds: int) -> None:
+    def _arm(self, change: PendingChange, token: str, seconds: int) -> None:
         if find_program("flock") is None:
             raise MissingPackageError("flock is not installed on this host; install util-linux", "util-linux")
         ends = time.clock_gettime(time.CLOCK_BOOTTIME) + seconds
@@ -209,9 +217,9 @@ class Changes:
         command = ["/bin/sh", change.script, "wait", str(seconds)]
         if self._with_systemd:
             program = find_program("systemd-run") or "systemd-run"
-            # A service that waits, and no timer: systemd begins to count anew for timers whenever it reads its units.
+            # A service that waits, and no timer unit: systemd restarts its timers whenever it reads its units.
             options = ["--quiet", "--no-ask-password", "--collect", f"--unit=xmpp-edge-rollback-{token}"]
-            options += ["--description=Take an unconfirmed change of the XMPP edge's firewall rules back"]
+            options += ["--description=Roll back an unconfirmed change of the XMPP edge's firewall rules"]
             done = self._run([program, *options, *(f"--property={right}" for right in _RIGHTS), *command], "")
             if done.returncode != 0:
                 raise EdgeError(f"systemd-run failed: {done.complaint}")
@@ -220,19 +228,20 @@ class Changes:
         patience = time.monotonic() + _START_PATIENCE
         while not os.path.exists(os.path.join(change.folder, _ARMED)):
             if time.monotonic() > patience:
-                raise EdgeError("what would undo it cannot be started with its rights under systemd, or at all")
+                look = f'; see "journalctl --unit=xmpp-edge-rollback-{token}"' if self._with_systemd else ""
+                raise EdgeError(f"its timer did not start within {_START_PATIENCE:.0f} seconds{look}")
             time.sleep(0.01)
 
-    def _take_back_leftover(self, folder: str) -> str:
-        fault = Change(self._run, folder).take_back()
+    def _roll_back_leftover(self, folder: str) -> str:
+        fault = PendingChange(self._run, folder).roll_back()
         if os.path.exists(folder):
-            raise EdgeError(f"a change that an interrupted run left in {folder} cannot be taken back: {fault}")
+            raise EdgeError(f"a change that an interrupted run left in {folder} cannot be rolled back: {fault}")
         if fault:
-            return f"a change that an interrupted run left over could not be taken back in full: {fault}"
-        return "a change that an interrupted run left over was taken back first"
+            return f"a change that an interrupted run left could not be rolled back in full: {fault}"
+        return "a change that an interrupted run left was rolled back first"
 
-    def _clear_away(self, folder: str) -> None:
-        """Remove what there is of a change that is over, or never began."""
+    def _remove(self, folder: str) -> None:
+        """Remove the units and the folder of a change that is over, or never began."""
         if self._with_systemd:
             remove_file(_RECOVERY_LINK)
             remove_file(RECOVERY_UNIT_FILE)
@@ -248,13 +257,9 @@ class Changes:
         remove_folder_if_empty(self._home)
 
     def _notes(self) -> List[str]:
-        text = read_text(os.path.join(self._home, _NOTE))
-        if not text:
-            return []
-        when, how, fault, *_token = [*text.splitlines(), "", "", ""]
-        why = "before the host was rebooted" if how == "boot" else "in time"
-        failed = f"; not everything could be taken back:{fault}" if fault else ""
-        return [f"the change before this run was not confirmed {why}, and the host took it back at {when}{failed}"]
+        """Return the notes of rollbacks that the host did by itself, as sentences."""
+        texts = (read_text(os.path.join(self._home, name)) for name in _NOTES)
+        return [_note(text) for text in texts if text]
 
     def _folders(self) -> List[str]:
         try:
@@ -277,8 +282,15 @@ class Changes:
             )
 
 
+def _note(text: str) -> str:
+    when, how, fault, *_token = [*text.splitlines(), "", "", ""]
+    why = "before the host was rebooted" if how == "boot" else "in time"
+    failed = f"; not everything could be rolled back:{fault}" if fault else ""
+    return f"the change before this run was not confirmed {why}, and the host rolled it back at {when}{failed}"
+
+
 def _seconds_left(folder: str) -> Optional[float]:
-    """Seconds until a change is taken back by the host; None where nothing does that."""
+    """Return the seconds until the host rolls a change back; None where no timer does that."""
     ends, _space, boot = (read_text(os.path.join(folder, "deadline")) or "").partition(" ")
     try:
         return float(ends) - time.clock_gettime(time.CLOCK_BOOTTIME) if boot == _boot() else None
@@ -287,7 +299,7 @@ def _seconds_left(folder: str) -> Optional[float]:
 
 
 def _boot() -> str:
-    """Which boot of the host this is, since clocks begin anew at each. Source: random(4)."""
+    """Return the identity of this boot, since clocks begin anew at each. Source: random(4)."""
     with contextlib.suppress(OSError), open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
         return file.readline().strip()
     return ""

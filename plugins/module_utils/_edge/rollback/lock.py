@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One run at a time on a host: a lock that ends with the last process that holds it, however that ends.
+"""Lock that lets one run at a time work on a host. It ends with the last process that holds it.
 
 Source: flock(2).
 """
@@ -24,10 +24,10 @@ _BETWEEN_TRIES = 0.1
 
 
 class HostLock:
-    """The lock; whoever is forked off while it is held holds it too, and closing it is what gives it up.
+    """The lock. A child that is forked while it is held holds it too.
 
-    path: of the lock's file, which is there only while some run uses it; may_create: false in check mode, which then
-    goes without a lock where no other run has made the file.
+    path: the lock's file, which exists only while a run uses it; may_create: false in check mode, which needs no lock
+    where no other run has made the file.
     """
 
     def __init__(self, path: str = LOCK_FILE, may_create: bool = True) -> None:
@@ -36,24 +36,24 @@ class HostLock:
         self._descriptor: Optional[int] = None
 
     def acquire(self, deadline: Optional[float] = None) -> None:
-        """Wait for the lock, until a time of time.monotonic(). Raises EdgeError."""
+        """Wait for the lock until a deadline, a time of time.monotonic(). Raises EdgeError."""
         deadline = time.monotonic() + PATIENCE if deadline is None else deadline
         while not self._try():
             if time.monotonic() > deadline:
                 raise EdgeError(
                     f"another run of xmpp.edge has held {self.path} for {PATIENCE:.0f} seconds; "
-                    f'see who it is with "fuser {self.path}", and run again once it has ended'
+                    f'find it with "fuser {self.path}", and run again once it has ended'
                 )
             time.sleep(_BETWEEN_TRIES)
 
     def pause(self) -> None:
-        """Let others have their turn, with the file left in place."""
+        """Let other runs take the lock, with its file left in place."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 
     def release(self) -> None:
-        """Give the lock up, and leave nothing behind."""
+        """Release the lock, and remove its file."""
         if self._descriptor is not None and self._may_create:
             with contextlib.suppress(OSError):
                 os.unlink(self.path)
@@ -73,7 +73,7 @@ class HostLock:
             raise EdgeError(f"{self.path} cannot be locked: {error.strerror}") from None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Whoever held it before may have removed the file that was opened here.
+            # The last holder may have removed the file that was opened here.
             held = os.path.samestat(os.fstat(descriptor), os.stat(self.path))
         except OSError:
             held = False

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Established connections that rules allowed once and allow no more, and how they are closed.
+"""Established connections that a change no longer allows, and the commands that close them.
 
-They are closed at the socket, by ss: a firewall that let go of them in conntrack only would pick them up again with the
-next packet that the host itself sends. Source: ss(8), sock_diag(7).
+ss closes them at the socket. A removal from conntrack is not enough: the next packet that the host sends creates the
+entry again. Source: ss(8), sock_diag(7).
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from shlex import quote
 from typing import List, Optional, Sequence
 
-from ..evaluator.managed import span_of_network
-from ..evaluator.values import Matcher, number_matcher, point
+from ..evaluator.values import Matcher, number_matcher
 from ..host.runner import Runner, find_program
+from ..model.addresses import family_of, number_of, point, span_of
 from ..model.errors import EdgeError, MissingPackageError
 from ..model.rules import Group, Rule
 
@@ -38,12 +38,12 @@ class Socket:
 
     @property
     def filter(self) -> str:
-        """What selects it among all sockets, as arguments of ss."""
+        """Arguments with which ss selects this connection."""
         return f"src {_end(self.local, self.local_port)} dst {_end(self.remote, self.remote_port)}"
 
 
 def established(run: Runner) -> List[Socket]:
-    """All established TCP connections. Raises EdgeError."""
+    """Return all established TCP connections. Raises EdgeError."""
     program = _ss()
     done = run([program, "--numeric", "--no-header", "--tcp", "state", "established"], "")
     if done.returncode != 0:
@@ -57,35 +57,35 @@ def established(run: Runner) -> List[Socket]:
 
 
 def revoked(before: Sequence[Rule], after: Sequence[Rule], sockets: Sequence[Socket]) -> List[Socket]:
-    """The connections that rules allowed before, and that guards would refuse after."""
-    # A connection of the host with itself goes by loopback, which guards spare.
+    """Return the connections that the rules before allowed, and that the guards after refuse."""
+    # A connection of the host with itself uses loopback, which no guard covers.
     own = {(_plain(socket.local), socket.local_port) for socket in sockets}
     sockets = [socket for socket in sockets if (_plain(socket.remote), socket.remote_port) not in own]
-    once, still = [_Matcher(rule) for rule in before], [_Matcher(rule) for rule in after]
+    old, new = [_Matcher(rule) for rule in before], [_Matcher(rule) for rule in after]
     return [
         socket
         for socket in sockets
-        if any(one.allows(socket) for one in once)
-        and not any(one.allows(socket) for one in still)
-        and any(one.guards(socket) for one in still)
+        if any(matcher.allows(socket) for matcher in old)
+        and not any(matcher.allows(socket) for matcher in new)
+        and any(matcher.guards(socket) for matcher in new)
     ]
 
 
 def closing_commands(sockets: Sequence[Socket]) -> List[str]:
-    """Shell commands that close connections, and print one line for each that is there still."""
+    """Return shell commands that close connections, and print one line for each that is still established."""
     if not sockets:
         return []
     ss = f"{quote(_ss())} --numeric --no-header --tcp"
     return [
         f"{ss} --kill state established {_quoted(socket)} > /dev/null 2>&1; "
         f'[ -z "$({ss} state established {_quoted(socket)})" ] || '
-        f"echo {quote(f'{socket} is established still: the kernel of this host cannot close connections')}"
+        f"echo {quote(f'{socket} is still established: the kernel of this host cannot close connections')}"
         for socket in sockets
     ]
 
 
 class _Matcher:
-    """What one rule says of connections."""
+    """One rule, with its addresses ready for comparison with connections."""
 
     def __init__(self, rule: Rule) -> None:
         self._rule = rule
@@ -108,17 +108,17 @@ class _Matcher:
 
 
 def _addresses(group: Optional[Group]) -> Optional[Matcher]:
-    return None if group is None else number_matcher(span_of_network(text) for text in group.networks)
+    return None if group is None else number_matcher(span_of(text) for text in group.networks)
 
 
 def _is_in(matcher: Optional[Matcher], family: str, address: str) -> bool:
     plain = _plain(address)
-    same = family == ("ipv6" if ":" in plain else "ipv4")
-    return same and (matcher is None or bool(matcher(point(span_of_network(plain)[0]))))
+    same = family == (family_of(plain))
+    return same and (matcher is None or bool(matcher(point(number_of(plain)))))
 
 
 def _plain(address: str) -> str:
-    """An address as rules have it: a socket for both families shows those of IPv4 as parts of IPv6."""
+    """Return an address in the form of a rule: a socket for both families shows IPv4 addresses as parts of IPv6."""
     mapped = _MAPPED.fullmatch(address)
     return mapped[1] if mapped else address
 

@@ -1,26 +1,26 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The shell script of a change, which takes it back or lets it stand. It needs POSIX sh, coreutils and flock(1).
+"""The shell script that rolls a change back or commits it. It needs POSIX sh, coreutils and flock(1).
 
-It stands in a folder of the change's own. How far the change has come is said by a file in it: "pending" while it may
-be confirmed, "restoring" while it is taken back, "confirmed" once it is to stand.
+It stands in a folder of the change. A file in that folder is the state of the change: "pending" until it is confirmed,
+"restoring" during the rollback, "confirmed" from the commit on.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from shlex import quote
-from typing import Sequence
+from typing import Literal, Sequence
 
 from ..model.rollback_data import RollbackData
-from . import TAKEN_BACK_STATUS
+from . import ROLLED_BACK_STATUS
 
 _BANNER = """\
 #!/bin/sh
-# Written by the Ansible collection xmpp.edge: takes a change of its rules back, or lets it stand.
-# Usage: change confirm | keep | restore | wait SECONDS | boot
-# With "keep" and "restore" the caller has the lock. The last two take the change back unless it was confirmed.
+# Written by the Ansible collection xmpp.edge: rolls a change of its rules back, or commits it.
+# Usage: change confirm | commit | restore | wait SECONDS | boot
+# With "commit" and "restore" the caller has the lock. The last two roll the change back unless it was confirmed.
 #
 # SELinux may keep a firewall program from files in this folder, and lets it read them from a pipe.
 # shellcheck disable=SC2002
@@ -35,23 +35,23 @@ LC_ALL=C
 export PATH LC_ALL
 folder=$home/change-$token
 how=$1
-held=
+locked=
 fault=
 
-# The file that was opened may be one that the lock's last holder has removed.
-hold() {
+# The last holder may have removed the file that was opened here.
+acquire_lock() {
   while command exec 9>> "$lock" && timeout 60 flock 9; do
     # shellcheck disable=SC3013 # Every sh of a Linux host knows -ef, and POSIX has it since 2024.
     if [ /proc/self/fd/9 -ef "$lock" ]; then
-      held=yes
+      locked=yes
       return
     fi
   done
-  echo 'xmpp-edge: the lock cannot be had; going on without' >&2
+  echo 'xmpp-edge: the lock cannot be acquired; going on without it' >&2
 }
 
-let_go() {
-  [ -z "$held" ] || rm -f "$lock"
+release_lock() {
+  [ -z "$locked" ] || rm -f "$lock"
 }
 
 systemd() {
@@ -62,21 +62,21 @@ finish() { # exit status
   [ "$how" = wait ] || systemd stop "xmpp-edge-rollback-$token.service" 2> /dev/null
   if [ -n "$recovery" ] && [ -e "$recovery" ]; then
     rm -f "$recovery" "${recovery%/*}/sysinit.target.wants/${recovery##*/}"
-    # It is known to systemd only where something made that read all units since.
+    # systemd knows the unit only where something has made it read all units since.
     [ "$(systemd show --property=LoadState --value "${recovery##*/}")" = not-found ] || systemd daemon-reload
   fi
   rm -rf "$folder"
   rmdir --ignore-fail-on-non-empty "$home"
-  let_go
+  release_lock
   exit "$1"
 }
 
 case "$how" in
-confirm | keep)
-  [ "$how" = keep ] || hold
+confirm | commit)
+  [ "$how" = commit ] || acquire_lock
   if [ ! -e "$folder/pending" ]; then
-    let_go
-    exit "$taken_back"
+    release_lock
+    exit "$rolled_back_status"
   fi
   mv "$folder/pending" "$folder/confirmed" || exit 1
   # shellcheck source=/dev/null
@@ -93,42 +93,42 @@ wait)
   ;;
 esac
 
-[ "$how" = restore ] || hold
+[ "$how" = restore ] || acquire_lock
 if ! cd "$folder" 2> /dev/null || [ -e confirmed ]; then
-  let_go
+  release_lock
   exit 0
 fi
 [ ! -e pending ] || mv pending restoring
 
-make_folder() { # path of what is to stand in it
+make_folder_of() { # path
   [ -d "${1%/*}" ] || (umask 022 && mkdir -p "${1%/*}")
 }
 
-put() { # path, mode, owner, saved copy
-  part=${1%/*}/.xmpp-edge-$token
-  make_folder "$1"
-  rm -f "$part" && cp "$4" "$part" && chown "$3" "$part" && chmod "$2" "$part" && sync "$part" && mv -fT "$part" "$1"
+restore_file() { # path, mode, owner, saved copy
+  new=${1%/*}/.xmpp-edge-$token
+  make_folder_of "$1"
+  rm -f "$new" && cp "$4" "$new" && chown "$3" "$new" && chmod "$2" "$new" && sync "$new" && mv -fT "$new" "$1"
 }
 
-# Of a file that others write too, only our part is put back once they did.
-part() { # path, mode, owner, saved copy, copy of what the change makes of it, command that merges
+# Where others wrote to the file after the change, only the managed part is restored.
+restore_shared_file() { # path, mode, owner, saved copy, copy of the file after the change, command that merges
   if cmp -s "$1" "$4"; then
     return 0
   fi
   if cmp -s "$1" "$5"; then
-    put "$1" "$2" "$3" "$4"
+    restore_file "$1" "$2" "$3" "$4"
   else
-    eval "$6" < "$1" > merged && put "$1" "$2" "$3" merged
+    eval "$6" < "$1" > merged && restore_file "$1" "$2" "$3" merged
   fi
 }
 
-link() { # path, target
-  part=${1%/*}/.xmpp-edge-$token
-  make_folder "$1"
-  rm -f "$part" && ln -s "$2" "$part" && mv -fT "$part" "$1"
+restore_link() { # path, target
+  new=${1%/*}/.xmpp-edge-$token
+  make_folder_of "$1"
+  rm -f "$new" && ln -s "$2" "$new" && mv -fT "$new" "$1"
 }
 
-leave() { # folder
+remove_empty_folder() { # path
   [ ! -d "$1" ] || rmdir --ignore-fail-on-non-empty "$1"
 }
 
@@ -142,11 +142,11 @@ units() {
     systemd reset-failed xmpp-edge.service 2> /dev/null
     systemd stop xmpp-edge.service 2> /dev/null
   fi
-  # To stop or start our unit loads and unloads rules.
+  # A start or stop of the unit loads or unloads rules.
   live
 }
 
-# What fails may succeed a moment later: a daemon is restarted, a disk is cleaned up.
+# A step may fail for a moment only, while a daemon restarts or a disk is full.
 for pause in 1 2 4 0; do
   fault=
   files
@@ -162,14 +162,14 @@ restore) ;;
     date -u '+%Y-%m-%d %H:%M:%S UTC'
     echo "$how"
     printf '%s\n' "$fault" "$token"
-  } > "$home/.taken-back-$token" && mv -f "$home/.taken-back-$token" "$home/taken-back"
+  } > "$home/.rolled-back-$token" && mv -f "$home/.rolled-back-$token" "$home/rolled-back"
   ;;
 esac
 if [ -n "$fault" ]; then
-  echo "xmpp-edge: not everything could be taken back:$fault" >&2
+  echo "xmpp-edge: not everything could be rolled back:$fault" >&2
   # The next boot or the next run tries again.
   [ "$how" = restore ] || {
-    let_go
+    release_lock
     exit 1
   }
   finish 1
@@ -177,11 +177,15 @@ fi
 finish 0
 """
 
+_UnitState = Literal["active", "inactive", ""]
+
 
 @dataclass(frozen=True)
 class Places:
-    """Where a change has what. home: folder of its folder; token: its name; lock: file of the host's lock; recovery:
-    file of the unit that takes it back at the next boot, empty where there is none.
+    """Places on the host that belong to a change.
+
+    home: folder in which its folder stands; token: the unique part of its name; lock: file of the host's lock;
+    recovery: file of the unit that rolls it back at the next boot, empty where there is none.
     """
 
     home: str
@@ -190,18 +194,24 @@ class Places:
     recovery: str
 
 
-def change_script(places: Places, restoration: RollbackData, files: Sequence[str]) -> str:
-    """The script. files: the commands of saved_files."""
-    unit = ("active" if restoration.active else "inactive") if restoration.units else ""
-    assignments = {**asdict(places), "unit": unit, "taken_back": str(TAKEN_BACK_STATUS)}
+def change_script(places: Places, rollback: RollbackData, files: Sequence[str]) -> str:
+    """Return the script. files: the commands of saved_files."""
+    assignments = {**asdict(places), "unit": _unit_state(rollback), "rolled_back_status": str(ROLLED_BACK_STATUS)}
     data = [f"{name}={quote(value)}\n" for name, value in assignments.items()]
-    data += [_function("files", files, "files"), _function("live", restoration.live, "live rules")]
+    data += [_function("files", files, "files"), _function("live", rollback.live, "live rules")]
     return "".join([_BANNER, *data, _BODY])
 
 
-def _function(name: str, commands: Sequence[str], what: str) -> str:
-    """A shell function whose commands note what has failed, and go on."""
+def _unit_state(rollback: RollbackData) -> _UnitState:
+    """Return the state to which the managed unit is restored, empty where systemd has to do nothing."""
+    if not rollback.units:
+        return ""
+    return "active" if rollback.active else "inactive"
+
+
+def _function(name: Literal["files", "live"], commands: Sequence[str], subject: str) -> str:
+    """Return a shell function that runs all commands, and notes each that failed."""
     steps = (
-        f'{{ {command}\n}} || fault="$fault {what}, step {number};"\n' for number, command in enumerate(commands, 1)
+        f'{{ {command}\n}} || fault="$fault {subject}, step {number};"\n' for number, command in enumerate(commands, 1)
     )
     return f"\n{name}() {{\n  :\n{''.join(steps)}}}\n"

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a flow is as the table says, and if not, which of route, firewall, listener, TLS and XMPP is at fault."""
+"""Verdicts on flows. A flow that fails has a cause: route, firewall, listener, TLS or XMPP."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ _TLS = (
 
 @dataclass(frozen=True)
 class EdgeState:
-    """What an edge says of itself. None for what was not asked or could not be answered.
+    """The state of an edge as its own host reports it.
 
-    rows: of xmpp.edge.firewall in check mode; missing: something that a run would change, in words; routes: by address
-    of a vantage point, whether the edge has a route there.
+    rows: of xmpp.edge.firewall in check mode; drift: the first difference that a run would repair, None for none;
+    routes: whether the edge has a route, by address of a vantage point.
     """
 
     rows: Mapping[str, Mapping[str, Any]]
-    missing: Optional[str]
+    drift: Optional[str]
     routes: Mapping[str, bool]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A judged flow. expected: open or closed; verdict: one of the words above; cause: empty where it holds."""
+    """An evaluated flow. expected: open or closed; verdict: HOLDS, FAILS or NOT_CHECKED; cause: empty with HOLDS."""
 
     flow: Flow
     source: Optional[str]
@@ -47,23 +47,24 @@ class Finding:
     facts: Mapping[str, Any]
 
 
-def judge(flow: Flow, result: Mapping[str, Any], edge: Edge, state: EdgeState) -> Optional[Finding]:
-    """The finding on a flow; None for one that is allowed without being required, which nobody has to use.
+def evaluate(flow: Flow, result: Mapping[str, Any], edge: Edge, state: EdgeState) -> Optional[Finding]:
+    """Return the finding on a flow; None for a flow that is allowed and not required.
 
-    result: what the probe says of it.
+    result: of the probe.
     """
     source = flow.source or result["source"]
     allowed = is_allowed(edge, flow, source)
     if not flow.required and allowed is not False:
-        # In the mode "permit" the rules close nothing; and from where no route is, no packet can prove anything.
+        # Neither open nor closed is a failure: in the mode "permit" the rules close nothing, and no source is known
+        # where there is no route.
         return None
     expected = "open" if flow.required else "closed"
     observed = result["outcome"]
     verdict, cause = HOLDS, ""
     if flow.required and observed not in OPEN[flow.level]:
-        verdict, cause = FAILS, _why_closed(flow, observed, source, allowed, state)
+        verdict, cause = FAILS, _cause_of_closed(flow, observed, source, allowed, state)
     elif not flow.required and observed not in CLOSED:
-        verdict, cause = FAILS, _why_open(flow, state)
+        verdict, cause = FAILS, _cause_of_open(flow, state)
         if observed in ("no_source", "error"):
             verdict, cause = NOT_CHECKED, f"the attempt could not be made: {observed}"
     return Finding(
@@ -71,32 +72,36 @@ def judge(flow: Flow, result: Mapping[str, Any], edge: Edge, state: EdgeState) -
     )
 
 
-def _why_closed(flow: Flow, observed: str, source: Optional[str], allowed: Optional[bool], state: EdgeState) -> str:
-    """The cause, in the order in which a packet meets them."""
+def _cause_of_closed(
+    flow: Flow, observed: str, source: Optional[str], allowed: Optional[bool], state: EdgeState
+) -> str:
+    """Return the first cause in the order of a packet's path: route, firewall, listener, TLS, XMPP."""
     if observed in ("no_route", "no_source", "unreachable"):
-        words = {
+        causes = {
             "no_route": f"{flow.origin} has no route to {flow.address}",
             "no_source": f"{flow.origin} does not have the address {flow.source}",
             "unreachable": f"{flow.origin}, or a router on the way, cannot reach {flow.address}",
         }
-        return f"route: {words[observed]}"
+        return f"route: {causes[observed]}"
     if observed in ("filtered", "refused", "prohibited"):
-        return _why_no_connection(flow, observed, source, allowed, state)
+        return _cause_of_no_connection(flow, observed, source, allowed, state)
     if observed in _TLS:
         return f"TLS: {observed.replace('_', ' ')}"
-    said = "the server answered, and did not go on in time" if observed == "timeout" else observed.replace("_", " ")
-    return f"{'TLS' if flow.level == 'mtls' else 'XMPP'}: {said}"
+    problem = observed.replace("_", " ")
+    if observed == "timeout":
+        problem = "the server answered, and did not go on in time"
+    return f"{'TLS' if flow.level == 'mtls' else 'XMPP'}: {problem}"
 
 
-def _why_no_connection(
+def _cause_of_no_connection(
     flow: Flow, observed: str, source: Optional[str], allowed: Optional[bool], state: EdgeState
 ) -> str:
     inbound = flow.direction == "in"
     row = state.rows.get(flow.row, {})
     effective, decided_by = row.get("effective"), row.get("decided_by")
-    answers = {
+    causes = {
         "refused": f"listener: nobody listens on port {flow.port} of {flow.address}",
-        "prohibited": "firewall: somebody on the way, or the server's own, answers that it is forbidden",
+        "prohibited": "firewall: a box on the way, or the server's own, answers that it is forbidden",
         "filtered": "firewall: no answer"
         + (f", though {flow.edge} lets it pass ({decided_by})" if effective == "yes" else "")
         + "; look at what stands in between, and at the routes there",
@@ -108,15 +113,15 @@ def _why_no_connection(
             allowed is False,
             f"firewall: {source if inbound else flow.address} is not in the networks of row {flow.row}",
         ),
-        (state.missing is not None, f"firewall: {flow.edge} lacks rules, {state.missing}"),
+        (state.drift is not None, f"firewall: {flow.edge} lacks rules, {state.drift}"),
         (effective == "no", f"firewall: {decided_by}"),
     ):
         if applies:
             return cause
-    return answers[observed]
+    return causes[observed]
 
 
-def _why_open(flow: Flow, state: EdgeState) -> str:
-    if state.missing:
-        return f"firewall: {flow.edge} lacks rules, {state.missing}"
+def _cause_of_open(flow: Flow, state: EdgeState) -> str:
+    if state.drift:
+        return f"firewall: {flow.edge} lacks rules, {state.drift}"
     return f"firewall: open to whom row {flow.row} does not name"

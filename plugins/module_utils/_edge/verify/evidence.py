@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files that a run of verify leaves on the controller: for programs, for CI, for a ticket, and for people."""
+"""The evidence files of a report: JSON for programs, JUnit XML for CI, Markdown for tickets, HTML for people."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .report import Report, as_data, cells
 
 
 def write(report: Report, folder: str) -> List[str]:
-    """Write all files, and return their paths. Raises EdgeError."""
+    """Write all files into a folder, and return their paths. Raises EdgeError."""
     texts = {
         "evidence.json": json.dumps(as_data(report), indent=2) + "\n",
         "junit.xml": write_junit(report),
@@ -31,11 +31,11 @@ def write(report: Report, folder: str) -> List[str]:
 
 
 def write_junit(report: Report) -> str:
-    """JUnit XML, one test case for each flow; what was not checked is a skipped one."""
+    """Return JUnit XML: a test case for each flow, and a skipped one for everything that was not checked."""
     cases = []
     for finding in report.findings:
-        row, here, there, expected, observed, verdict = cells(finding)
-        name = f"{here} to {there}: {expected}"
+        row, origin, target, expected, observed, verdict = cells(finding)
+        name = f"{origin} to {target}: {expected}"
         body = ""
         if verdict == FAILS:
             body = f"<failure message={_attribute(finding.cause)}>{_text(f'observed: {observed}')}</failure>"
@@ -55,7 +55,7 @@ def write_junit(report: Report) -> str:
 
 
 def write_markdown(report: Report) -> str:
-    """A table to paste into a ticket."""
+    """Return the report as a Markdown table."""
     lines = [
         f"# XMPP federation: {report.summary}",
         "",
@@ -72,7 +72,7 @@ def write_markdown(report: Report) -> str:
 
 
 def _markdown(text: str) -> str:
-    """Text that stays text in a cell of a table."""
+    """Return text in which nothing is Markdown, for a cell of a table."""
     special = {character: f"\\{character}" for character in "\\`*_[]<>|#"}
     return "".join(special.get(character, character) for character in " ".join(text.split()))
 
@@ -86,5 +86,5 @@ def _attribute(text: str) -> str:
 
 
 def _allowed(text: str) -> str:
-    """XML has no place for most control characters, however they are written."""
+    """Return text without control characters: XML forbids most of them, even escaped."""
     return "".join(character if character.isprintable() else " " for character in text)

@@ -1,35 +1,35 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which connections have to be tried from where, and which of them the table lets pass."""
+"""The flows to attempt from each host, and the rules that allow them."""
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
+from ..model.addresses import family_of, is_address, number_of, span_of
 from ..model.errors import OptionError
 from ..model.port_table import ACCESS, ADDRESS_ENDPOINTS, PORT_TABLE, Row
 from ..model.rules import Group, Rule
-from ..probe.targets import is_address
 from ..request.compile import compile_rules
 from ..request.option_spec import OPTIONS
 from ..request.options import Options, parse_options
 
 EDGES = "xmpp_edge"
 OUTSIDERS = "xmpp_outsider"
-# Who stands on the far side of an inbound row, by the option that names them in the table.
 GROUP_OF: Mapping[str, str] = {"partner_networks": "xmpp_partner", "front_end_networks": "xmpp_front_end"}
+"""The inventory group of a row's remote side, by the option with its networks."""
+
 VANTAGE_GROUPS: Tuple[str, ...] = (*GROUP_OF.values(), OUTSIDERS)
 
 LEVELS: Mapping[str, str] = {"XMPP": "xmpp", "MTLS": "mtls"}
-"""What a probe asks a server of a row's protocol."""
+"""The level of a probe, by the protocol of a row."""
 
 
 @dataclass(frozen=True)
 class Edge:
-    """An edge host of the inventory. domain: the XMPP domain that it serves."""
+    """An edge host of the inventory. domain: its XMPP domain."""
 
     name: str
     options: Options
@@ -37,7 +37,7 @@ class Edge:
     domain: str
 
     def addresses(self, option: str) -> List[str]:
-        """Its addresses on one side."""
+        """Return its addresses on one side."""
         return [
             str(network.network_address) for networks in self.options.endpoints[option].values() for network in networks
         ]
@@ -45,7 +45,11 @@ class Edge:
 
 @dataclass(frozen=True)
 class Vantage:
-    """A host to look from. addresses: its own, as the edges see them, as far as the inventory says; domain: as Edge."""
+    """A vantage point: a host that attempts flows to the edges.
+
+    group: its inventory group; addresses: its own as the edges see them, empty where the inventory has none; domain:
+    its XMPP domain.
+    """
 
     name: str
     group: str
@@ -55,10 +59,10 @@ class Vantage:
 
 @dataclass(frozen=True)
 class Flow:
-    """A connection to try.
+    """A connection to attempt.
 
-    row: the row that it is about; origin, target: names of hosts; source: address to bind to, None for any; required:
-    whether the inventory says, by its groups, that the connection has to be possible; level: as in a probe.
+    row: id of the tested row; origin, target: names of hosts; source: address to bind to, None for any; required:
+    whether the groups of the inventory require that it is possible; level: of the probe.
     """
 
     row: str
@@ -76,7 +80,7 @@ class Flow:
 
 
 def read_edge(name: str, variables: Mapping[str, Any]) -> Edge:
-    """An edge from its role variables. Raises OptionError."""
+    """Return an edge from its role variables. Raises OptionError."""
     given = {
         option: variables[f"xmpp_edge_{option}"]
         for option in OPTIONS
@@ -90,14 +94,14 @@ def read_edge(name: str, variables: Mapping[str, Any]) -> Edge:
 
 
 def read_vantage(name: str, group: str, variables: Mapping[str, Any]) -> Vantage:
-    """A vantage point from its variables. What it is connected by is its address, where that is one."""
+    """Return a vantage point from its variables. By default its address is the one that Ansible connects to."""
     given = variables.get("xmpp_edge_verify_addresses") or [variables.get("ansible_host") or ""]
     addresses = [str(address) for address in given if is_address(str(address))]
     return Vantage(name, group, addresses, str(variables.get("xmpp_edge_verify_domain") or name))
 
 
 def flows_from(vantage: Vantage, edges: Sequence[Edge], deep: bool) -> List[Flow]:
-    """What to try from a vantage point: every port of the table at every address of every edge."""
+    """Return the flows from a vantage point: every port of the table at every address of every edge."""
     return [
         Flow(
             row=row.id,
@@ -123,7 +127,7 @@ def flows_from(vantage: Vantage, edges: Sequence[Edge], deep: bool) -> List[Flow
 
 
 def flows_of_edge(edge: Edge, vantages: Sequence[Vantage], deep: bool) -> List[Flow]:
-    """What to try from an edge, bound to its own addresses: partners have to be reached, and nobody else need be."""
+    """Return the flows from an edge, bound to its own addresses. Only flows to partners are required."""
     return [
         Flow(
             row=row.id,
@@ -144,15 +148,15 @@ def flows_of_edge(edge: Edge, vantages: Sequence[Vantage], deep: bool) -> List[F
         if vantage.group in (GROUP_OF[row.remote.option], OUTSIDERS)
         for address in vantage.addresses
         for source in edge.addresses(ACCESS.option)
-        if (":" in source) == (":" in address)
+        if family_of(source) == family_of(address)
         for required in [vantage.group == GROUP_OF[row.remote.option]]
     ]
 
 
 def is_allowed(edge: Edge, flow: Flow, source: Optional[str]) -> Optional[bool]:
-    """Whether the rules let a flow pass. source: address that it comes from; None where nobody knows.
+    """Return whether the rules of an edge allow a flow from a source address.
 
-    None: that cannot be said, because the rules are silent or the source is not known.
+    None means unknown: no rule matches, or the source address is None.
     """
     if source is None:
         return None
@@ -163,14 +167,16 @@ def is_allowed(edge: Edge, flow: Flow, source: Optional[str]) -> Optional[bool]:
 
 
 def _matches(rule: Rule, source: str, destination: str) -> bool:
-    family = "ipv6" if ":" in source else "ipv4"
-    return rule.family in (family, "any") and _has(rule.source, source) and _has(rule.destination, destination)
+    families = (family_of(source), "any")
+    return rule.family in families and _contains(rule.source, source) and _contains(rule.destination, destination)
 
 
-def _has(group: Optional[Group], address: str) -> bool:
-    return group is None or any(
-        ipaddress.ip_address(address) in ipaddress.ip_network(network) for network in group.networks
-    )
+def _contains(group: Optional[Group], address: str) -> bool:
+    if group is None:
+        return True
+    number = number_of(address)
+    spans = (span_of(network) for network in group.networks if family_of(network) == family_of(address))
+    return any(first <= number <= last for first, last in spans)
 
 
 def _outbound() -> Iterator[Row]:
@@ -178,7 +184,7 @@ def _outbound() -> Iterator[Row]:
 
 
 def as_target(flow: Flow) -> Dict[str, Any]:
-    """The flow as xmpp.edge.probe takes it."""
+    """Return a flow as a target of xmpp.edge.probe."""
     return {
         "address": flow.address,
         "port": flow.port,

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The report as one HTML page that needs nothing else: no script, no font, no picture from anywhere."""
+"""The report as one self-contained HTML page, without scripts, fonts, pictures or network access."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _WIDTH, _BOX, _ROW = 900, 200, 60
 
 
 def write_page(report: Report) -> str:
-    """The page. Everything that comes from an inventory, a host or a peer is escaped."""
+    """Return the page. All text from an inventory, a host or a peer is escaped."""
     state = "fails" if report.failed else "holds"
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -63,14 +63,14 @@ def _flows(report: Report) -> str:
 
 def _rows(report: Report) -> str:
     lines = [
-        (edge, row, *(_word(entry.get(key)) for key in ("present", "effective", "decided_by", "packets")))
+        (edge, row, *(_shown(entry.get(key)) for key in ("present", "effective", "decided_by", "packets")))
         for edge, rows in report.rows.items()
         for row, entry in rows.items()
     ]
     return _table(("edge", "row", "present", "effective", "decided by", "packets let pass"), lines)
 
 
-def _word(value: object) -> str:
+def _shown(value: object) -> str:
     if value is None:
         return "not known"
     return str(value) if not isinstance(value, bool) else "yes" if value else "no"
@@ -95,7 +95,10 @@ def _cell(text: str) -> str:
 
 
 def _drawing(report: Report) -> str:
-    """Hosts outside on the left, edges in the middle, hosts inside on the right; a line where something was tried."""
+    """Return a drawing: outside hosts on the left, edges in the middle, inside hosts on the right.
+
+    A line connects two hosts between which a flow was attempted.
+    """
     outside = [v.name for v in report.vantages if v.group in (GROUP_OF["partner_networks"], OUTSIDERS)]
     inside = [v.name for v in report.vantages if v.name not in outside]
     columns = [outside, [edge.name for edge in report.edges], inside]
@@ -119,7 +122,7 @@ def _drawing(report: Report) -> str:
 
 
 def _pairs(findings: Sequence[Finding]) -> Dict[Tuple[str, str], str]:
-    """The worst verdict between two hosts."""
+    """Return the worst verdict by pair of hosts."""
     pairs: Dict[Tuple[str, str], str] = {}
     for finding in findings:
         first, second = sorted((finding.flow.origin, finding.flow.target))

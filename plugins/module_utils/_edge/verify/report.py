@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""All findings of a run, as one table and as one structure for whatever is made of them."""
+"""The report of a run: all findings, as a text table and as plain data."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _COLUMNS = ("row", "from", "to", "expected", "observed", "verdict")
 
 @dataclass(frozen=True)
 class Report:
-    """What a run of verify found.
+    """The findings of a run.
 
-    time: when, in UTC and ISO 8601; not_checked: what was left out, and why, a sentence each; rows: of each edge, as
-    its host sees them.
+    time: of the run, in UTC and ISO 8601; not_checked: a sentence with the reason for everything that was left out;
+    rows: of each edge, as its host reports them.
     """
 
     time: str
@@ -31,12 +31,12 @@ class Report:
 
     @property
     def failed(self) -> Sequence[Finding]:
-        """The findings that are not as the table says."""
+        """Findings that are not as the table says."""
         return [finding for finding in self.findings if finding.verdict == FAILS]
 
     @property
     def summary(self) -> str:
-        """One line."""
+        """Summary on one line."""
         held = sum(finding.verdict == HOLDS for finding in self.findings)
         parts = [f"{held} of {len(self.findings)} flows are as the table says"]
         if self.not_checked:
@@ -45,12 +45,12 @@ class Report:
 
 
 def cells(finding: Finding) -> Sequence[str]:
-    """A finding as the cells of a line."""
+    """Return a finding as the cells of a table's line."""
     flow = finding.flow
-    here = f"{flow.origin} {finding.source}" if finding.source else flow.origin
+    origin = f"{flow.origin} {finding.source}" if finding.source else flow.origin
     return (
         flow.row,
-        here,
+        origin,
         f"{flow.target} {flow.address} port {flow.port}",
         finding.expected,
         finding.observed,
@@ -59,13 +59,13 @@ def cells(finding: Finding) -> Sequence[str]:
 
 
 def table(report: Report) -> str:
-    """The findings as text: those that fail first, each with its cause on a line of its own."""
+    """Return the findings as a text table: failures first, and each cause on its own line."""
     findings = sorted(report.findings, key=lambda finding: finding.verdict != FAILS)
     lines = [_COLUMNS, *(cells(finding) for finding in findings)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(_COLUMNS))]
-    text = [_spread(_COLUMNS, widths)]
+    text = [_padded(_COLUMNS, widths)]
     for finding in findings:
-        text.append(_spread(cells(finding), widths))
+        text.append(_padded(cells(finding), widths))
         if finding.cause:
             text.append(f"    {finding.cause}")
     text += [f"not checked: {reason}" for reason in report.not_checked]
@@ -73,7 +73,7 @@ def table(report: Report) -> str:
 
 
 def as_data(report: Report) -> Dict[str, Any]:
-    """The report as plain data; docs/verify.md has the schema."""
+    """Return the report as plain data; docs/verify.md has the schema."""
     return {
         "schema": 1,
         "time": report.time,
@@ -114,5 +114,5 @@ def _flow_data(finding: Finding) -> Dict[str, Any]:
     }
 
 
-def _spread(texts: Sequence[str], widths: Sequence[int]) -> str:
+def _padded(texts: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(text.ljust(width) for text, width in zip(texts, widths)).rstrip()

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options of the two halves of the check from outside, as argument specs of Ansible."""
+"""Options of xmpp.edge.verify_flows and xmpp.edge.verify_report, as argument specs of Ansible."""
 
 from __future__ import annotations
 

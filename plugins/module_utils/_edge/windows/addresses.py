@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sets of addresses as spans of numbers, and in the forms in which Windows takes and shows them.
+"""Sets of addresses in the forms in which Windows accepts and shows them.
 
 Sources: the grammar of addresses in [MS-GPFAS] 2.2.2.19, INetFwRule::put_LocalAddresses, and [MS-FASP] 2.2.4.
 """
@@ -9,92 +9,28 @@ Sources: the grammar of addresses in [MS-GPFAS] 2.2.2.19, INetFwRule::put_LocalA
 from __future__ import annotations
 
 import ipaddress
-from bisect import bisect_right
 from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 
-from ..evaluator.managed import span_of_network
-from ..evaluator.values import Span, merged
-from ..request.address_input import FAMILIES
+from ..model.addresses import FAMILIES, UNICAST, Span, common, merged, span_of
 
 ANY = "*"
-"""Any address. An empty list would mean the same to Windows, so that an empty one never gets there."""
+"""Any address. Windows takes an empty list for any address too, so an empty list is never sent."""
 
 Spans = Dict[str, List[Span]]
-"""Addresses by family, for those families that have any."""
-
-
-def _span(first: str, last: str) -> Span:
-    return int(ipaddress.ip_address(first)), int(ipaddress.ip_address(last))
-
-
-UNICAST: Spans = {
-    # Without "this network", loopback, multicast and what is reserved, broadcast included.
-    "ipv4": [_span("1.0.0.0", "126.255.255.255"), _span("128.0.0.0", "223.255.255.255")],
-    # Without the unspecified address, loopback, the forms that embed an IPv4 address in ::/64, and multicast.
-    "ipv6": [_span("0:0:0:1::", "feff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")],
-}
-"""All addresses that a connection of a Windows host can have; the rest its firewall refuses in rules."""
+"""Addresses by family. A family without addresses has no entry."""
 
 
 def spans_of(networks: Iterable[str]) -> List[Span]:
-    """The addresses of canonical networks of one family, as far as a connection can have them."""
+    """Return the addresses of canonical networks of one family that a connection can have."""
     networks = list(networks)
     if not networks:
         return []
     family = "ipv6" if ":" in networks[0] else "ipv4"
-    return common(merged(span_of_network(network) for network in networks), UNICAST[family])
-
-
-def common(spans: Sequence[Span], others: Sequence[Span]) -> List[Span]:
-    """What both have. Both are merged."""
-    found: List[Span] = []
-    here = there = 0
-    while here < len(spans) and there < len(others):
-        first, last = max(spans[here][0], others[there][0]), min(spans[here][1], others[there][1])
-        if first <= last:
-            found.append((first, last))
-        if spans[here][1] < others[there][1]:
-            here += 1
-        else:
-            there += 1
-    return found
-
-
-def overlap(spans: Sequence[Span], others: Sequence[Span]) -> bool:
-    """Whether both have something in common, in a time that grows with the shorter one. Both are merged."""
-    if len(spans) > len(others):
-        spans, others = others, spans
-    for first, last in spans:
-        # The last of the others that begins before this one ends.
-        index = bisect_right(others, (last, last))
-        while index < len(others) and others[index][0] <= last:
-            index += 1
-        if index and others[index - 1][1] >= first:
-            return True
-    return False
-
-
-def without(spans: Sequence[Span], others: Sequence[Span]) -> List[Span]:
-    """What the first have and the others have not. Both are merged."""
-    left: List[Span] = []
-    position = 0
-    for span in spans:
-        first, last = span
-        while position < len(others) and others[position][1] < first:
-            position += 1
-        index = position
-        while index < len(others) and others[index][0] <= last:
-            if first < others[index][0]:
-                left.append((first, others[index][0] - 1))
-            first = others[index][1] + 1
-            index += 1
-        if first <= last:
-            left.append((first, last))
-    return left
+    return common(merged(span_of(network) for network in networks), UNICAST[family])
 
 
 def write_span(span: Span, family: str) -> str:
-    """A span in the form in which Windows shows it: a host, a network with its mask or prefix length, or a range."""
+    """Return a span as Windows shows it: a host, a network with its mask or prefix length, or a range."""
     first, last = (_address(number, family) for number in span)
     size = span[1] - span[0] + 1
     if size & (size - 1) or span[0] % size:
@@ -107,7 +43,7 @@ def write_span(span: Span, family: str) -> str:
 
 
 def write_networks(spans: Sequence[Span], family: str) -> List[str]:
-    """Canonical networks with just these addresses."""
+    """Return canonical networks with exactly these addresses."""
     return [
         str(network.network_address) if network.prefixlen == network.max_prefixlen else str(network)
         for span in spans
@@ -116,16 +52,14 @@ def write_networks(spans: Sequence[Span], family: str) -> List[str]:
 
 
 def read_spans(text: str) -> Optional[Spans]:
-    """Addresses of a live rule, whatever form they have; None for "any", for keywords and for what cannot be read.
-
-    Whether it is "any" the text itself says.
-    """
-    found: Spans = {}
+    """Return the addresses of a live rule, in any form of Windows; None for "*", for keywords and for other text."""
+    found: Dict[str, List[Span]] = {}
     for token in text.split(","):
-        read = _read_token(token.strip())
-        if read is None:
+        parsed = _read_token(token.strip())
+        if parsed is None:
             return None
-        found.setdefault(read[0], []).append(read[1])
+        family, span = parsed
+        found.setdefault(family, []).append(span)
     return {family: merged(found[family]) for family in FAMILIES if family in found}
 
 
@@ -136,7 +70,7 @@ def _read_token(token: str) -> Optional[Tuple[str, Span]]:
             low, high = ipaddress.ip_address(first), ipaddress.ip_address(last)
             span = int(low), int(high)
             return (f"ipv{low.version}", span) if low.version == high.version and span[0] <= span[1] else None
-        # The strings of a mask and of a prefix length are both read; host bits are none of Windows' concern.
+        # Accepts a mask and a prefix length. Windows ignores host bits.
         network = ipaddress.ip_network(token, strict=False)
     except ValueError:
         return None

@@ -1,11 +1,11 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From ordered rules to the order-free rules of the Windows firewall.
+"""Compilation of ordered rules to the order-free rules of the Windows firewall.
 
-Windows has no order: a rule that blocks beats every rule that allows, and what no rule names is up to the profile. So
-a guard, which blocks what the allow rules before it left over, becomes rules that block just that: the addresses of the
-host that no allow rule has, and for those that one has, everybody whom it does not name.
+Windows has no order of rules: a block rule wins over every allow rule, and the profile decides where no rule matches.
+A guard blocks the remainder that the allow rules before it do not match. So it becomes block rules for exactly that
+remainder. These are the host's addresses without an allow rule, and for all others the remote addresses without one.
 Source: Microsoft, "Windows Firewall rules", on rule precedence.
 """
 
@@ -17,17 +17,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Dict, FrozenSet, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from ..evaluator.values import Span, merged
+from ..model.addresses import FAMILIES, UNICAST, Span, common, merged, without
 from ..model.errors import EdgeError
 from ..model.rules import Group, Rule
-from ..request.address_input import FAMILIES
-from .addresses import ANY, UNICAST, common, spans_of, without, write_span
+from .addresses import ANY, spans_of, write_span
 
 NAME_PREFIX = "xmpp.edge/"
-"""What the names of our rules begin with."""
+"""Prefix of the names of managed rules. Together with the group it is their ownership tag."""
 
-MOST_ADDRESSES = 1000
-"""Addresses that one rule gets on each side. Windows names no limit; others have met one at a thousand."""
+MAX_ADDRESSES = 1000
+"""Limit on the addresses of one rule on each side. Windows documents none; users report one at a thousand."""
 
 _DIGEST_LENGTH = 8
 
@@ -36,8 +35,8 @@ _DIGEST_LENGTH = 8
 class WindowsRule:
     """One rule of the Windows firewall for TCP, always for all profiles.
 
-    id: unique among the rules of one host; local, remote: addresses in Windows' own forms, or "*" alone for any;
-    port: of the host itself where the direction is in, of the other side where it is out.
+    id: unique among the rules of one host; local, remote: addresses in the forms of Windows, or "*" alone for any;
+    port: local for the direction in, remote for the direction out.
     """
 
     id: str
@@ -50,7 +49,7 @@ class WindowsRule:
 
     @cached_property
     def payload(self) -> Dict[str, Any]:
-        """The rule as xmpp.edge.win_firewall takes it. Its name has a digest: another content is another rule."""
+        """The rule as an option of xmpp.edge.win_firewall. Its name has a digest of its content."""
         content = {
             "direction": self.direction,
             "action": self.action,
@@ -65,21 +64,21 @@ class WindowsRule:
 
 
 Compiled = Mapping[Rule, Sequence[WindowsRule]]
-"""What stands for each of the ordered rules, in their order."""
+"""The order-free rules of each ordered rule, in their order."""
 
 
 def compile_rule(rule: Rule, rules: Sequence[Rule]) -> List[WindowsRule]:
-    """What stands for one of the ordered rules, among all of them. Raises EdgeError."""
+    """Return the order-free rules of one of the ordered rules. Raises EdgeError."""
     if rule.action == "allow":
-        there = None if rule.remote is None else _known(rule, rule.remote)
-        parts: List[_Part] = [(rule.family, _known(rule, rule.local), there)]
+        remote = None if rule.remote is None else _spans_of_side(rule, rule.remote)
+        parts: List[_Part] = [(rule.family, _spans_of_side(rule, rule.local), remote)]
     else:
-        parts = [part for family in FAMILIES for part in _left_over(rule, rules, family)]
+        parts = [part for family in FAMILIES for part in _remainder(rule, rules, family)]
     pieces = [
-        (family, here, there)
+        (local_texts, remote_texts)
         for family, local, remote in parts
-        for here in _chunks(local, family)
-        for there in _chunks(remote, family)
+        for local_texts in _chunks(local, family)
+        for remote_texts in _chunks(remote, family)
     ]
     base = f"{rule.row}/{rule.action}/{rule.family}"
     return [
@@ -88,44 +87,44 @@ def compile_rule(rule: Rule, rules: Sequence[Rule]) -> List[WindowsRule]:
             row=rule.row,
             action=rule.action,
             direction=rule.direction,
-            local=here,
-            remote=there,
+            local=local_texts,
+            remote=remote_texts,
             port=rule.port,
         )
-        for number, (_family, here, there) in enumerate(pieces, 1)
+        for number, (local_texts, remote_texts) in enumerate(pieces, 1)
     ]
 
 
 def compile_for_windows(rules: Sequence[Rule]) -> Compiled:
-    """All rules of a host. Raises EdgeError on an address that no connection of a Windows host can have."""
+    """Compile all rules of a host. Raises EdgeError on an address that no connection of a Windows host can have."""
     return {rule: compile_rule(rule, rules) for rule in rules}
 
 
 def names_of(parts: Iterable[WindowsRule]) -> FrozenSet[str]:
-    """The names under which the firewall has these rules."""
+    """Return the names of these rules in the firewall."""
     return frozenset(part.payload["name"] for part in parts)
 
 
 _Part = Tuple[str, Sequence[Span], Optional[Sequence[Span]]]
-"""Family, addresses of the host, and addresses of the other side; None stands for any."""
+"""Family, local addresses, and remote addresses; None stands for any."""
 
 
-def _left_over(guard: Rule, rules: Sequence[Rule], family: str) -> Iterator[_Part]:
-    """What the allow rules before a guard leave to it, by the addresses of the host."""
+def _remainder(guard: Rule, rules: Sequence[Rule], family: str) -> Iterator[_Part]:
+    """Yield the addresses that a guard blocks, because no allow rule before it matches them."""
     everywhere = UNICAST[family]
-    # Addresses of the host that are allowed the same; None stands for any on the other side.
+    # Sets of local addresses, each with the remote addresses that are allowed to it; None stands for any.
     classes: List[Tuple[List[Span], Optional[List[Span]]]] = [(everywhere, [])]
     for rule in rules:
         if (rule.action, rule.direction, rule.port, rule.family) != ("allow", guard.direction, guard.port, family):
             continue
-        here = everywhere if rule.local is None else spans_of(rule.local.networks)
-        there = None if rule.remote is None else spans_of(rule.remote.networks)
+        local = everywhere if rule.local is None else spans_of(rule.local.networks)
+        remote = None if rule.remote is None else spans_of(rule.remote.networks)
         classes = [
             part
             for spans, allowed in classes
             for part in (
-                (without(spans, here), allowed),
-                (common(spans, here), None if allowed is None or there is None else merged([*allowed, *there])),
+                (without(spans, local), allowed),
+                (common(spans, local), None if allowed is None or remote is None else merged([*allowed, *remote])),
             )
             if part[0]
         ]
@@ -136,19 +135,19 @@ def _left_over(guard: Rule, rules: Sequence[Rule], family: str) -> Iterator[_Par
             yield family, spans, without(everywhere, allowed)
 
 
-def _known(rule: Rule, group: Optional[Group]) -> List[Span]:
+def _spans_of_side(rule: Rule, group: Optional[Group]) -> List[Span]:
     if group is None:
         return UNICAST[rule.family]
-    useless = [network for network in group.networks if not spans_of([network])]
-    if useless:
-        option, named = group.name.rpartition("_")[0], ", ".join(useless)
+    unusable = [network for network in group.networks if not spans_of([network])]
+    if unusable:
+        option, named = group.name.rpartition("_")[0], ", ".join(unusable)
         raise EdgeError(f"{option}: {named} can be no side of a connection of a Windows host; name unicast addresses")
     return spans_of(group.networks)
 
 
 def _chunks(spans: Optional[Sequence[Span]], family: str) -> List[Tuple[str, ...]]:
-    """The addresses as a rule takes them, spread over as many rules as they need."""
+    """Return the addresses as Windows accepts them, in chunks for as many rules as they need."""
     if spans is None:
         return [(ANY,)]
     texts = [write_span(span, family) for span in spans]
-    return [tuple(texts[start : start + MOST_ADDRESSES]) for start in range(0, len(texts), MOST_ADDRESSES)]
+    return [tuple(texts[start : start + MAX_ADDRESSES]) for start in range(0, len(texts), MAX_ADDRESSES)]

@@ -1,16 +1,16 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The controller's part of the half that runs on Windows hosts: what the module there gets and what it answers."""
+"""The controller side of Windows hosts: the options of xmpp.edge.win_firewall, and the report on its answer."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any, Dict, List, Mapping, Sequence
 
 from ..model import diff_text
 from ..model.errors import OptionError
 from ..model.plan import Observation, make_plan
+from ..model.result import Result, RowResult, diff_of
 from ..model.rules import Rule
 from ..request.options import Options
 from .compile import compile_for_windows
@@ -18,14 +18,12 @@ from .evaluate import State, evaluate_rows, warnings_of
 from .live import LiveRule
 from .observed import observe
 
-ANSWERS = ("found", "foreign", "kept", "state")
-"""Keys of the module's answer that are for the report, and for nobody else."""
-
-_BACKEND = {"backend": "windows", "backend_reason": "it is a Windows host"}
+ANSWERS = ("found", "unmanaged", "unchanged", "state")
+"""Keys of the module's answer that only the report needs."""
 
 
 def module_arguments(options: Options, rules: Sequence[Rule]) -> Dict[str, Any]:
-    """Options of xmpp.edge.win_firewall. Raises EdgeError on what cannot be had on a Windows host."""
+    """Return the options of xmpp.edge.win_firewall. Raises EdgeError on an option that Windows cannot fulfil."""
     if not options.persist and rules:
         raise OptionError(
             "persist", False, "cannot be had on a Windows host, whose firewall keeps all rules", "say true"
@@ -38,25 +36,26 @@ def module_arguments(options: Options, rules: Sequence[Rule]) -> Dict[str, Any]:
 
 
 def report(answer: Mapping[str, Any], rules: Sequence[Rule]) -> Dict[str, Any]:
-    """The result of a task, from what the module returned."""
-    found, foreign = _live(answer["found"]), _live(answer["foreign"])
+    """Return the serialised result of a task, with its warnings. answer: of the module."""
+    unmanaged = _live_rules(answer["unmanaged"])
     state = State.from_facts(answer["state"])
     compiled = compile_for_windows(rules)
-    observed = observe(found, answer["kept"], compiled)
+    observed = observe(_live_rules(answer["found"]), answer["unchanged"], compiled)
     plan = make_plan(observed, rules)
     if answer["changed"] and diff_text.before(plan) == diff_text.after(plan):
-        # The module compares more than has words here.
-        plan = make_plan(Observation(observed.items, ("rules of ours  are not as we write them",)), rules)
-    rows = evaluate_rows(compiled, foreign, state)
-    return {
-        "changed": answer["changed"],
-        **_BACKEND,
-        "persisted": bool(rules),
-        "rows": {row: {"present": True, **asdict(verdict), "packets": None} for row, verdict in rows.items()},
-        "diff": {"before": diff_text.before(plan), "after": diff_text.after(plan)},
-        "warnings": warnings_of(rules, foreign, state) if rules else [],
-    }
+        # The module compares more than the diff text can show.
+        plan = make_plan(Observation(observed.items, ("managed rules  are not as a run writes them",)), rules)
+    verdicts = evaluate_rows(compiled, unmanaged, state)
+    result = Result(
+        changed=answer["changed"],
+        backend="windows",
+        backend_reason="it is a Windows host",
+        persisted=bool(rules),
+        rows={row: RowResult(True, verdict.effective, verdict.decided_by) for row, verdict in verdicts.items()},
+        diff=diff_of(plan),
+    )
+    return {**result.serialised(), "warnings": warnings_of(rules, unmanaged, state) if rules else []}
 
 
-def _live(facts: Sequence[Mapping[str, Any]]) -> List[LiveRule]:
+def _live_rules(facts: Sequence[Mapping[str, Any]]) -> List[LiveRule]:
     return [LiveRule.from_facts(fact) for fact in facts]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a Windows host says of its firewall, as xmpp.edge.win_firewall returns it."""
+"""Rules of a Windows host, as xmpp.edge.win_firewall returns them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Mapping, Optional, Sequence, Tuple
 
-from ..evaluator.values import Span
+from ..model.addresses import Span
 from .addresses import ANY, Spans, read_spans
 
 TCP, ANY_PROTOCOL = 6, 256
-"""Protocol numbers of INetFwRule::Protocol; the last is the API's own."""
+"""Values of INetFwRule::Protocol. The value for any protocol is specific to that API."""
 
 PROFILES: Mapping[str, int] = {"domain": 1, "private": 2, "public": 4}
 """Bits of INetFwRule::Profiles."""
@@ -34,7 +34,7 @@ class LiveRule:
     """A rule of the firewall.
 
     local, remote: its addresses as text, "*" for any; local_ports, remote_ports: the same, such as "80,5000-5010";
-    profiles: bits; conditions: what else narrows it (a program, a service, interfaces), in words.
+    profiles: bits; conditions: diff text for everything else that narrows it (a program, a service, interfaces).
     """
 
     name: str
@@ -52,15 +52,15 @@ class LiveRule:
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, Any]) -> LiveRule:
-        """The rule from what the module returns of it."""
+        """Return the rule from the answer of the module."""
         conditions = [f"{key} {facts[key]}" for key in ("application", "service") if facts.get(key)]
         if (facts.get("interface_types") or "All").lower() != "all":
             conditions.append(f"interface types {facts['interface_types']}")
         local_ports, remote_ports = facts.get("local_ports") or ANY, facts.get("remote_ports") or ANY
-        other, ports = ("remote", remote_ports) if facts["direction"] == "in" else ("local", local_ports)
+        side, ports = ("remote", remote_ports) if facts["direction"] == "in" else ("local", local_ports)
         if facts["protocol"] == TCP and ports != ANY:
-            conditions.append(f"{other} port {ports}")
-        conditions += [words for key, words in _CONDITIONS.items() if facts.get(key)]
+            conditions.append(f"{side} port {ports}")
+        conditions += [text for key, text in _CONDITIONS.items() if facts.get(key)]
         return cls(
             name=facts["name"],
             enabled=facts["enabled"],
@@ -71,7 +71,7 @@ class LiveRule:
             remote=facts.get("remote_addresses") or ANY,
             local_ports=local_ports,
             remote_ports=remote_ports,
-            # All of them are seven, or every bit that there is.
+            # Windows writes all profiles either as these bits, or with all 31 bits set.
             profiles=facts["profiles"] & ALL_PROFILES,
             conditions=tuple(conditions),
             is_authenticated=bool(facts.get("secure")),
@@ -79,29 +79,29 @@ class LiveRule:
 
     @property
     def port(self) -> Optional[int]:
-        """The one port that a rule of ours names; None where it is not like that."""
-        named, other = self.local_ports, self.remote_ports
+        """The single service port, as managed rules have it; None for other ports."""
+        service, client = self.local_ports, self.remote_ports
         if self.direction == "out":
-            named, other = other, named
-        return int(named) if other == ANY and _is_number(named) else None
+            service, client = client, service
+        return int(service) if client == ANY and _is_number(service) else None
 
     def has_port(self, port: int) -> bool:
-        """Whether it concerns TCP connections to this port: inbound a port of the host, outbound one of the others."""
+        """Return whether it matches TCP connections to this port, local for inbound and remote for outbound ones."""
         if self.protocol not in (TCP, ANY_PROTOCOL):
             return False
         text = self.local_ports if self.direction == "in" else self.remote_ports
-        return self.protocol == ANY_PROTOCOL or text == ANY or any(_has(part, port) for part in text.split(","))
+        return self.protocol == ANY_PROTOCOL or text == ANY or any(_contains(part, port) for part in text.split(","))
 
     def remote_spans(self, family: str) -> Optional[Sequence[Span]]:
-        """Addresses of the other side in one family; None where they cannot be known from the rule alone."""
+        """Return the remote addresses in one family; None where the rule alone does not define them."""
         return _of_family(self.remote, family)
 
     def local_spans(self, family: str) -> Optional[Sequence[Span]]:
-        """Addresses of the host in one family; None where they cannot be known from the rule alone."""
+        """Return the local addresses in one family; None where the rule alone does not define them."""
         return _of_family(self.local, family)
 
 
-def _has(part: str, port: int) -> bool:
+def _contains(part: str, port: int) -> bool:
     first, _dash, last = part.strip().partition("-")
     return _is_number(first) and _is_number(last or first) and int(first) <= port <= int(last or first)
 

@@ -1,13 +1,26 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which managers are taken for live, from what is loaded and running."""
+"""The choice of the firewall manager, from rules that are loaded and units that run."""
 
 from __future__ import annotations
 
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends.choose import live_managers
+import pytest
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends.choose import choose_backend, live_managers
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator import iptables_save
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator.ruleset import Chain, Ruleset
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator.ruleset import (
+    Chain,
+    Content,
+    FilterRule,
+    Ruleset,
+)
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.host.facts import Facts
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.host.firewall import HostFirewall
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.host.persistence import PersistenceFacts
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.host.runner import Completed
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.desired import ABSENT, Desired
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import EdgeError
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.rules import Group, Rule
 
 
 def ruleset(*chains):
@@ -39,7 +52,7 @@ def test_tables_of_programs_that_drop_nothing_by_default_are_no_manager():
     assert live_managers(docker, [], ufw_is_active=False) == []
 
 
-def test_our_own_rules_are_no_manager():
+def test_managed_rules_are_no_manager():
     assert live_managers(ruleset(base("inet xmpp_edge", "drop")), [], ufw_is_active=False) == []
     ours = saved(":INPUT ACCEPT [0:0]\n:XMPP-EDGE-IN - [0:0]\n-A INPUT -j XMPP-EDGE-IN\n-A XMPP-EDGE-IN -j DROP")
     assert live_managers(ours, [], ufw_is_active=False) == []
@@ -71,3 +84,58 @@ def test_a_running_service_is_a_manager_with_its_name():
     assert live_managers(Ruleset(), ["netfilter-persistent.service"], ufw_is_active=False) == [
         ("iptables", "netfilter-persistent.service is active")
     ]
+
+
+HOST = Group("access_addresses_ipv4", ("198.18.0.2",))
+DESIRED = Desired("present", (Rule("federation_in", "allow", "in", "ipv4", None, HOST, 5269),))
+TAGGED = FilterRule("tagged", lambda: Content(()), 7, "xmpp_edge federation_in")
+LISTING = {
+    "nftables": [
+        {"rule": {"family": "inet", "table": "filter", "chain": "input", "handle": 7, "comment": TAGGED.comment}}
+    ]
+}
+
+
+def run(arguments, _stdin):
+    """A host on which every program says nothing."""
+    return Completed(0, "", "")
+
+
+def facts_of(found, units=(), listing=None):
+    states = {unit: {"ActiveState": "active"} for unit in units}
+    return Facts(HostFirewall(found, listing or {}), PersistenceFacts(states))
+
+
+def test_the_manager_that_is_named_is_taken():
+    choice = choose_backend(facts_of(ruleset(base("inet filter", "drop"))), run, "iptables", DESIRED)
+    assert (choice.backend.name, choice.reason) == ("iptables", "it was asked for")
+
+
+@pytest.mark.parametrize(
+    ("found", "name", "reason"),
+    [
+        (ruleset(base("inet filter", "drop")), "nftables", "chain inet filter input drops"),
+        (ruleset(), "nftables", "no firewall manager is live on this host"),
+    ],
+)
+def test_the_manager_that_is_live_is_taken(found, name, reason):
+    choice = choose_backend(facts_of(found), run, "auto", DESIRED)
+    assert (choice.backend.name, choice.reason, list(choice.others)) == (name, reason, [])
+
+
+def test_two_live_managers_are_refused_by_name():
+    facts = facts_of(ruleset(base("inet filter", "drop")), ["iptables.service"])
+    with pytest.raises(EdgeError, match=r"auto finds 2 live firewall managers, iptables .* and nftables") as error:
+        choose_backend(facts, run, "auto", DESIRED)
+    assert str(error.value).endswith("say which is to carry the rules, as backend: iptables or nftables")
+
+
+def test_another_manager_with_managed_rules_is_to_lose_them():
+    chain = Chain("inet filter", "input", ("ipv4",), [TAGGED], "input")
+    facts = facts_of(ruleset(chain), listing=LISTING)
+    choice = choose_backend(facts, run, "ufw", DESIRED)
+    assert [one.name for one in choice.others] == ["nftables"]
+    choice = choose_backend(facts, run, "auto", ABSENT)
+    assert (choice.backend.name, choice.reason) == ("nftables", "it has managed rules")
+    choice = choose_backend(facts_of(ruleset()), run, "auto", ABSENT)
+    assert (choice.backend.name, choice.reason) == ("nftables", "there is nothing to be removed")

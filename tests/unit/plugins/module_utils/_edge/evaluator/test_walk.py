@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the evaluator says of small rulesets, written as nft's JSON and as iptables-save lists them."""
+"""Verdicts on small rulesets, as nft's JSON and iptables-save list them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OUTBOUND = Connection("out", "ipv6", "2001:db8::2", "2001:db8::10", 5269, "eth0"
 
 
 def listing(*rules, policy="accept", hook="input", priority=0, flags=None):
-    """A listing of one table with one base chain; rules are lists of statements."""
+    """Return a listing of one table with one base chain; rules are lists of statements."""
     table = {"family": "inet", "name": "t", **({"flags": flags} if flags else {})}
     chain = {"family": "inet", "table": "t", "name": "c", "type": "filter", "hook": hook, "prio": priority}
     return {
@@ -43,10 +43,10 @@ ACCEPT, DROP = {"accept": None}, {"drop": None}
 
 
 def verdict(listed, connection=INBOUND):
-    """Verdict on a connection, and the handle of the rule that decides."""
-    judgement = evaluate_connection(nft_json.read_ruleset(listed), connection)
-    rule = judgement.decision.rule if judgement.decision else None
-    return judgement.verdict, rule.handle if rule else None
+    """Return the verdict on a connection, and the handle of the rule that decides."""
+    result = evaluate_connection(nft_json.read_ruleset(listed), connection)
+    rule = result.decision.rule if result.decision else None
+    return result.verdict, rule.handle if rule else None
 
 
 def test_no_rule_accepts():
@@ -54,10 +54,10 @@ def test_no_rule_accepts():
 
 
 def test_policy_drops_and_is_named():
-    judgement = evaluate_connection(nft_json.read_ruleset(listing(policy="drop")), INBOUND)
-    assert judgement.verdict == "drop"
-    assert judgement.decision.label == "chain inet t c: policy drop"
-    assert not judgement.decision.narrow
+    result = evaluate_connection(nft_json.read_ruleset(listing(policy="drop")), INBOUND)
+    assert result.verdict == "drop"
+    assert result.decision.label == "chain inet t c: policy drop"
+    assert not result.decision.narrow
 
 
 def test_first_rule_that_matches_decides():
@@ -65,14 +65,16 @@ def test_first_rule_that_matches_decides():
     assert verdict(listing(*rules)) == ("drop", 2)
 
 
-def test_rule_for_a_port_is_narrow_and_rule_for_the_rest_is_not():
+def test_rule_for_a_port_is_narrow_and_rule_for_all_the_rest_is_not():
     for statements, narrow in (
         ([match(PORT, 5269), DROP], True),
-        ([match(PORT, 22, "!="), DROP], False),
+        ([match(PORT, 22, "!="), DROP], True),
+        ([match(SOURCE, {"set": ["198.18.0.10"]}), DROP], True),
+        ([match({"meta": {"key": "iifname"}}, "eth0"), DROP], False),
         ([DROP], False),
     ):
-        judgement = evaluate_connection(nft_json.read_ruleset(listing(statements)), INBOUND)
-        assert judgement.decision.narrow is narrow
+        result = evaluate_connection(nft_json.read_ruleset(listing(statements)), INBOUND)
+        assert result.decision.narrow is narrow
 
 
 def test_answers_have_to_pass_too():
@@ -93,11 +95,11 @@ def test_answers_have_to_pass_too():
         match(SOURCE, {"something": "new"}),
     ],
 )
-def test_what_is_not_known_makes_the_answer_unknown(statement):
+def test_unsupported_statement_makes_the_verdict_unknown(statement):
     assert verdict(listing([statement, ACCEPT], policy="drop"))[0] == "unknown"
 
 
-def test_what_is_not_known_does_not_matter_where_both_ways_agree():
+def test_unsupported_statement_does_not_matter_where_both_ways_agree():
     assert verdict(listing([{"limit": {"rate": 1}}, ACCEPT], [ACCEPT])) == ("accept", 1)
     assert verdict(listing([match({"meta": {"key": "skuid"}}, 0), match(PORT, 22), DROP])) == ("accept", None)
 
@@ -112,7 +114,7 @@ def test_translated_destination_is_not_followed():
     assert verdict(listing([match(PORT, 5269), {"dnat": {"addr": "10.0.0.1"}}], hook="prerouting"))[0] == "unknown"
 
 
-def test_dormant_table_does_nothing_and_unreadable_flags_are_doubtful():
+def test_dormant_table_does_nothing_and_unreadable_flags_are_unknown():
     assert verdict(listing(policy="drop", flags=["dormant"])) == ("accept", None)
     assert verdict(listing(policy="drop", flags="Lester Gooch #5"))[0] == "unknown"
 
@@ -167,25 +169,25 @@ MARK = {"meta": {"key": "mark"}}
 @pytest.mark.parametrize(
     "statements",
     [
-        # An element for all the rest, a named set behind a mask, and a prefix of ports.
+        # A catch-all element, a named set behind a mask, and a prefix of ports.
         [{"vmap": {"key": {"meta": {"key": "l4proto"}}, "data": REST}}],
         [match({"&": [{"payload": {"protocol": "tcp", "field": "flags"}}, ["syn", "ack"]]}, "@flags"), DROP],
-        # What is written into a header, and what a map may not have.
+        # Changes of a header, and a map without an entry.
         [{"mangle": {"key": {"payload": {"base": "nh", "offset": 96, "len": 32}}, "value": 1}}, match(PORT, 22), DROP],
         [{"mangle": {"key": {"payload": {"protocol": "th", "field": "dport"}}, "value": 22}}, match(PORT, 22), DROP],
         [{"mangle": {"key": MARK, "value": DPORT_MAP}}, DROP],
         [None, DROP],
     ],
 )
-def test_what_the_kernel_may_do_otherwise_is_unknown(statements):
+def test_statement_that_the_kernel_may_treat_otherwise_is_unknown(statements):
     assert verdict(listing(statements))[0] == "unknown"
 
 
-def test_a_prefix_of_ports_ends_where_ports_do():
+def test_prefix_of_ports_has_16_bits():
     assert verdict(listing([match(PORT, {"prefix": {"addr": 1024, "len": 8}}), DROP])) == ("accept", None)
 
 
-def test_a_translated_source_is_unknown_to_what_comes_after():
+def test_translated_source_is_unknown_to_later_chains():
     source = {"payload": {"protocol": "ip6", "field": "saddr"}}
     later = listing([match(source, "2001:db8::99"), DROP], hook="postrouting", priority=150)
     nat = {"family": "inet", "table": "t", "name": "n", "type": "nat", "hook": "postrouting", "prio": 100}
@@ -221,7 +223,7 @@ def test_no_rule_of_iptables_ends_in_an_error(rule):
     assert evaluate_connection(ruleset, INBOUND).verdict in ("accept", "drop", "unknown")
 
 
-def test_a_comment_may_look_like_an_option():
+def test_comment_may_look_like_an_option():
     rules = "-A INPUT -m comment --comment -j -j ACCEPT"
     assert (
         evaluate_connection(iptables_save.read_ruleset(SAVE.format(rules=rules), "iptables-nft"), INBOUND).verdict
@@ -229,5 +231,5 @@ def test_a_comment_may_look_like_an_option():
     )
 
 
-def test_ipsets_whose_members_stand_for_more_are_not_known():
+def test_ipset_whose_members_are_networks_of_addresses_is_left_out():
     assert iptables_save.members_of("create s hash:ip family inet netmask 24\nadd s 10.9.0.0\n") == {}

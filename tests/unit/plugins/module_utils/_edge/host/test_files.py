@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Our own files: replaced whole, and never through somebody's symbolic link."""
+"""Managed files: replaced whole, and never through somebody's symbolic link."""
 
 from __future__ import annotations
 
@@ -11,21 +11,32 @@ import stat
 import pytest
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.host.files import (
     difference,
-    folder_faults,
     link_atomically,
+    read_open_file,
+    read_states,
     remove_file,
     remove_folder_if_empty,
     repair_folder,
-    replace_text,
     write_atomically,
 )
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import EdgeError
 
 
+def differs(path, text):
+    """How what stands at a path differs from a managed file."""
+    return difference(read_states([str(path)]).get(str(path)), text)
+
+
+def folder_fault(path):
+    """How a folder differs from a managed one."""
+    state = read_states([str(path)])[str(path)]
+    return state.fault if state.folder else "is no folder"
+
+
 def test_written_text_is_read_back_and_is_not_secret(tmp_path):
     path = tmp_path / "new" / "rules"
     write_atomically(str(path), "text\n")
-    assert difference(str(path), "text\n") is None
+    assert differs(path, "text\n") is None
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
     assert os.listdir(path.parent) == ["rules"]
 
@@ -34,21 +45,21 @@ def test_a_symbolic_link_is_replaced_not_followed(tmp_path):
     target, path = tmp_path / "target", tmp_path / "rules"
     target.write_text("theirs")
     path.symlink_to(target)
-    assert difference(str(path), "theirs") == "was edited"
+    assert differs(path, "theirs") == "was edited"
     write_atomically(str(path), "ours")
     assert target.read_text() == "theirs"
-    assert difference(str(path), "ours") is None
+    assert differs(path, "ours") is None
 
 
 def test_what_is_no_file_reads_as_different_not_as_missing(tmp_path):
-    assert difference(str(tmp_path), "text") == "was edited"
+    assert differs(tmp_path, "text") == "was edited"
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
-    assert difference(str(fifo), "text") == "was edited"
+    assert differs(fifo, "text") == "was edited"
 
 
 def test_missing_file(tmp_path):
-    assert difference(str(tmp_path / "none"), "") == "is missing"
+    assert differs(tmp_path / "none", "") == "is missing"
     remove_file(str(tmp_path / "none"))
 
 
@@ -56,9 +67,9 @@ def test_line_endings_and_modes_are_differences(tmp_path):
     path = tmp_path / "rules"
     write_atomically(str(path), "one\ntwo\n")
     path.chmod(0o666)
-    assert difference(str(path), "one\ntwo\n") == "has mode 0666"
+    assert differs(path, "one\ntwo\n") == "has mode 0666"
     path.write_bytes(b"one\r\ntwo\r\n")
-    assert difference(str(path), "one\ntwo\n") == "was edited"
+    assert differs(path, "one\ntwo\n") == "was edited"
 
 
 def test_new_folder_is_readable_whatever_the_umask(tmp_path):
@@ -90,11 +101,32 @@ def test_a_file_of_somebody_else_keeps_owner_and_mode(tmp_path):
     path.write_text("old")
     path.chmod(0o640)
     os.chown(path, 1, 2)
-    replace_text(str(path), "new")
+    file = read_open_file(str(path))
+    assert (file.text, file.mode, file.owner) == ("old", 0o640, (1, 2))
+    write_atomically(file.path, "new", file.mode, file.owner)
     status = path.stat()
     assert (path.read_text(), stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid) == ("new", 0o640, 1, 2)
-    with pytest.raises(EdgeError, match="none cannot be read: No such file"):
-        replace_text(str(tmp_path / "none"), "new")
+
+
+def test_a_file_of_others_that_is_missing_or_no_file(tmp_path):
+    assert read_open_file(str(tmp_path / "none")) is None
+    (tmp_path / "link").symlink_to("elsewhere")
+    with pytest.raises(EdgeError, match="link is no regular file; put one in its place"):
+        read_open_file(str(tmp_path / "link"))
+
+
+def test_states_tell_files_folders_and_links_apart(tmp_path):
+    (tmp_path / "file").write_text("text")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("file")
+    names = [str(tmp_path / name) for name in ("file", "folder", "link", "none")]
+    states = read_states(names)
+    assert list(states) == names[:3]
+    assert [(one.text, one.folder, one.link) for one in states.values()] == [
+        ("text", False, False),
+        (None, True, False),
+        (None, False, True),
+    ]
 
 
 def test_a_link_takes_the_place_of_whatever_was_there(tmp_path):
@@ -114,18 +146,18 @@ def test_a_folder_that_others_may_write_to_is_seen_and_repaired(tmp_path, mode, 
     path = tmp_path / "ours"
     path.mkdir()
     path.chmod(mode)
-    assert list(folder_faults(str(path))) == [fault]
+    assert folder_fault(path) == fault
     repair_folder(str(path))
-    assert not folder_faults(str(path))
+    assert folder_fault(path) is None
 
 
 def test_a_link_in_the_place_of_a_folder_is_replaced_and_not_followed(tmp_path):
     path, theirs = tmp_path / "ours", tmp_path / "theirs"
     theirs.mkdir()
     path.symlink_to(theirs)
-    assert list(folder_faults(str(path))) == ["is no folder"]
+    assert folder_fault(path) == "is no folder"
     repair_folder(str(path))
     write_atomically(str(path / "rules"), "text")
     assert not path.is_symlink()
     assert not os.listdir(theirs)
-    assert not folder_faults(str(tmp_path / "none"))
+    assert folder_fault(path) is None

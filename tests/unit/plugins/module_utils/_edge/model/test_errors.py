@@ -10,6 +10,8 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.model import diff_
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import (
     EdgeError,
     MissingPackageError,
+    failure,
+    traceback_of,
     understood,
 )
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.plan import Unmanaged
@@ -32,6 +34,24 @@ def test_what_cannot_be_read_becomes_one_sentence(fault):
     ):
         raise fault
     assert f"({type(fault).__name__} at test_errors.py:" in str(raised.value)
+
+
+def test_an_error_of_the_code_itself_keeps_its_traceback():
+    with pytest.raises(EdgeError) as raised, understood("what nft says"):
+        raise KeyError("\x1b[2J")
+    error = raised.value
+    assert failure(error) == {"msg": str(error), "exception": error.traceback}
+    first, *_lines, last = error.traceback.splitlines()
+    assert first == "Traceback (most recent call last):"
+    assert "test_errors.py" in error.traceback
+    assert last == r"KeyError: '\x1b[2J'"
+    assert all(line.isprintable() for line in error.traceback.splitlines())
+    assert traceback_of(EdgeError("worded anew", traceback_of(error))) == error.traceback
+
+
+def test_a_problem_of_the_host_has_no_traceback():
+    assert failure(EdgeError("nft refused")) == {"msg": "nft refused"}
+    assert failure(MissingPackageError("no nft", "nftables")) == {"msg": "no nft"}
 
 
 def test_sentences_and_interruptions_pass_as_they_are():

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Real servers on loopback, each with a script of what it does to whoever connects."""
+"""Servers on loopback, each with a script for its connections."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STREAM = (
 
 
 def features(*inside):
-    """A stream's features."""
+    """Return the features of a stream."""
     return b"<stream:features>" + b"".join(part.encode() for part in inside) + b"</stream:features>"
 
 
@@ -33,14 +33,14 @@ DIALBACK_OFFER = "<dialback xmlns='urn:xmpp:features:dialback'/>"
 
 @contextlib.contextmanager
 def peer(script):
-    """A server that runs a script for each connection; its port."""
+    """Run a server with a script for each connection, and yield its port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=serve, args=(listener, script), daemon=True).start()
         yield listener.getsockname()[1]
 
 
 def serve(listener, script):
-    """Serve until the listener is closed."""
+    """Accept connections until the listener is closed."""
     while True:
         try:
             connection, _address = listener.accept()
@@ -50,14 +50,14 @@ def serve(listener, script):
 
 
 def run(script, connection):
-    """Run the script; the client may be gone in the middle of it."""
+    """Run the script. The client may close the connection in the middle of it."""
     with contextlib.suppress(OSError, ssl.SSLError), connection:
         connection.settimeout(20)
         script(connection)
 
 
 def make_certificate(folder, name):
-    """Paths of a self-signed certificate and its key."""
+    """Return the paths of a new self-signed certificate and its key."""
     paths = [str(folder / f"{name}.{kind}") for kind in ("crt", "key")]
     subprocess.run(
         [
@@ -71,7 +71,7 @@ def make_certificate(folder, name):
 
 
 def server_context(certificate, client=None, required=True, version=None):
-    """TLS of a server. client: certificate of the client that it asks for, None for not asking."""
+    """Return the TLS context of a server. client: certificate of the only accepted client, None to request none."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*certificate)
     if version:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Probes against real servers that do right, wrong, and whatever hurts."""
+"""Probes of servers on loopback: correct ones, faulty ones and hostile ones."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from peers import (
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
-PATIENCE = 1.0
+TIMEOUT = 1.0
 
 
 @pytest.fixture(scope="module")
@@ -46,16 +46,16 @@ def client(tmp_path_factory):
 
 
 def probe(script, level, **options):
-    """What a probe makes of a peer. However the peer is, it ends in time, with a documented word."""
+    """Return the attempt at a peer. Any attempt ends in time, with a documented outcome."""
     with peer(script) as port:
-        made = attempt(Target("127.0.0.1", port, level, timeout=PATIENCE, domain="edge.example", **options))
-    assert made.outcome in OUTCOMES
-    assert made.seconds < PATIENCE + 1
-    return made
+        result = attempt(Target("127.0.0.1", port, level, timeout=TIMEOUT, domain="edge.example", **options))
+    assert result.outcome in OUTCOMES
+    assert result.seconds < TIMEOUT + 1
+    return result
 
 
 def xmpp_server(certificate, proceed=PROCEED, offer=OFFER):
-    """A whole XMPP server, as far as a probe goes."""
+    """Return the script of an XMPP server, as far as a probe needs it."""
 
     def script(connection):
         connection.recv(4096)
@@ -70,10 +70,10 @@ def xmpp_server(certificate, proceed=PROCEED, offer=OFFER):
     return script
 
 
-def test_a_whole_server(server):
-    made = probe(xmpp_server(server), "xmpp")
-    assert (made.outcome, made.source) == ("xmpp", "127.0.0.1")
-    facts = made.facts
+def test_xmpp_server(server):
+    result = probe(xmpp_server(server), "xmpp")
+    assert (result.outcome, result.source) == ("xmpp", "127.0.0.1")
+    facts = result.facts
     assert (facts["server"], facts["starttls"], facts["dialback"]) == ("edge.example", "required", True)
     assert facts["sasl_external"] is True
     assert facts["tls"]["names"] == ["edge.example"]
@@ -96,13 +96,13 @@ def test_direct_tls(server):
     assert probe(xmpp_server(server), "xmpp", direct_tls=True).outcome == "no_tls"
 
 
-def says(data, then_wait=True):
-    """A peer that says one thing to whatever it is told."""
+def replies(data, wait=True):
+    """Return the script of a peer with one reply to any request."""
 
     def script(connection):
         connection.recv(4096)
         connection.sendall(data)
-        if then_wait:
+        if wait:
             connection.recv(4096)
             time.sleep(5)
 
@@ -144,29 +144,29 @@ ERROR = b"<stream:error><host-unknown xmlns='urn:ietf:params:xml:ns:xmpp-streams
 @pytest.mark.parametrize(
     ("script", "outcome"),
     [
-        (says(STREAM + features()), "no_starttls"),
-        (says(STREAM + ERROR), "xmpp_error"),
-        (says(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "no_xmpp"),
-        (says(b"<html><body/></html>"), "no_xmpp"),
-        (says(BOMB), "no_xmpp"),
-        (says(b"\x00\xff\x00" * 100), "no_xmpp"),
-        (says(STREAM + b"<message/>"), "no_xmpp"),
-        (says(STREAM + b"<a>" * 100), "too_much"),
-        (says(b"", then_wait=False), "no_xmpp"),
-        (says(STREAM, then_wait=False), "closed"),
-        (says(b"220 ready"), "no_xmpp"),
+        (replies(STREAM + features()), "no_starttls"),
+        (replies(STREAM + ERROR), "xmpp_error"),
+        (replies(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "no_xmpp"),
+        (replies(b"<html><body/></html>"), "no_xmpp"),
+        (replies(BOMB), "no_xmpp"),
+        (replies(b"\x00\xff\x00" * 100), "no_xmpp"),
+        (replies(STREAM + b"<message/>"), "no_xmpp"),
+        (replies(STREAM + b"<a>" * 100), "too_much"),
+        (replies(b"", wait=False), "no_xmpp"),
+        (replies(STREAM, wait=False), "closed"),
+        (replies(b"220 ready"), "no_xmpp"),
         (lambda connection: time.sleep(5), "timeout"),
-        (says(STREAM), "timeout"),
+        (replies(STREAM), "timeout"),
         (endless, "too_much"),
         (endless_attribute, "too_much"),
         (slow, "timeout"),
     ],
 )
-def test_peers_that_are_no_xmpp_server(script, outcome):
+def test_peer_without_xmpp(script, outcome):
     assert probe(script, "xmpp").outcome == outcome
 
 
-def test_what_goes_wrong_around_starttls(server):
+def test_faulty_starttls(server):
     assert probe(xmpp_server(server, proceed=FAILURE), "xmpp").outcome == "starttls_refused"
     assert probe(xmpp_server(server, proceed=PROCEED + b"injected"), "xmpp").outcome == "no_xmpp"
     assert probe(xmpp_server(server, proceed=PROCEED + b"<a/>"), "xmpp").outcome == "no_xmpp"
@@ -183,7 +183,7 @@ def test_what_goes_wrong_around_starttls(server):
 
 
 def tls_server(context, then=b""):
-    """A server that speaks TLS at once."""
+    """Return the script of a server that starts with TLS."""
 
     def script(connection):
         tls = context.wrap_socket(connection, server_side=True)
@@ -205,7 +205,7 @@ def test_client_certificates(server, client, version):
     assert probe(tls_server(server_context(server, version=version)), "mtls").outcome == "no_client_certificate_request"
 
 
-def test_a_server_that_hangs_up_on_whoever_has_no_certificate(server, client):
+def test_server_that_closes_without_a_certificate_requires_one(server, client):
     def script(connection):
         context = server_context(server, client, required=False)
         context.wrap_socket(connection, server_side=True)
@@ -214,7 +214,7 @@ def test_a_server_that_hangs_up_on_whoever_has_no_certificate(server, client):
     assert probe(script, "mtls").outcome == "client_certificate_required"
 
 
-def test_a_server_that_leaves_after_the_handshake_is_not_said_to_require_anything(server, client):
+def test_orderly_close_after_the_handshake_is_no_requirement(server, client):
     def script(connection):
         context = server_context(server, client, required=False)
         context.wrap_socket(connection, server_side=True).unwrap()
@@ -223,39 +223,39 @@ def test_a_server_that_leaves_after_the_handshake_is_not_said_to_require_anythin
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_client_certificate_that_is_not_accepted_is_not_called_complete(server, client, version, tmp_path):
-    stranger = make_certificate(tmp_path, "stranger.example")
+def test_rejected_client_certificate_is_not_complete(server, client, version, tmp_path):
+    unknown = make_certificate(tmp_path, "unknown.example")
     context = server_context(server, client, version=version)
-    made = probe(tls_server(context), "mtls", certificate=stranger[0], key=stranger[1])
-    assert made.outcome in ("tls_failed", "reset", "closed")
+    result = probe(tls_server(context), "mtls", certificate=unknown[0], key=unknown[1])
+    assert result.outcome in ("tls_failed", "reset", "closed")
 
 
-def test_a_client_certificate_that_is_not_there(server, client):
-    made = probe(tls_server(server_context(server, client)), "mtls", certificate="/nowhere.pem")
-    assert made.outcome == "no_certificate"
+def test_missing_client_certificate(server, client):
+    result = probe(tls_server(server_context(server, client)), "mtls", certificate="/nowhere.pem")
+    assert result.outcome == "no_certificate"
 
 
 @pytest.mark.parametrize(
     ("script", "outcome"),
     [
-        (says(STREAM), "no_tls"),
-        (says(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "no_tls"),
-        (says(b"", then_wait=False), "closed"),
+        (replies(STREAM), "no_tls"),
+        (replies(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "no_tls"),
+        (replies(b"", wait=False), "closed"),
         (lambda connection: time.sleep(5), "timeout"),
         (slow_tls, "timeout"),
     ],
 )
-def test_peers_that_speak_no_tls(script, outcome):
+def test_peer_without_tls(script, outcome):
     assert probe(script, "mtls").outcome == outcome
 
 
-def test_level_tcp_says_nothing_and_needs_no_answer():
-    made = probe(lambda connection: time.sleep(5), "tcp")
-    assert made.outcome == "open"
-    assert 0 < made.latency < PATIENCE
+def test_level_tcp_sends_nothing_and_needs_no_answer():
+    result = probe(lambda connection: time.sleep(5), "tcp")
+    assert result.outcome == "open"
+    assert 0 < result.latency < TIMEOUT
 
 
-def test_nobody_listens():
+def test_port_without_listener():
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
@@ -263,10 +263,10 @@ def test_nobody_listens():
     assert attempt(Target("127.0.0.1", port, source="198.18.77.7")).outcome == "no_source"
 
 
-def test_many_at_once_take_no_longer_than_one():
+def test_attempts_run_in_parallel():
     with peer(lambda connection: time.sleep(5)) as port:
-        targets = [Target("127.0.0.1", port, "xmpp", timeout=PATIENCE)] * 100
-        begun = time.monotonic()
-        made = attempt_all(targets)
-    assert [entry.outcome for entry in made] == ["timeout"] * 100
-    assert time.monotonic() - begun < 50 * PATIENCE
+        targets = [Target("127.0.0.1", port, "xmpp", timeout=TIMEOUT)] * 100
+        started = time.monotonic()
+        attempts = attempt_all(targets)
+    assert [entry.outcome for entry in attempts] == ["timeout"] * 100
+    assert time.monotonic() - started < 50 * TIMEOUT

@@ -16,8 +16,8 @@ from pathlib import Path
 import namespace
 import pytest
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import EdgeError
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.rollback_data import Part, RollbackData
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.rollback import OVER_STATUS, TAKEN_BACK_STATUS, changes
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.rollback_data import RollbackData, SharedFile
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.rollback import OVER_STATUS, ROLLED_BACK_STATUS, changes
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.rollback.lock import HostLock
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="owners of files are restored by root only")
@@ -48,8 +48,8 @@ class Place:
         commands = (f"cat rules > {self.live}",) if live is None else live
         paths = (str(self.old), str(self.missing), str(self.link))
         folders, data = (str(self.missing.parent),), {"rules": self.live.read_text()}
-        restoration = RollbackData(paths, folders=folders, live=commands, data=data)
-        return self.changes.begin([restoration], seconds)
+        rollback = RollbackData(paths, folders=folders, live=commands, data=data)
+        return self.changes.begin([rollback], seconds)
 
     def make(self):
         """Carry out the change itself."""
@@ -80,7 +80,7 @@ class Place:
 
     def wait_for_rollback(self):
         """Wait until the script has rolled back, and has ended: then it has also removed its folder and the lock."""
-        assert wait_until((self.home / "taken-back").exists)
+        assert wait_until((self.home / "rolled-back").exists)
         self.wait_for_end()
 
     def wait_for_end(self):
@@ -120,7 +120,7 @@ def waits_for_lock(path):
     return any(os.path.realpath(folder / "fd" / "9") == path for folder in processes("flock\x009"))
 
 
-def test_it_is_undone_when_nothing_confirms_it_and_the_next_run_says_so(place):
+def test_it_is_rolled_back_when_nothing_confirms_it_and_the_next_run_says_so(place):
     place.begin(seconds=2)
     place.make()
     # The script cannot go on before it has the lock.
@@ -129,14 +129,14 @@ def test_it_is_undone_when_nothing_confirms_it_and_the_next_run_says_so(place):
     place.wait_for_rollback()
     assert place.is_old
     assert not os.path.exists(place.lock.path)
-    assert any("was not confirmed in time" in note for note in place.changes.settle(check_mode=True))
-    (note,) = place.changes.settle(check_mode=False)
-    assert re.search(r"the host took it back at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC$", note)
-    assert place.changes.settle(check_mode=False) == []
+    assert any("was not confirmed in time" in note for note in place.changes.recover(check_mode=True))
+    (note,) = place.changes.recover(check_mode=False)
+    assert re.search(r"the host rolled it back at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC$", note)
+    assert place.changes.recover(check_mode=False) == []
     assert place.has_nothing_left()
 
 
-def test_it_stands_once_it_is_confirmed(place):
+def test_it_is_committed_once_it_is_confirmed(place):
     change = place.begin(seconds=LONG)
     place.make()
     change.cut(["echo cut >> " + str(place.folder / "cut")])
@@ -147,7 +147,7 @@ def test_it_stands_once_it_is_confirmed(place):
     # The script that waits for the deadline does nothing more once it has seen the confirmation.
     place.wait_for_end()
     assert place.is_new
-    assert place.changes.settle(check_mode=False) == []
+    assert place.changes.recover(check_mode=False) == []
 
 
 def test_a_confirmation_that_comes_too_late_says_so(place):
@@ -155,11 +155,11 @@ def test_a_confirmation_that_comes_too_late_says_so(place):
     place.make()
     place.lock.release()
     place.wait_for_rollback()
-    assert sh(change.command) == TAKEN_BACK_STATUS
+    assert sh(change.command) == ROLLED_BACK_STATUS
     assert place.is_old
 
 
-def test_a_run_that_works_is_waited_for_before_anything_is_undone(place):
+def test_a_rollback_waits_for_a_run_that_works(place):
     place.begin(seconds=1)
     place.make()
     assert wait_until(lambda: waits_for_lock(place.lock.path))
@@ -169,50 +169,50 @@ def test_a_run_that_works_is_waited_for_before_anything_is_undone(place):
     assert place.is_old
 
 
-def test_it_is_kept_at_once(place):
+def test_it_is_committed_at_once(place):
     change = place.begin()
     place.make()
-    assert change.keep() == []
+    assert change.commit() == []
     assert place.is_new
     assert place.has_nothing_left()
 
 
-def test_it_is_undone_at_once(place):
+def test_it_is_rolled_back_at_once(place):
     change = place.begin()
     place.make()
-    assert change.take_back() is None
+    assert change.roll_back() is None
     assert place.is_old
     assert place.has_nothing_left()
 
 
-def test_what_cannot_be_undone_is_told_and_the_rest_is_undone(place):
+def test_a_step_that_fails_is_told_and_the_rest_is_rolled_back(place):
     change = place.begin(live=("false", f"cat rules > {place.live}"))
     place.make()
-    assert "live rules, step 1;" in change.take_back()
+    assert "live rules, step 1;" in change.roll_back()
     assert place.is_old
-    (note,) = place.changes.settle(check_mode=False)
-    assert "not everything could be taken back: live rules, step 1;" in note
+    (note,) = place.changes.recover(check_mode=False)
+    assert "not everything could be rolled back: live rules, step 1;" in note
 
 
-def test_a_leftover_of_an_interrupted_run_is_undone_first(place):
+def test_the_change_of_an_interrupted_run_is_rolled_back_first(place):
     place.begin()
     place.make()
-    assert place.changes.settle(check_mode=True) == [
-        "a change of another run waits for its confirmation, and may yet be taken back"
+    assert place.changes.recover(check_mode=True) == [
+        "a change of another run waits for its confirmation, and may yet be rolled back"
     ]
     assert place.is_new
-    (note,) = place.changes.settle(check_mode=False)
-    assert note == "a change that an interrupted run left over was taken back first"
+    (note,) = place.changes.recover(check_mode=False)
+    assert note == "a change that an interrupted run left was rolled back first"
     assert place.is_old
     assert place.has_nothing_left()
 
 
-def test_a_leftover_of_another_boot_is_undone_first_whatever_its_deadline(place):
+def test_a_change_of_another_boot_is_rolled_back_first_whatever_its_deadline(place):
     change = place.begin()
     place.make()
     with open(os.path.join(change.folder, "deadline"), "w", encoding="ascii") as file:
         file.write("99999999999.0 another-boot")
-    assert len(place.changes.settle(check_mode=False)) == 1
+    assert len(place.changes.recover(check_mode=False)) == 1
     assert place.is_old
 
 
@@ -229,7 +229,7 @@ def test_another_run_waits_for_a_change_that_may_yet_be_confirmed(place, monkeyp
         confirmed.append(sh(change.command))
 
     monkeypatch.setattr(changes.time, "sleep", sleep)
-    assert place.changes.settle(check_mode=False) == []
+    assert place.changes.recover(check_mode=False) == []
     assert confirmed == [0]
     assert place.is_new
 
@@ -238,11 +238,11 @@ def test_a_run_does_not_wait_longer_than_it_has_patience(place, monkeypatch):
     monkeypatch.setattr(changes, "PATIENCE", 1.0)
     change = place.begin(seconds=LONG)
     with pytest.raises(EdgeError, match=r"waits up to \d+ more seconds for its confirmation"):
-        place.changes.settle(check_mode=False)
-    change.keep()
+        place.changes.recover(check_mode=False)
+    change.commit()
 
 
-def test_nobody_else_may_look_and_no_name_can_be_foreseen(place):
+def test_files_are_private_and_names_are_random(place):
     change = place.begin(seconds=LONG)
     assert re.fullmatch(r"change-[0-9a-f]{16}", os.path.basename(change.folder))
     for path in (place.home, change.folder):
@@ -252,7 +252,7 @@ def test_nobody_else_may_look_and_no_name_can_be_foreseen(place):
     }
     assert modes.pop("change") == 0o700
     assert set(modes.values()) == {0o600}
-    change.keep()
+    change.commit()
 
 
 @pytest.mark.parametrize("kind", ["link", "open", "file"])
@@ -284,7 +284,7 @@ def test_without_flock_nothing_is_changed(place, monkeypatch):
     assert place.has_nothing_left()
 
 
-def test_a_restoration_that_was_killed_half_way_is_finished_by_whoever_comes_next(place):
+def test_a_rollback_that_was_killed_half_way_is_finished_by_the_next_script_or_run(place):
     change = place.begin(seconds=2)
     place.make()
     # As the script does it first.
@@ -292,10 +292,10 @@ def test_a_restoration_that_was_killed_half_way_is_finished_by_whoever_comes_nex
     place.lock.release()
     place.wait_for_rollback()
     assert place.is_old
-    assert sh(change.command) == TAKEN_BACK_STATUS
+    assert sh(change.command) == ROLLED_BACK_STATUS
 
 
-def test_a_boot_undoes_files_and_leaves_live_rules_to_those_who_load_them(place):
+def test_a_boot_restores_files_and_leaves_live_rules_to_their_loaders(place):
     change = place.begin()
     place.make()
     place.lock.release()
@@ -303,7 +303,7 @@ def test_a_boot_undoes_files_and_leaves_live_rules_to_those_who_load_them(place)
     assert place.live.read_text() == "new rules\n"
     place.live.write_text("old rules\n")
     assert place.is_old
-    assert "before the host was rebooted" in place.changes.settle(check_mode=False)[0]
+    assert "before the host was rebooted" in place.changes.recover(check_mode=False)[0]
 
 
 def test_a_confirmation_whose_answer_is_lost_is_known_to_be_over(place):
@@ -314,15 +314,15 @@ def test_a_confirmation_whose_answer_is_lost_is_known_to_be_over(place):
     assert place.is_new
 
 
-def test_what_fails_at_first_is_tried_again(place):
+def test_a_step_that_fails_at_first_is_tried_again(place):
     once = f"[ -e {place.folder}/tried ] || {{ : > {place.folder}/tried; false; }}"
     change = place.begin(live=(once, f"cat rules > {place.live}"))
     place.make()
-    assert change.take_back() is None
+    assert change.roll_back() is None
     assert place.is_old
 
 
-def test_what_fails_for_good_is_kept_for_the_next_run(place):
+def test_a_step_that_fails_for_good_is_left_to_the_next_run(place):
     change = place.begin(seconds=1, live=(f"[ -e {place.folder}/sound ]", f"cat rules > {place.live}"))
     place.make()
     place.lock.release()
@@ -332,22 +332,65 @@ def test_what_fails_for_good_is_kept_for_the_next_run(place):
     (place.folder / "sound").touch()
     place.lock.acquire()
     os.unlink(os.path.join(change.folder, "deadline"))
-    notes = place.changes.settle(check_mode=False)
-    assert notes[0] == "a change that an interrupted run left over was taken back first"
-    assert "not everything could be taken back: live rules, step 1;" in notes[1]
+    notes = place.changes.recover(check_mode=False)
+    assert notes[0] == "a change that an interrupted run left was rolled back first"
+    assert "not everything could be rolled back: live rules, step 1;" in notes[1]
     assert place.has_nothing_left()
 
 
 def test_a_host_that_cannot_be_written_to_is_no_endless_loop(place, monkeypatch):
     change = place.begin()
-    monkeypatch.setattr(changes.Change, "take_back", lambda _self: "Read-only file system")
-    with pytest.raises(EdgeError, match=r"cannot be taken back: Read-only file system$"):
-        place.changes.settle(check_mode=False)
+    monkeypatch.setattr(changes.PendingChange, "roll_back", lambda _self: "Read-only file system")
+    with pytest.raises(EdgeError, match=r"cannot be rolled back: Read-only file system$"):
+        place.changes.recover(check_mode=False)
     monkeypatch.undo()
-    change.keep()
+    change.commit()
 
 
-def test_a_lock_that_cannot_be_had_does_not_keep_a_change_from_being_undone(place):
+@pytest.fixture
+def change_of_1_1_0(place):
+    """A pending change of version 1.1.0: its folder, with the script of that version, after the change was made."""
+    folder = place.home / "change-0123456789abcdef"
+    folder.mkdir(parents=True)
+    for path in (place.home, folder):
+        path.chmod(0o700)
+    script = Path(__file__).with_name("change_1_1_0.txt").read_text()
+    (folder / "change").write_text(script.replace("@FOLDER@", str(place.folder)))
+    (folder / "pending").touch()
+    (folder / "file-0").write_text("old")
+    (folder / "rules").write_text("old rules\n")
+    for path in (place.folder / "old", place.folder / "missing"):
+        path.write_text("new")
+    place.live.write_text("new rules\n")
+    return folder
+
+
+def has_rolled_back_1_1_0(place):
+    found = (place.folder / "old").read_text(), place.live.read_text(), (place.folder / "missing").exists()
+    return found == ("old", "old rules\n", False)
+
+
+def test_the_note_of_a_change_of_version_1_1_0_is_read(place, change_of_1_1_0):
+    place.lock.release()
+    subprocess.run(["/bin/sh", change_of_1_1_0 / "change", "wait", "0"], check=True)
+    assert (place.home / "taken-back").exists()
+    assert has_rolled_back_1_1_0(place)
+    place.lock.acquire()
+    (note,) = place.changes.recover(check_mode=False)
+    assert re.search(r"was not confirmed in time, and the host rolled it back at \d{4}-", note)
+    assert place.has_nothing_left()
+
+
+@pytest.mark.parametrize("state", ["pending", "restoring"])
+def test_a_change_that_version_1_1_0_left_is_recovered(place, change_of_1_1_0, state):
+    (change_of_1_1_0 / "pending").rename(change_of_1_1_0 / state)
+    notes = place.changes.recover(check_mode=False)
+    assert notes == ["a change that an interrupted run left was rolled back first"]
+    assert has_rolled_back_1_1_0(place)
+    assert place.has_nothing_left()
+
+
+def test_a_lock_that_cannot_be_acquired_does_not_stop_the_rollback(place):
     change = place.begin()
     place.make()
     place.lock.release()
@@ -357,15 +400,15 @@ def test_a_lock_that_cannot_be_had_does_not_keep_a_change_from_being_undone(plac
     os.rmdir(place.lock.path)
 
 
-def test_of_a_file_that_others_write_too_only_our_part_is_put_back(place):
+def test_of_a_shared_file_only_the_managed_part_is_restored(place):
     shared = place.folder / "shared"
-    former, made = "ours: old\ntheirs\n", "ours: new\ntheirs\n"
-    merge = "grep -v ours; echo ours: old"
-    for found, expected in ((former, former), (made, former), (made + "more\n", "theirs\nmore\nours: old\n")):
+    former, made = "managed: old\nunmanaged\n", "managed: new\nunmanaged\n"
+    merge = "grep -v managed: ; echo managed: old"
+    for found, expected in ((former, former), (made, former), (made + "more\n", "unmanaged\nmore\nmanaged: old\n")):
         shared.write_text(former)
-        change = place.changes.begin([RollbackData((str(shared),), {str(shared): Part(made, merge)})], 0)
+        change = place.changes.begin([RollbackData((str(shared),), {str(shared): SharedFile(made, merge)})], 0)
         shared.write_text(found)
-        assert change.take_back() is None
+        assert change.roll_back() is None
         assert shared.read_text() == expected
 
 

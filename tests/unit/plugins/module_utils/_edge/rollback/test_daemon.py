@@ -9,7 +9,7 @@ import os
 import time
 
 import pytest
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import EdgeError
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import EdgeError, understood
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.rollback import daemon
 
 
@@ -23,16 +23,28 @@ def test_what_it_raises_comes_back():
 
     with pytest.raises(EdgeError, match=r"^nft refused$"):
         daemon.out_of_reach(refuse)
-    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+
+
+def test_an_error_in_its_code_comes_back_with_its_traceback():
+    with pytest.raises(EdgeError, match=r"own code failed .* \(ZeroDivisionError at test_daemon.py:\d+: ") as raised:
         daemon.out_of_reach(lambda: [str(1 // 0)])
+    assert raised.value.traceback.startswith("Traceback ")
+
+    def fail_to_read():
+        with understood("what nft says"):
+            raise KeyError
+
+    with pytest.raises(EdgeError, match=r"^what nft says is not as its program makes it") as raised:
+        daemon.out_of_reach(fail_to_read)
+    assert "fail_to_read" in raised.value.traceback
 
 
 def test_its_own_death_is_no_success():
-    with pytest.raises(EdgeError, match="was killed on the way"):
+    with pytest.raises(EdgeError, match="was killed before its end"):
         daemon.out_of_reach(lambda: os.kill(os.getpid(), 9))
 
 
-def test_it_is_no_descendant_and_in_no_group_of_its_caller(tmp_path):
+def test_it_is_no_descendant_and_in_no_group_of_its_caller():
     def look():
         while os.getppid() != 1 and os.getppid() == parent:
             time.sleep(0.01)

@@ -95,9 +95,9 @@ def test_real_connections_are_closed_and_their_neighbours_are_not(family):
     listener.listen()
     clients = [socket.create_connection((address, 5269)) for _number in range(2)]
     servers = [listener.accept()[0] for _client in clients]
-    ours = [one for one in established(namespace.run) if one.local_port == 5269]
-    assert len(ours) == 2
-    victim = next(one for one in ours if one.remote_port == clients[0].getsockname()[1])
+    found = [one for one in established(namespace.run) if one.local_port == 5269]
+    assert len(found) == 2
+    victim = next(one for one in found if one.remote_port == clients[0].getsockname()[1])
     (command,) = closing_commands([victim])
     said = subprocess.run(["/bin/sh", "-c", command], check=True, stdout=subprocess.PIPE).stdout
     assert said == b""

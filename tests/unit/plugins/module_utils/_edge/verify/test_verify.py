@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is tried from where, what is expected of it, and which cause is named when it is otherwise."""
+"""The flows of each host, the verdicts on their results, and the named causes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 import pytest
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import OptionError
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify import evidence
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify import evidence, tasks
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.inventory import read_inventory
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.report import as_data, table
 
@@ -56,35 +56,35 @@ def inventory(hosts=None, groups=None):
     return read_inventory({"hostvars": hosts, "groups": groups or GROUPS, "ansible_play_hosts_all": list(hosts)})
 
 
-def answers(name, flows, outcome):
-    """What probes of a host say. outcome: a function from a flow to a word."""
+def probe_results(name, flows, outcome):
+    """Return the results of the probes of a host. outcome: a function from a flow to its outcome."""
     results = []
     for flow in flows:
         source = flow.source or SOURCES[name]["6" if ":" in flow.address else "4"]
-        word = outcome(flow) if source else "no_route"
-        results.append({"outcome": word, "source": source, "latency_ms": 1.0, "detail": "", "facts": {}})
+        observed = outcome(flow) if source else "no_route"
+        results.append({"outcome": observed, "source": source, "latency_ms": 1.0, "detail": "", "facts": {}})
     return results
 
 
-def as_it_should_be(flow):
+def expected_outcome(flow):
     return GOOD[flow.level] if flow.required else "filtered"
 
 
-def run(outcome=as_it_should_be, state=None, routes=None, deep=True, silent=()):
-    """A report after all hosts have said what they have."""
-    hosts = {name: dict(said) for name, said in HOSTS.items()}
+def run(outcome=expected_outcome, state=None, routes=None, deep=True, silent=()):
+    """Return the report on the results of all hosts."""
+    hosts = {name: dict(variables) for name, variables in HOSTS.items()}
     if state:
         hosts["edge"]["xmpp_edge_result"] = {**EDGE["xmpp_edge_result"], **state}
-    for name, said in hosts.items():
+    for name, variables in hosts.items():
         key = "xmpp_edge_verify_attempts"
-        results = answers(name, inventory().flows_from(name, deep), outcome)
-        said[key] = {"results": results, "routes": routes or {}}
+        results = probe_results(name, inventory().flows_from(name, deep), outcome)
+        variables[key] = {"results": results, "routes": routes or {}}
         if name in silent:
-            said[key] = {"unreachable": True, "msg": "no way there"}
+            variables[key] = {"unreachable": True, "msg": "no way there"}
     return inventory(hosts).report("2026-01-01T00:00:00+00:00", deep)
 
 
-def test_what_is_tried_from_where():
+def test_flows_of_each_host():
     partner = inventory().flows_from("partner", deep=True)
     assert [(f.row, f.address, f.port, f.level) for f in partner if f.required] == [
         ("federation_in", "198.18.0.2", 5269, "xmpp"),
@@ -107,18 +107,18 @@ def test_what_is_tried_from_where():
     ]
 
 
-def test_nothing_broken_nothing_fails():
+def test_correct_edge_has_no_failures():
     report = run()
     assert [finding for finding in report.findings if finding.verdict != "holds"] == []
-    # Five rows and families that are required, and all the rest closed; what has no source cannot be judged.
+    # Five flows are required, and all others are closed. Flows without a source have no verdict.
     assert sum(finding.expected == "open" for finding in report.findings) == 5
     assert len(report.findings) == 5 + 4 + 6 + 3 + 1
     assert report.not_checked == ["what the edges can reach at front_end: it has no xmpp_edge_verify_addresses"]
 
 
-def broken(condition, word):
-    """As it should be, but for one thing."""
-    return lambda flow: word if condition(flow) else as_it_should_be(flow)
+def broken(condition, outcome):
+    """Return a function with another outcome for the flows that meet a condition."""
+    return lambda flow: outcome if condition(flow) else expected_outcome(flow)
 
 
 def is_row(row, family="4"):
@@ -128,7 +128,7 @@ def is_row(row, family="4"):
 CAUSES = [
     ("federation_in", "filtered", {}, "firewall: no answer, though edge lets it pass (rule of federation_in)"),
     ("federation_in", "refused", {}, "listener: nobody listens on port 5269 of 198.18.0.2"),
-    ("federation_in", "prohibited", {}, "firewall: somebody on the way"),
+    ("federation_in", "prohibited", {}, "firewall: a box on the way"),
     ("federation_in", "no_route", {}, "route: partner has no route to 198.18.0.2"),
     ("federation_in", "unreachable", {}, "route: partner, or a router on the way, cannot reach"),
     ("federation_in", "no_starttls", {}, "TLS: no starttls"),
@@ -163,24 +163,24 @@ CAUSES = [
 ]
 
 
-@pytest.mark.parametrize(("row", "word", "options", "cause"), CAUSES)
-def test_one_thing_broken_is_the_one_thing_that_is_named(row, word, options, cause):
-    report = run(broken(is_row(row), word), **options)
+@pytest.mark.parametrize(("row", "outcome", "options", "cause"), CAUSES)
+def test_single_failure_has_its_cause(row, outcome, options, cause):
+    report = run(broken(is_row(row), outcome), **options)
     (finding,) = report.failed
     assert finding.flow.row == row
     assert finding.cause.startswith(cause), finding.cause
 
 
 @pytest.mark.parametrize(
-    ("row", "word", "cause"),
-    [(row, word, cause) for row, word, options, cause in CAUSES if row != "gateway_in" and not options],
+    ("row", "outcome", "cause"),
+    [(row, outcome, cause) for row, outcome, options, cause in CAUSES if row != "gateway_in" and not options],
 )
-def test_the_other_family_is_named_alone(row, word, cause):
-    (finding,) = run(broken(is_row(row, "6"), word)).failed
+def test_failure_of_one_family_is_reported_alone(row, outcome, cause):
+    (finding,) = run(broken(is_row(row, "6"), outcome)).failed
     assert ":" in finding.flow.address and finding.cause[:6] == cause[:6]
 
 
-def test_what_should_be_closed_and_is_open():
+def test_open_flow_that_has_to_be_closed():
     def condition(flow):
         return not flow.required and flow.origin == "outsider" and flow.address == "198.18.0.2"
 
@@ -189,14 +189,14 @@ def test_what_should_be_closed_and_is_open():
         ("federation_in", 5269, "firewall: open to whom row federation_in does not name"),
         ("gateway_in", 23456, "firewall: open to whom row gateway_in does not name"),
     ]
-    missing = run(broken(condition, "open"), state={"changed": True, "diff": {"before": "", "after": "guard\n"}})
-    assert {f.cause for f in missing.failed} == {"firewall: edge lacks rules, for example: guard"}
+    drifted = run(broken(condition, "open"), state={"changed": True, "diff": {"before": "", "after": "guard\n"}})
+    assert {f.cause for f in drifted.failed} == {"firewall: edge lacks rules, for example: guard"}
 
 
-def test_a_partner_that_the_edge_does_not_list():
+def test_partner_outside_the_networks_of_its_row():
     hosts = {**HOSTS, "edge": {**EDGE, "xmpp_edge_partner_networks": ["198.18.0.99", "2001:db8::99"]}}
     flows = inventory(hosts).flows_from("partner", deep=True)
-    results = answers("partner", flows, lambda flow: "filtered")
+    results = probe_results("partner", flows, lambda flow: "filtered")
     hosts["partner"] = {**HOSTS["partner"], "xmpp_edge_verify_attempts": {"results": results}}
     failed = inventory(hosts).report("", deep=True).failed
     assert {f.cause for f in failed} == {
@@ -204,7 +204,7 @@ def test_a_partner_that_the_edge_does_not_list():
     }
 
 
-def test_what_is_not_there_is_named_and_never_green():
+def test_missing_hosts_and_results_are_not_checked():
     report = run(silent=("partner",))
     assert "what partner can reach: no way there" in report.not_checked
     assert not any(finding.flow.origin == "partner" for finding in report.findings)
@@ -215,7 +215,7 @@ def test_what_is_not_there_is_named_and_never_green():
     ]
 
 
-def test_bad_variables_are_named_with_their_host():
+def test_invalid_variable_is_reported_with_its_host():
     hosts = {**HOSTS, "edge": {**EDGE, "xmpp_edge_access_addresses": ["edge.example"]}}
     with pytest.raises(OptionError, match=r"^edge: xmpp_edge_access_addresses: 'edge.example' is a name; give"):
         inventory(hosts)
@@ -225,7 +225,7 @@ HOSTILE = "<script>alert(1)</script> | ]]> & \" ' \x07 \u2028"
 
 
 class Page(HTMLParser):
-    """Tags and addresses of a page."""
+    """Parser for the tags and addresses of a page."""
 
     def __init__(self, text):
         super().__init__()
@@ -250,7 +250,7 @@ def hostile_report():
     return report
 
 
-def test_the_page_needs_nothing_and_believes_nobody():
+def test_page_is_self_contained_and_escaped():
     text = evidence.write_page(hostile_report())
     page = Page(text)
     assert page.open == [] and page.addresses == []
@@ -261,7 +261,7 @@ def test_the_page_needs_nothing_and_believes_nobody():
     assert {"svg", "table"} <= page.tags
 
 
-def test_other_evidence_is_well_formed_and_says_the_same(tmp_path):
+def test_other_evidence_is_well_formed_and_complete(tmp_path):
     report = hostile_report()
     paths = evidence.write(report, str(tmp_path / "new" / "folder"))
     assert [path.rpartition("/")[2] for path in paths] == ["evidence.json", "junit.xml", "evidence.md", "evidence.html"]
@@ -281,8 +281,41 @@ def test_other_evidence_is_well_formed_and_says_the_same(tmp_path):
     assert all(len(re.findall(r"(?<!\\)\|", line)) == 8 for line in rows)
 
 
-def test_the_table_has_failures_first_with_their_cause():
+def test_table_has_failures_first_with_their_cause():
     text = table(run(broken(is_row("gateway_in"), "refused"))).splitlines()
     assert text[1].startswith("gateway_in") and text[1].endswith("FAILS")
     assert text[2] == "    listener: nobody listens on port 23456 of 198.18.1.2"
     assert text[-1].endswith("flows are as the table says, 1 not checked")
+
+
+def variables_of(name):
+    return {"hostvars": HOSTS, "groups": GROUPS, "ansible_play_hosts_all": list(HOSTS), "inventory_hostname": name}
+
+
+def test_probe_arguments_of_an_edge():
+    arguments = tasks.probe_arguments(variables_of("edge"), {"depth": "tcp", "timeout": 1.5})
+    assert [(target["source"], target["address"]) for target in arguments["targets"]] == [
+        ("198.18.0.2", "198.18.0.10"),
+        ("2001:db8::2", "2001:db8::10"),
+        ("198.18.0.2", "198.18.0.20"),
+    ]
+    assert arguments["routes"] == ["198.18.0.10", "198.18.0.20", "2001:db8::10"]
+    assert arguments["timeout"] == 1.5
+
+
+@pytest.mark.parametrize("fail", [True, False])
+def test_result_of_a_report_with_a_failure(fail):
+    report = run(broken(is_row("gateway_in"), "refused"))
+    result = tasks.result_of(report, ["evidence.json"], fail)
+    assert result.get("failed", False) is fail
+    assert ("flows" in result) is not fail
+    assert (result["msg"], result["evidence"]) == (report.summary, ["evidence.json"])
+    assert tasks.lines_of(report, result["evidence"])[-2:] == [report.summary, "evidence: evidence.json"]
+
+
+def test_report_of_task_variables_with_evidence(tmp_path):
+    options = {"depth": "service", "evidence": str(tmp_path)}
+    report, files = tasks.make_report(variables_of("edge"), options)
+    assert "what partner can reach: it was not asked" in report.not_checked
+    assert len(files) == 4 and tasks.result_of(report, files, fail=True)["passed"] is True
+    assert tasks.make_report(variables_of("edge"), {**options, "evidence": ""})[1] == []

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Order-free rules for Windows give every packet the verdict of the ordered rules that they are made of."""
+"""Order-free rules for Windows have the same verdict for every packet as their ordered rules."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 SOUND = {"access_addresses": ["198.18.0.2", "2001:db8::2"], "internal_addresses": ["198.18.1.2"]}
-# What the firewall of a Windows host refuses in a rule, by Microsoft's documentation of the API.
+# Networks that the firewall of a Windows host refuses in a rule, by Microsoft's documentation of the API.
 REFUSED = [
     ipaddress.ip_network(text)
     for text in ("0.0.0.0/32", "127.0.0.0/8", "224.0.0.0/4", "255.255.255.255/32", "::/128", "::1/128", "ff00::/8")
@@ -26,21 +26,20 @@ REFUSED = [
 
 
 def every_part(rules):
-    """All rules for Windows, one after the other."""
+    """Return all rules for Windows."""
     return [part for parts in windows.compile_for_windows(rules).values() for part in parts]
 
 
 def compiled(**options):
-    """Ordered rules and those for Windows."""
+    """Return the ordered rules of options, and their rules for Windows."""
     rules = compile_rules(parse_options({**SOUND, **options}))
     return rules, every_part(rules)
 
 
 def ordered_verdict(rules, packet, default="block"):
-    """The verdict of the first rule that matches; the default where none does."""
+    """Return the verdict of the first rule that matches; the default where none does."""
     direction, local, remote, port = packet
     for rule in rules:
-        here, there = (rule.destination, rule.source) if direction == "in" else (rule.source, rule.destination)
         family = f"ipv{local.version}"
         if (
             rule.direction == direction
@@ -48,7 +47,7 @@ def ordered_verdict(rules, packet, default="block"):
             and rule.family in (family, "any")
             and all(
                 group is None or any(address in ipaddress.ip_network(text) for text in group.networks)
-                for group, address in ((here, local), (there, remote))
+                for group, address in ((rule.local, local), (rule.remote, remote))
             )
         ):
             return rule.action
@@ -56,7 +55,7 @@ def ordered_verdict(rules, packet, default="block"):
 
 
 def matches(part, address):
-    """Whether an address is one of a part of Windows' grammar, read independently of the code under test."""
+    """Return whether a text in Windows' form has an address, independently of the code under test."""
     if part == "*":
         return True
     first, dash, last = part.partition("-")
@@ -68,7 +67,7 @@ def matches(part, address):
 
 
 def order_free_verdict(rules, packet, default="block"):
-    """A block beats every allow; the default where no rule matches. As Windows documents it."""
+    """Return the verdict of rules in which block wins over allow, as Windows documents it."""
     direction, local, remote, port = packet
     ports = {"in": "local_ports", "out": "remote_ports"}
     actions = {
@@ -83,7 +82,7 @@ def order_free_verdict(rules, packet, default="block"):
 
 
 def is_unicast(address):
-    """Whether a connection can have the address."""
+    """Return whether a connection can have the address."""
     special = address.is_loopback or address.is_multicast or address.is_unspecified
     if address.version == 4:
         return not special and 1 <= address.packed[0] < 224
@@ -91,7 +90,7 @@ def is_unicast(address):
 
 
 def packet_near(options, dice):
-    """A packet near what the options speak of: ends and neighbours of their networks, or any address at all."""
+    """Return a packet with addresses at or next to the ends of the options' networks, or with any address."""
     family = dice.choice([4, 6])
     kind = ipaddress.IPv4Address if family == 4 else ipaddress.IPv6Address
     top = (1 << (32 if family == 4 else 128)) - 1
@@ -128,7 +127,7 @@ def test_same_verdict_for_any_packet(options, dice):
     dice = random.Random(dice.random())
     for _number in range(8):
         packet = packet_near(options, dice)
-        # A product's own rules that allow any port, and an outbound default, come to the default "allow".
+        # Unmanaged rules that allow any port, and the default for outbound connections, are the default "allow".
         for default in ("block", "allow"):
             verdicts = [verdict(parts, packet, default) for verdict, parts in both]
             assert verdicts[0] == verdicts[1], (packet, default)
@@ -136,7 +135,7 @@ def test_same_verdict_for_any_packet(options, dice):
 
 @settings(max_examples=200)
 @given(strategies.options())
-def test_what_is_sent_is_what_windows_takes(options):
+def test_windows_accepts_the_payloads(options):
     made = every_part(compile_rules(parse_options(options)))
     payloads = [rule.payload for rule in made]
     names = [payload["name"] for payload in payloads]
@@ -144,7 +143,7 @@ def test_what_is_sent_is_what_windows_takes(options):
     for payload in payloads:
         assert "|" not in payload["name"] and payload["name"].startswith("xmpp.edge/")
         for side in ("local_addresses", "remote_addresses"):
-            assert 0 < len(payload[side]) <= windows.MOST_ADDRESSES
+            assert 0 < len(payload[side]) <= windows.MAX_ADDRESSES
             assert "*" not in payload[side] or payload[side] == ["*"]
             for part in payload[side]:
                 first = ipaddress.ip_address(part.partition("-")[0].partition("/")[0]) if part != "*" else None
@@ -175,7 +174,7 @@ def test_dual_stack_with_one_front_end_network():
     ]
 
 
-def test_any_partner_needs_no_block_at_the_host_s_own_addresses():
+def test_any_partner_needs_no_block_at_local_addresses():
     _rules, made = compiled()
     blocks = [rule for rule in made if rule.row == "federation_in" and rule.action == "block"]
     assert [rule.remote for rule in blocks] == [("*",), ("*",)]
@@ -186,7 +185,7 @@ def test_permit_blocks_nothing():
     assert {rule.action for rule in made} == {"allow"}
 
 
-def test_long_lists_are_spread_over_rules():
+def test_long_list_has_several_rules():
     partners = [f"198.{18 + n // 65536}.{n // 256 % 256}.{n % 256}" for n in range(0, 5000, 2)]
     rules, made = compiled(partner_networks=partners)
     allowing = [
@@ -198,20 +197,20 @@ def test_long_lists_are_spread_over_rules():
         assert order_free_verdict(made, packet) == ordered_verdict(rules, packet) == verdict
 
 
-def test_names_change_with_content_and_only_then():
+def test_name_changes_only_with_content():
     names = [{rule.payload["name"] for rule in compiled(**options)[1]} for options in ({}, {}, {"gateway_port": 5098})]
     assert names[0] == names[1]
-    kept = names[0] & names[2]
-    assert kept and all("federation" in name for name in kept)
+    unchanged = names[0] & names[2]
+    assert unchanged and all("federation" in name for name in unchanged)
     assert all("gateway_in" in name for name in names[0] ^ names[2])
 
 
-def test_a_network_loses_what_no_connection_can_have():
+def test_network_without_its_unusable_addresses():
     _rules, made = compiled(partner_networks=["0.0.0.0/1", "2001:db8:7::/48"])
     (allow,) = (rule for rule in made if rule.id == "federation_in/allow/ipv4")
     assert allow.remote == ("1.0.0.0-126.255.255.255",)
 
 
-def test_a_network_of_nothing_else_is_refused_by_name():
+def test_unusable_network_is_refused_by_name():
     with pytest.raises(EdgeError, match=r"partner_networks: 240\.0\.0\.0/8 can be no side of a connection"):
         compiled(partner_networks=["240.0.0.0/8", "2001:db8:7::/48"])

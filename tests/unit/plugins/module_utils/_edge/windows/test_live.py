@@ -1,15 +1,14 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a Windows host may say of its firewall, however odd, is read without a traceback."""
+"""Reports on answers of Windows hosts, including answers with invalid values."""
 
 from __future__ import annotations
 
 import pytest
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator.values import merged
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.addresses import common, merged, overlap
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.compile import compile_rules
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.options import parse_options
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.windows.addresses import common, overlap
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.windows.compile import compile_for_windows
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.windows.controller import report
 from hypothesis import given
@@ -23,7 +22,7 @@ STATE = {
     "addresses": ["198.18.0.2"],
     "profiles": dict.fromkeys(("domain", "private", "public"), PROFILE),
 }
-words = st.sampled_from(
+texts = st.sampled_from(
     [
         "",
         None,
@@ -48,21 +47,21 @@ live_rules = st.fixed_dictionaries(
         "direction": st.sampled_from(["in", "out", "none", None]),
         "protocol": st.sampled_from([6, 17, 256]),
         "profiles": st.integers(0, 2**31 - 1),
-        **dict.fromkeys(("local_addresses", "remote_addresses", "local_ports", "remote_ports"), words),
+        **dict.fromkeys(("local_addresses", "remote_addresses", "local_ports", "remote_ports"), texts),
         **{key: st.sampled_from(["", None, "x"]) for key in ("application", "service", "interface_types")},
     }
 )
 
 
 @given(st.lists(live_rules, max_size=4), st.lists(live_rules, max_size=4), st.integers(-1, 2**31 - 1))
-def test_whatever_is_said_makes_a_report(found, foreign, current):
-    answer = {"found": found, "foreign": foreign, "kept": [], "changed": True}
-    made = report({**answer, "state": {**STATE, "current_profiles": current}}, RULES)
-    assert made["diff"]["before"] != made["diff"]["after"]
-    assert len(made["rows"]) == 3
+def test_any_answer_has_a_report(found, unmanaged, current):
+    answer = {"found": found, "unmanaged": unmanaged, "unchanged": [], "changed": True}
+    result = report({**answer, "state": {**STATE, "current_profiles": current}}, RULES)
+    assert result["diff"]["before"] != result["diff"]["after"]
+    assert len(result["rows"]) == 3
 
 
-def test_the_whole_of_it_as_it_should_be():
+def test_correct_rules_and_renamed_ones():
     payloads = [part.payload for parts in compile_for_windows(RULES).values() for part in parts]
     facts = {"enabled": True, "protocol": 6, "profiles": 7}
     found = [
@@ -74,15 +73,19 @@ def test_the_whole_of_it_as_it_should_be():
         }
         for payload in payloads
     ]
-    answer = {"foreign": [], "state": STATE}
-    kept = [payload["name"] for payload in payloads]
-    good = report({**answer, "found": found, "kept": kept, "changed": False}, RULES)
+    answer = {"unmanaged": [], "state": STATE}
+    unchanged = [payload["name"] for payload in payloads]
+    good = report({**answer, "found": found, "unchanged": unchanged, "changed": False}, RULES)
     assert good["diff"]["before"] == good["diff"]["after"]
-    # The same rules under other names: all of them are read back to what they mean.
+    assert (good["backend"], good["persisted"], good["cut"]) == ("windows", True, [])
+    (warning,) = good["warnings"]
+    assert "has the address 198.18.1.2" in warning
+    assert {tuple(row) for row in good["rows"].values()} == {("present", "effective", "decided_by", "packets")}
+    # Rules under other names have the same meaning.
     other = [{**rule, "name": rule["name"].partition(" ")[0]} for rule in found]
-    renamed = report({**answer, "found": other, "kept": [], "changed": True}, RULES)
+    renamed = report({**answer, "found": other, "unchanged": [], "changed": True}, RULES)
     assert renamed["diff"]["before"].startswith(renamed["diff"]["after"])
-    assert "is not as we write it" in renamed["diff"]["before"]
+    assert "is not as a run writes it" in renamed["diff"]["before"]
 
 
 spans = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 6)), max_size=8).map(
@@ -91,10 +94,10 @@ spans = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 6)), max_size=8).m
 
 
 @given(spans, spans)
-def test_overlap_is_having_something_in_common(one, other):
+def test_overlap_agrees_with_common(one, other):
     assert overlap(one, other) is bool(common(one, other))
 
 
 @pytest.mark.parametrize("empty", [([], []), ([], [(1, 2)]), ([(1, 2)], [])])
-def test_nothing_overlaps_with_nothing(empty):
+def test_empty_spans_do_not_overlap(empty):
     assert overlap(*empty) is False

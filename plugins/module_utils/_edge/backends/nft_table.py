@@ -1,0 +1,285 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The managed nftables table as text: written from rules, and read back from what nft lists.
+
+It is written in the very form in which nft lists it, so that one form serves to apply, to persist and to compare.
+Source for syntax and listing: nft(8).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
+
+from ..model.addresses import canonical_network
+from ..model.literals import Direction, Family
+from ..model.ownership import TABLE
+from ..model.plan import Item, Observation, Unmanaged
+from ..model.rules import DIRECTIONS, Group, Rule, groups_of, make_group
+
+
+@dataclass(frozen=True)
+class Hook:
+    """A base chain of the table. priority: as nft lists it; number: the same as a number; condition: what a guard asks
+    there besides the port.
+    """
+
+    chain: str
+    direction: Direction
+    priority: str
+    number: int
+    condition: str
+
+
+# Before destination NAT, a guard sees the port that a client dials: that of a published container, for instance. After
+# it, a guard sees the port that a listener has: one to which a rule redirects. The priority is behind
+# connection tracking (-200) and clear of mangle (-150), where other chains stand: equal priorities have no order.
+PREROUTING = Hook("prerouting", "in", "-190", -190, 'iifname != "lo" fib daddr type local')
+# Before the usual filter chains, so that the counters see packets that those drop. A drop is final in any chain.
+INPUT = Hook("input", "in", "filter - 10", -10, 'iifname != "lo"')
+OUTPUT = Hook("output", "out", "filter - 10", -10, 'oifname != "lo"')
+HOOKS: Tuple[Hook, ...] = (PREROUTING, INPUT, OUTPUT)
+_OF_DIRECTION = {"in": INPUT, "out": OUTPUT}
+"""The chain whose rules stand for a direction; the other one of it has to say the same."""
+
+# Inbound a scanner gets no answer; outbound a local daemon must not hang until its timeout.
+_BLOCK = {"in": "drop", "out": "reject with tcp reset"}
+# Not "new": what connection tracking was told to skip, or takes for related, is no session that is to be spared.
+_NOT_ESTABLISHED = "ct state != established"
+_PROTOCOLS = {"ipv4": "ip", "ipv6": "ip6"}
+
+_ALLOW_LINE = re.compile(
+    r"(?:(?P<protocol>ip6?) saddr @(?P<source>\w+) )?"
+    r"(?:(?P<protocol2>ip6?) daddr @(?P<destination>\w+) )?"
+    r'tcp dport (?P<port>\d+) counter accept comment "(?P<row>\w+)"'
+)
+_BLOCK_LINE = re.compile(r'.* tcp dport (?P<port>\d+) .* comment "(?P<row>\w+) guard"')
+_COUNTER = re.compile(r"\bcounter packets \d+ bytes \d+")
+_HANDLE = re.compile(r" # handle \d+$", re.MULTILINE)
+_ELEMENTS = re.compile(r"elements = \{(.*)\}", re.DOTALL)
+_PLAIN_ELEMENT = re.compile(r"[0-9a-fA-F.:/]+")
+
+
+@dataclass(frozen=True)
+class NftChain:
+    """A chain: its hook line (empty for a chain without hook) and its rules, without counter values."""
+
+    hook: str
+    rules: Tuple[str, ...]
+
+
+@dataclass
+class NftTable:
+    """A table as text pieces; elements of sets stand apart because they change without their set."""
+
+    sets: Dict[str, str] = field(default_factory=dict)
+    elements: Dict[str, Tuple[str, ...]] = field(default_factory=dict)
+    chains: Dict[str, NftChain] = field(default_factory=dict)
+    others: List[str] = field(default_factory=list)
+
+    @property
+    def frame(self) -> Tuple[Mapping[str, str], Mapping[str, NftChain], Sequence[str]]:
+        """All but the elements: where two tables agree on it, one becomes the other by elements alone."""
+        return self.sets, self.chains, self.others
+
+
+def to_table(rules: Sequence[Rule]) -> NftTable:
+    """Return the table that holds the rules."""
+    table = NftTable()
+    for name, group in groups_of(rules).items():
+        table.sets[name] = f"type {name.rpartition('_')[2]}_addr flags interval"
+        table.elements[name] = group.networks
+    for hook in HOOKS:
+        table.chains[hook.chain] = NftChain(_hook_line(hook), _lines(rules, hook))
+    return table
+
+
+def _hook_line(hook: Hook) -> str:
+    return f"type filter hook {hook.chain} priority {hook.priority}; policy accept;"
+
+
+def _lines(rules: Iterable[Rule], hook: Hook) -> Tuple[str, ...]:
+    return tuple(_rule_line(rule, hook) for rule in rules if rule.direction == hook.direction)
+
+
+def write_table(table: NftTable) -> str:
+    """Return a script that puts the table in place of whatever stands there, in one transaction."""
+    blocks = [_write_set(name, table.sets[name], table.elements[name]) for name in table.sets]
+    blocks += [_block(f"chain {name}", [chain.hook, *chain.rules]) for name, chain in table.chains.items()]
+    # "add" makes "delete" safe where there is no table yet; both are part of the one transaction.
+    body = "\n".join(blocks)
+    return f"add table {TABLE}\ndelete table {TABLE}\ntable {TABLE} {{\n{body}}}\n"
+
+
+def write_element_changes(current: NftTable, desired: NftTable) -> Optional[str]:
+    """Return a script that changes only the elements that differ between two tables; None where that cannot be done."""
+    if current.frame != desired.frame:
+        return None
+    removals, additions = [], []
+    for name, elements in desired.elements.items():
+        present = current.elements[name]
+        surplus = _missing_from(elements, present)
+        if not all(map(_PLAIN_ELEMENT.fullmatch, surplus)):
+            return None
+        removals += _element_command("delete", name, surplus)
+        additions += _element_command("add", name, _missing_from(present, elements))
+    return "".join(removals + additions)
+
+
+def read_table(text: str) -> NftTable:
+    """Return the table from what "nft -a list table" or write_table says. What is no set or chain goes to others."""
+    table = NftTable()
+    for kind, name, body in _read_blocks(_HANDLE.sub("", text)):
+        if kind == "set":
+            table.sets[name], table.elements[name] = _read_set(body)
+        elif kind == "chain":
+            lines = [_COUNTER.sub("counter", line) for line in body]
+            hooked = bool(lines) and lines[0].startswith("type ")
+            table.chains[name] = NftChain(lines[0] if hooked else "", tuple(lines[1:] if hooked else lines))
+        else:
+            table.others.append(f"{kind} {name}".strip())
+    return table
+
+
+def read_rules(table: NftTable, desired: NftTable) -> Observation:
+    """Return the rules of the table, and in which other points it differs from the desired one."""
+    groups = {
+        # The desired texts are canonical already, and with thousands of networks that is worth knowing.
+        name: Group(name, elements) if elements == desired.elements.get(name) else make_group(name, elements)
+        for name, elements in table.elements.items()
+    }
+    items = [item for direction in DIRECTIONS for item in _read_chain(_OF_DIRECTION[direction], table, groups)]
+    drift = _chain_drift(table, desired, items)
+    for name, definition in table.sets.items():
+        if name not in desired.sets:
+            if not any(name == group.name for item in items if isinstance(item, Rule) for group in item.groups):
+                drift.append(f"set {name}  is not managed")
+        elif definition != desired.sets[name]:
+            drift.append(f"set {name}  {definition}")
+    drift += [f"{other}  is not managed" for other in table.others]
+    known = [hook.chain for hook in HOOKS]
+    items += [
+        Unmanaged(f"chain {name}", line)
+        for name, chain in table.chains.items()
+        if name not in known
+        for line in chain.rules
+    ]
+    return Observation(tuple(items), tuple(drift))
+
+
+def _chain_drift(table: NftTable, desired: NftTable, items: Sequence[Item]) -> List[str]:
+    """Return in what the chains differ, other than by the rules that stand for their directions."""
+    known = [hook.chain for hook in HOOKS]
+    drift = [f"chain {name}  is not managed" for name in table.chains if name not in known]
+    for name, chain in desired.chains.items():
+        found = table.chains.get(name)
+        if found is None:
+            drift.append(f"chain {name}  is missing")
+        elif found.hook != chain.hook:
+            drift.append(f"chain {name}  {found.hook or 'has no hook'}")
+    if PREROUTING.chain in table.chains:
+        expected = _lines([item for item in items if isinstance(item, Rule)], PREROUTING)
+        drift += _difference(PREROUTING.chain, table.chains[PREROUTING.chain].rules, expected)
+    return drift
+
+
+def _difference(chain: str, found: Sequence[str], expected: Sequence[str]) -> List[str]:
+    """Return in what a chain differs from one that says the same as the rules of its direction."""
+    lines = [f"chain {chain}  {line}" for line in found if line not in expected]
+    lines += [f"chain {chain}  lacks {line}" for line in expected if line not in found]
+    return lines or ([] if tuple(found) == tuple(expected) else [f"chain {chain}  has its rules in another order"])
+
+
+def _rule_line(rule: Rule, hook: Hook) -> str:
+    if rule.action == "block":
+        return (
+            f"{hook.condition} tcp dport {rule.port} {_NOT_ESTABLISHED} "
+            f'counter {_BLOCK[rule.direction]} comment "{rule.row} guard"'
+        )
+    protocol = _PROTOCOLS[rule.family]
+    source = f"{protocol} saddr @{rule.source.name} " if rule.source else ""
+    destination = f"{protocol} daddr @{rule.destination.name} " if rule.destination else ""
+    return f'{source}{destination}tcp dport {rule.port} counter accept comment "{rule.row}"'
+
+
+def _read_chain(hook: Hook, table: NftTable, groups: Mapping[str, Group]) -> Iterator[Item]:
+    chain = table.chains.get(hook.chain)
+    for line in chain.rules if chain else ():
+        rule = _read_rule(hook.direction, line, groups)
+        # Whatever the patterns let through, a rule is managed only if it would be written in just this way.
+        if rule is not None and _rule_line(rule, hook) == line:
+            yield rule
+        else:
+            yield Unmanaged(f"chain {hook.chain}", line)
+
+
+def _read_rule(direction: Direction, line: str, groups: Mapping[str, Group]) -> Optional[Rule]:
+    match = _BLOCK_LINE.fullmatch(line)
+    if match:
+        return Rule(match["row"], "block", direction, "any", None, None, int(match["port"]))
+    match = _ALLOW_LINE.fullmatch(line)
+    if not match or not (match["source"] or match["destination"]):
+        return None
+    family: Family = "ipv6" if "ip6" in (match["protocol"], match["protocol2"]) else "ipv4"
+    if any(match[side] and match[side] not in groups for side in ("source", "destination")):
+        return None
+    source, destination = (groups[match[side]] if match[side] else None for side in ("source", "destination"))
+    return Rule(match["row"], "allow", direction, family, source, destination, int(match["port"]))
+
+
+def _read_blocks(text: str) -> Iterator[Tuple[str, str, List[str]]]:
+    """Kind, name and stripped body lines of each block inside the table's braces; a lone line is its own kind."""
+    block: Optional[Tuple[str, str, List[str]]] = None
+    inside = False
+    for raw in text.splitlines():
+        line = raw.strip()
+        if not inside:
+            inside = line == f"table {TABLE} {{"
+        elif block is not None:
+            if raw == "\t}":
+                yield block
+                block = None
+            else:
+                block[2].append(line)
+        elif line.endswith("{"):
+            kind, _space, name = line[:-1].strip().partition(" ")
+            block = (kind, name, [])
+        elif line and line != "}":
+            yield line, "", []
+    if block is not None:
+        yield block
+
+
+def _read_set(body: Iterable[str]) -> Tuple[str, Tuple[str, ...]]:
+    text = " ".join(body)
+    match = _ELEMENTS.search(text)
+    if match is None:
+        return text, ()
+    elements = (element.strip() for element in match[1].split(","))
+    # Releases before 1.0.3 list a prefix that ends where the address space ends as a range.
+    canonical = tuple(canonical_network(element) if "-" in element else element for element in elements)
+    return (text[: match.start()] + text[match.end() :]).strip(), canonical
+
+
+def _write_set(name: str, definition: str, elements: Sequence[str]) -> str:
+    kind, flags = definition.split(" flags ")
+    lines = [kind, f"flags {flags}"]
+    if elements:
+        lines.append(f"elements = {{ {', '.join(elements)} }}")
+    return _block(f"set {name}", lines)
+
+
+def _block(head: str, lines: Iterable[str]) -> str:
+    body = "".join(f"\t\t{line}\n" for line in lines)
+    return f"\t{head} {{\n{body}\t}}\n"
+
+
+def _element_command(verb: str, name: str, elements: Sequence[str]) -> List[str]:
+    return [f"{verb} element {TABLE} {name} {{ {', '.join(elements)} }}\n"] if elements else []
+
+
+def _missing_from(reference: Sequence[str], elements: Sequence[str]) -> List[str]:
+    known = set(reference)
+    return [element for element in elements if element not in known]

@@ -1,0 +1,101 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The firewall managers that are known: the one place that lists them."""
+
+from __future__ import annotations
+
+import binascii
+import os
+from dataclasses import dataclass
+from typing import Any, Callable, Tuple
+
+from ..host.facts import Facts
+from ..host.files import read_text
+from ..host.runner import Runner, find_program
+from ..host.units import FIREWALLD, IPTABLES, NETFILTER_PERSISTENT, NFTABLES
+from ..model.ownership import CHAIN_PREFIX, COMMENT, NAME_PREFIX
+from .base import Backend
+
+_UFW_FILES = ("/etc/ufw/user.rules", "/etc/ufw/user6.rules")
+_FIREWALLD_FOLDERS = ("/etc/firewalld/policies", "/etc/firewalld/ipsets")
+
+
+@dataclass(frozen=True)
+class Manager:
+    """A firewall manager. units: those that show it when they are active; make: imports and makes its backend, given
+    what runs programs; may_have_traces: a quick look, without the backend's code. A yes may be nothing; a no is
+    certain.
+    """
+
+    name: str
+    units: Tuple[str, ...]
+    make: Callable[[Runner], Backend[Any]]
+    may_have_traces: Callable[[Facts, Runner], bool]
+
+
+# Each is imported where it is needed: a host compiles what it imports anew on every run.
+
+
+def _nftables(run: Runner) -> Backend[Any]:
+    from .nftables import NftablesBackend
+
+    return NftablesBackend(run)
+
+
+def _iptables(run: Runner) -> Backend[Any]:
+    from .iptables import IptablesBackend
+
+    return IptablesBackend(run)
+
+
+def _ufw(_run: Runner) -> Backend[Any]:
+    from .ufw import UfwBackend
+
+    return UfwBackend()
+
+
+def _firewalld(run: Runner) -> Backend[Any]:
+    from .firewalld import FirewalldBackend
+
+    return FirewalldBackend(run)
+
+
+def _traces_of_nftables(facts: Facts, _run: Runner) -> bool:
+    chains = facts.firewall.ruleset.chains.values()
+    return any(rule.comment.startswith(COMMENT) for chain in chains for rule in chain.rules)
+
+
+def _traces_of_iptables(facts: Facts, run: Runner) -> bool:
+    if any(CHAIN_PREFIX in text for text in facts.firewall.saves.values()):
+        return True
+    # Without any rules of iptables nothing can be made of its sets.
+    program = find_program("ipset") if facts.firewall.saves else None
+    return program is not None and NAME_PREFIX in run([program, "list", "-name"], "").stdout
+
+
+def _traces_of_ufw(_facts: Facts, _run: Runner) -> bool:
+    in_hexadecimal = binascii.hexlify(COMMENT.encode()).decode()
+    return any(in_hexadecimal in (read_text(path) or "") for path in _UFW_FILES)
+
+
+def _traces_of_firewalld(facts: Facts, _run: Runner) -> bool:
+    tables = facts.firewall.ruleset.tables()
+    if any(table.endswith(" firewalld") for table in tables) or facts.persistence.is_active(FIREWALLD):
+        return True
+    names = (name for folder in _FIREWALLD_FOLDERS if os.path.isdir(folder) for name in os.listdir(folder))
+    return any(name.startswith(NAME_PREFIX) for name in names)
+
+
+MANAGERS: Tuple[Manager, ...] = (
+    Manager("nftables", (NFTABLES,), _nftables, _traces_of_nftables),
+    Manager("firewalld", (FIREWALLD,), _firewalld, _traces_of_firewalld),
+    Manager("ufw", (), _ufw, _traces_of_ufw),
+    Manager("iptables", (NETFILTER_PERSISTENT, IPTABLES), _iptables, _traces_of_iptables),
+)
+"""The managers, in the order in which they are named to people."""
+
+
+def manager(name: str) -> Manager:
+    """Return a manager by its name."""
+    return next(one for one in MANAGERS if one.name == name)

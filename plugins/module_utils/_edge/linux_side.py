@@ -1,0 +1,155 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The host side of the module linux_firewall: from its options to its result."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Callable, Dict, List, Mapping, NoReturn, Optional, Protocol
+
+from .backends.choose import Choice, choose_backend
+from .host.local_addresses import addresses_not_carried
+from .host.runner import Completed, Runner
+from .model import diff_text
+from .model.desired import Desired
+from .model.errors import EdgeError, MissingPackageError, failure
+from .model.plan import Observation, make_plan
+from .model.result import Result, RowResult, diff_of
+from .model.rules import ACTIONS, DIRECTIONS, RULE_FAMILIES, from_payload
+from .reconcile import Outcome, Terms, observe, reconcile
+from .request.host_options import HOST_OPTIONS
+from .rollback import HOME
+from .rollback.lock import HostLock
+
+ARGUMENT_SPEC: Dict[str, Dict[str, Any]] = {
+    **HOST_OPTIONS,
+    "rules": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "row": {"type": "str", "required": True},
+            "action": {"type": "str", "choices": list(ACTIONS), "required": True},
+            "direction": {"type": "str", "choices": list(DIRECTIONS), "required": True},
+            "family": {"type": "str", "choices": list(RULE_FAMILIES), "required": True},
+            "source": {"type": "str"},
+            "destination": {"type": "str"},
+            "port": {"type": "int", "required": True},
+        },
+    },
+    "groups": {"type": "dict", "default": {}},
+    "rollback_after": {"type": "int", "default": 0},
+}
+"""Every option of linux_firewall, as an Ansible argument spec."""
+
+
+class Module(Protocol):
+    """The part of AnsibleModule that is used here."""
+
+    params: Mapping[str, Any]
+    check_mode: bool
+    _verbosity: int
+
+    @property
+    def run_command(self) -> Callable[..., Any]:
+        """Return the function that runs a program."""
+
+    def warn(self, warning: str) -> None:
+        """Add a warning to the result."""
+
+    def exit_json(self, **result: Any) -> NoReturn:
+        """End with a result."""
+
+    def fail_json(self, msg: str, **result: Any) -> NoReturn:
+        """End with a failure."""
+
+
+def run_module(module: Module) -> NoReturn:
+    """Make the host as the module's options say, and end the module."""
+    options = module.params
+    run = _runner_of(module)
+    lock = HostLock(may_create=not module.check_mode)
+    desired: Optional[Desired] = None
+    try:
+        desired = Desired(
+            options["state"],
+            from_payload(options["rules"], options["groups"]),
+            options["persist"],
+            options["integrate"] == "auto",
+        )
+        lock.acquire()
+        for note in _earlier_changes(run, lock, module.check_mode):
+            module.warn(note)
+        facts = observe(run, desired)
+        choice = choose_backend(facts, run, options["backend"], desired)
+        undo = options["on_ineffective"] == "rollback"
+        terms = Terms(lock, options["rollback_after"], undo, options["cut_revoked"])
+        outcome = reconcile(run, facts, choice, desired, check_mode=module.check_mode, terms=terms)
+    except MissingPackageError as error:
+        nothing_yet = make_plan(Observation(), desired.rules if desired else ())
+        module.fail_json(**failure(error), missing_package=error.package, diff=diff_of(nothing_yet))
+    except EdgeError as error:
+        module.fail_json(**failure(error))
+    finally:
+        lock.release()
+    for warning in outcome.warnings:
+        module.warn(warning)
+    for address in addresses_not_carried(desired.rules):
+        module.warn(f"no interface of this host has the address {address}, so the rules for it match nothing")
+    _finish(module, outcome, choice, undo)
+
+
+def _finish(module: Module, outcome: Outcome, choice: Choice, undo: bool) -> NoReturn:
+    result = _result_of(outcome, choice, module._verbosity > 0).serialised()
+    dropped = diff_text.drop_message(result["rows"], module.check_mode)
+    if dropped and undo:
+        undone = f"; {diff_text.undo_message(outcome.rollback_fault)}" if outcome.rolled_back else ""
+        module.fail_json(msg=f"{dropped}{undone}", **result)
+    if dropped:
+        module.warn(dropped)
+    module.exit_json(**result)
+
+
+def _result_of(outcome: Outcome, choice: Choice, verbose: bool) -> Result:
+    stands = not outcome.rolled_back
+    change = outcome.change
+    return Result(
+        changed=change.plan.changed and stands,
+        backend=choice.backend.name,
+        backend_reason=choice.reason,
+        persisted=bool(outcome.rows) and change.persisted and stands,
+        rows={
+            row: RowResult(stands, verdict.effective, outcome.decided_by[row], outcome.packets.get(row))
+            for row, verdict in outcome.rows.items()
+        },
+        cut=outcome.cut if stands else (),
+        diff=diff_of(change.plan) if stands else None,
+        confirmation=outcome.confirmation,
+        steps=list(map(str, change.steps)) if verbose else None,
+    )
+
+
+def _runner_of(module: Module) -> Runner:
+    def run(arguments: List[str], stdin: str) -> Completed:
+        environment = {"LC_ALL": "C"}
+        try:
+            done = module.run_command(
+                arguments, data=stdin, binary_data=True, environ_update=environment, handle_exceptions=False
+            )
+        except OSError as error:
+            # The module's own way out would leave a change behind that nobody rolls back.
+            return Completed(127, "", f"{arguments[0]} cannot be run: {error.strerror}")
+        return Completed(*done)
+
+    return run
+
+
+def _earlier_changes(run: Runner, lock: HostLock, check_mode: bool) -> List[str]:
+    """Return what is to be said of changes before this run, once they are over."""
+    if not os.path.lexists(HOME):
+        return []
+    # Imported where it is needed: a host compiles what it imports anew on every run.
+    from .rollback.changes import Changes
+
+    return Changes(run, lock).recover(check_mode)

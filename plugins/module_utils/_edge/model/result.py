@@ -1,0 +1,86 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The result of a run, as both sides and both systems serialise it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Dict, Mapping, Optional, Sequence
+
+from . import diff_text
+from .plan import Plan
+from .port_table import PORT_TABLE
+from .rules import Rule
+
+
+@dataclass(frozen=True)
+class RowResult:
+    """Facts of a row. present: whether its rules are on the host; effective: yes, no or unknown; decided_by: the
+    chain and rule that decide; packets: how many it has let pass, None where that is not counted.
+    """
+
+    present: bool = False
+    effective: str = "unknown"
+    decided_by: Optional[str] = None
+    packets: Optional[int] = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """The result of a run on one host. Keys of the serialised form have the names of the fields.
+
+    diff: None where a change was rolled back; confirmation: the command that confirms the change, None where it need
+    not be confirmed; steps: what is done on the host, None unless somebody asked for that much.
+    """
+
+    changed: bool
+    backend: str
+    backend_reason: str
+    persisted: bool
+    rows: Mapping[str, RowResult]
+    cut: Sequence[str] = ()
+    diff: Optional[Mapping[str, str]] = None
+    confirmation: Optional[str] = None
+    steps: Optional[Sequence[str]] = None
+    warnings: Sequence[str] = field(default_factory=tuple)
+
+    def serialised(self) -> Dict[str, Any]:
+        """Return the result as plain values; warnings are left to the caller."""
+        data = asdict(self)
+        for name in ("diff", "confirmation", "steps"):
+            if data[name] is None:
+                del data[name]
+        del data["warnings"]
+        return {**data, "cut": list(self.cut)}
+
+
+def diff_of(plan: Plan) -> Dict[str, str]:
+    """Return the diff of a plan."""
+    return {"before": diff_text.before(plan), "after": diff_text.after(plan)}
+
+
+def all_rows(rows: Mapping[str, Mapping[str, Any]]) -> Dict[str, Mapping[str, Any]]:
+    """Return the serialised rows of the whole port table; those that are not given are not present."""
+    return {row.id: rows.get(row.id, asdict(RowResult())) for row in PORT_TABLE}
+
+
+def rule_result(rule: Rule) -> Dict[str, Any]:
+    """Return a rule as the result shows it."""
+    return {
+        "id": rule.id,
+        "row": rule.row,
+        "action": rule.action,
+        "direction": rule.direction,
+        "family": rule.family,
+        "source": list(rule.source.networks) if rule.source else ["any"],
+        "destination": list(rule.destination.networks) if rule.destination else ["any"],
+        "port": rule.port,
+    }
+
+
+def rolled_back(answer: Mapping[str, Any], message: str) -> Dict[str, Any]:
+    """Return the serialised result of a change that was rolled back: what it says was undone again."""
+    kept = {key: value for key, value in answer.items() if key != "diff"}
+    rows = {row: {**entry, "present": False} for row, entry in answer.get("rows", {}).items()}
+    return {**kept, "failed": True, "changed": False, "persisted": False, "cut": [], "msg": message, "rows": rows}

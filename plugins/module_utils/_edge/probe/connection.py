@@ -1,0 +1,115 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""TCP connections to hostile peers. Each has a deadline, and a limit on the bytes that it reads."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import time
+from typing import Optional
+
+MAX_BYTES = 128 * 1024
+"""Limit on the bytes read from one peer. A certificate chain and the features of a stream are far below it."""
+
+_CHUNK = 16 * 1024
+
+_OUTCOMES = {
+    errno.ECONNREFUSED: "refused",
+    errno.ENETUNREACH: "no_route",
+    errno.EHOSTUNREACH: "unreachable",
+    errno.EACCES: "prohibited",
+    errno.EPERM: "prohibited",
+    errno.EADDRNOTAVAIL: "no_source",
+}
+
+
+class PeerError(Exception):
+    """The reason why an attempt ended early. outcome: one of the documented values; detail: more, of any content."""
+
+    def __init__(self, outcome: str, detail: str = "") -> None:
+        super().__init__(outcome)
+        self.outcome = outcome
+        self.detail = detail
+
+
+class TcpConnection:
+    """A TCP connection with a deadline. seconds: time for the connection and all that follows on it."""
+
+    def __init__(self, address: str, port: int, source: Optional[str], seconds: float) -> None:
+        self._deadline = time.monotonic() + seconds
+        self._bytes_read = 0
+        self._socket = socket.socket(_socket_family(address), socket.SOCK_STREAM)
+        started = time.monotonic()
+        try:
+            if source:
+                self._socket.bind((source, 0))
+            self._socket.settimeout(seconds)
+            self._socket.connect((address, port))
+        except OSError as error:
+            self._socket.close()
+            raise _peer_error(error, "filtered") from None
+        self.latency = time.monotonic() - started
+        """Seconds until the connection was established."""
+
+    @property
+    def seconds_left(self) -> float:
+        """Seconds until the deadline. Raises PeerError once it has passed."""
+        seconds = self._deadline - time.monotonic()
+        if seconds <= 0:
+            raise PeerError("timeout")
+        return seconds
+
+    def shorten_deadline(self, seconds: float) -> None:
+        """Move the deadline to so many seconds from now, unless it is sooner already."""
+        self._deadline = min(self._deadline, time.monotonic() + seconds)
+
+    def send(self, data: bytes) -> None:
+        """Send all bytes."""
+        try:
+            self._socket.settimeout(self.seconds_left)
+            self._socket.sendall(data)
+        except OSError as error:
+            raise _peer_error(error, "timeout") from None
+
+    def receive(self) -> bytes:
+        """Return the next bytes, at least one; return none once the peer has closed."""
+        try:
+            self._socket.settimeout(self.seconds_left)
+            data = self._socket.recv(_CHUNK)
+        except OSError as error:
+            raise _peer_error(error, "timeout") from None
+        self._bytes_read += len(data)
+        if self._bytes_read > MAX_BYTES:
+            raise PeerError("too_much", f"more than {MAX_BYTES} bytes")
+        return data
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._socket.close()
+
+
+def source_address_for(address: str, port: int, source: Optional[str]) -> Optional[str]:
+    """Return the address from which this host would reach another; None where it has no route. Sends nothing."""
+    try:
+        with socket.socket(_socket_family(address), socket.SOCK_DGRAM) as unconnected:
+            if source:
+                unconnected.bind((source, 0))
+            # For UDP, connect only chooses the route and the source address.
+            unconnected.connect((address, port))
+            return str(unconnected.getsockname()[0])
+    except OSError:
+        return None
+
+
+def _socket_family(address: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def _peer_error(error: OSError, on_timeout: str) -> PeerError:
+    if isinstance(error, socket.timeout):
+        return PeerError(on_timeout)
+    if error.errno in (errno.ECONNRESET, errno.EPIPE):
+        return PeerError("reset")
+    return PeerError(_OUTCOMES.get(error.errno or 0, "error"), error.strerror or str(error))

@@ -1,0 +1,62 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module probe: from its options to its result."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Mapping, NoReturn, Protocol
+
+from ..model.errors import EdgeError
+from .levels import EXPECTATIONS, LEVELS, attempt_all
+from .targets import failure_message, read_targets, result_of, routes_to
+
+ARGUMENT_SPEC: Dict[str, Dict[str, Any]] = {
+    "targets": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "address": {"type": "str", "required": True},
+            "port": {"type": "int", "required": True},
+            "source": {"type": "str"},
+            "level": {"type": "str", "choices": list(LEVELS), "default": "tcp"},
+            "domain": {"type": "str", "default": ""},
+            "origin": {"type": "str", "default": ""},
+            "direct_tls": {"type": "bool", "default": False},
+            "certificate": {"type": "path"},
+            "key": {"type": "path"},
+            "expect": {"type": "str", "choices": list(EXPECTATIONS)},
+        },
+    },
+    "routes": {"type": "list", "elements": "str", "default": []},
+    "timeout": {"type": "float", "default": 5},
+}
+"""Every option of the module, as an Ansible argument spec."""
+
+
+class Module(Protocol):
+    """The part of AnsibleModule that is used here."""
+
+    params: Mapping[str, Any]
+
+    def exit_json(self, **result: Any) -> NoReturn:
+        """End with a result."""
+
+    def fail_json(self, msg: str, **result: Any) -> NoReturn:
+        """End with a failure."""
+
+
+def run_module(module: Module) -> NoReturn:
+    """Attempt all targets of the module's options, and end the module."""
+    try:
+        targets = read_targets(module.params["targets"], module.params["timeout"])
+        routes = routes_to(module.params["routes"])
+    except EdgeError as error:
+        module.fail_json(msg=str(error))
+    attempts = attempt_all(targets)
+    results = [result_of(target, attempt) for target, attempt in zip(targets, attempts)]
+    message = failure_message(targets, attempts)
+    if message:
+        module.fail_json(msg=message, results=results, routes=routes)
+    module.exit_json(changed=False, results=results, routes=routes)

@@ -1,0 +1,58 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controller side of xmpp.edge.verify_flows and xmpp.edge.verify_report: from task variables to results."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any, Dict, List, Mapping, Sequence, Tuple
+
+from . import evidence
+from .flows import as_target
+from .inventory import read_inventory
+from .report import Report, as_data, table
+
+
+def probe_arguments(variables: Mapping[str, Any], options: Mapping[str, Any]) -> Dict[str, Any]:
+    """Return the options of xmpp.edge.probe for the host of a task. Raises EdgeError.
+
+    variables: of the task; options: of xmpp.edge.verify_flows.
+    """
+    inventory = read_inventory(variables)
+    name = variables["inventory_hostname"]
+    flows = inventory.flows_from(name, _is_deep(options))
+    return {
+        "targets": [as_target(flow) for flow in flows],
+        "routes": inventory.routes_to_ask(name),
+        "timeout": options["timeout"],
+    }
+
+
+def make_report(variables: Mapping[str, Any], options: Mapping[str, Any]) -> Tuple[Report, List[str]]:
+    """Return the report on the results of all hosts, and the paths of its evidence files. Raises EdgeError.
+
+    variables: of the task; options: of xmpp.edge.verify_report.
+    """
+    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    report = read_inventory(variables).report(now, _is_deep(options))
+    return report, evidence.write(report, options["evidence"]) if options["evidence"] else []
+
+
+def lines_of(report: Report, files: Sequence[str]) -> List[str]:
+    """Return the lines that the task displays."""
+    return ["", *table(report).split("\n"), *(f"evidence: {path}" for path in files)]
+
+
+def result_of(report: Report, files: Sequence[str], fail: bool) -> Dict[str, Any]:
+    """Return the result of the task. fail: whether a flow that is not as the table says fails the task."""
+    result = {"msg": report.summary, "evidence": list(files)}
+    if report.failed and fail:
+        # The displayed table has all flows. Ansible would print them again with a failed task, less readably.
+        return {**result, "failed": True}
+    data = as_data(report)
+    return {**result, "changed": False, **{key: data[key] for key in ("passed", "flows", "not_checked")}}
+
+
+def _is_deep(options: Mapping[str, Any]) -> bool:
+    return bool(options["depth"] == "service")

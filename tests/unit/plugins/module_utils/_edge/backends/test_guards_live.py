@@ -1,0 +1,339 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Guards against the real nft and the real kernel, in a network namespace of their own."""
+
+from __future__ import annotations
+
+import re
+
+import former
+import namespace
+import pytest
+import strategies
+from ansible_collections.xmpp.edge.plugins.module_utils._edge import reconcile
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends import guards
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends.guards import Guards
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends.nft_table import NftTable, read_rules
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.host import firewall
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.desired import ABSENT, Desired
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import EdgeError
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.ownership import TABLE
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.reconcile import observe
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.compile import compile_rules
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.options import parse_options
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from namespace import listed, nft, reconciled
+
+pytestmark = pytest.mark.skipif(namespace.why_not() is not None, reason=str(namespace.why_not()))
+
+UNMANAGED = """
+table ip docker_like {
+  chain DOCKER { ip daddr 172.17.0.2 tcp dport 80 accept; }
+  chain FORWARD { type filter hook forward priority 0; policy drop; jump DOCKER; }
+}
+table inet f2b-table {
+  set addr-set-sshd { type ipv4_addr; elements = { 198.18.9.9 }; }
+  chain f2b-chain { type filter hook input priority -1; ip saddr @addr-set-sshd drop; }
+}
+"""
+SOUND = {"access_addresses": ["198.18.0.2", "2001:db8::2"], "internal_addresses": ["198.18.1.2"]}
+NARROW = {"partner_networks": ["198.18.7.0/24", "2001:db8:7::/48"]}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_network():
+    namespace.enter()
+    nft(UNMANAGED)
+    yield
+    # No rules are left to the tests of other files.
+    namespace.enter()
+
+
+def desired_for(**options):
+    """The desired state, with nothing kept on disk."""
+    return from_options({**SOUND, **options})
+
+
+def from_options(options):
+    return Desired("present", compile_rules(parse_options(options)), persist=False)
+
+
+def observed():
+    """The rules of the managed table."""
+    snapshot = Guards().observe(observe(namespace.run, ABSENT))
+    return read_rules(snapshot.table, NftTable()).items
+
+
+def managed():
+    """The managed table as nft lists it, without counters."""
+    return listed("-s", "table", *TABLE.split())
+
+
+@settings(max_examples=25)
+@given(strategies.options(), strategies.options())
+def test_any_rules_after_any_others(first, second):
+    for options in (first, second):
+        desired = from_options(options)
+        reconciled(desired)
+        if desired.guarded:
+            assert tuple(map(meaning, observed())) == tuple(map(meaning, desired.rules))
+        else:
+            assert "xmpp_edge" not in listed("tables")
+        assert not reconciled(desired).change.plan.changed
+
+
+def meaning(rule):
+    """A rule without the names of its groups, which are the sets' names."""
+    return (rule.row, rule.action, rule.direction, rule.family, rule.port, [one.networks for one in rule.groups])
+
+
+@settings(max_examples=25)
+@given(st.lists(strategies.networks, min_size=1, max_size=30), st.lists(strategies.networks, min_size=1, max_size=30))
+def test_elements_change_without_touching_anything_else(first, second):
+    # One fixed element of each family keeps both sets in both tables, so that only elements differ.
+    old, new = (desired_for(partner_networks=[*some, "198.20.0.1", "2001:dba::1"]) for some in (first, second))
+    reconciled(old)
+    handle = table_handle()
+    reconciled(new)
+    assert table_handle() == handle
+    assert observed() == new.rules
+
+
+def table_handle():
+    """Handle of the managed table: one that was deleted and added again has another."""
+    return re.search(r"table inet xmpp_edge \{ # handle (\d+)", listed("-a", "table", *TABLE.split()))[1]
+
+
+def test_rules_change_by_a_new_table():
+    reconciled(desired_for())
+    handle = table_handle()
+    reconciled(desired_for(**NARROW))
+    assert table_handle() != handle
+
+
+def test_mode_permit_has_no_table():
+    reconciled(desired_for())
+    permit = reconciled(desired_for(mode="permit")).change.plan
+    assert len(permit.remove) == len(desired_for().rules)
+    assert "xmpp_edge" not in listed("tables")
+    assert not reconciled(desired_for(mode="permit")).change.plan.changed
+
+
+def test_elements_that_nft_refuses_to_change_come_with_a_new_table(fake_nft):
+    reconciled(desired_for(**NARROW))
+    handle = table_handle()
+    fake_nft(
+        'case "$*" in *list*) exec REAL "$@";; esac; script=$(cat); case "$script" in '
+        '"delete element"*|"add element"*) echo "Error: refused" >&2; exit 1;; esac; echo "$script" | REAL "$@"'
+    )
+    desired = desired_for(partner_networks=["198.18.8.0/24", "2001:db8:7::/48"])
+    reconciled(desired)
+    assert observed() == desired.rules
+    assert table_handle() != handle
+
+
+def test_neighbouring_elements_stay_apart():
+    desired = desired_for(access_addresses=["198.18.0.2", "198.18.0.3", "198.18.0.4"])
+    reconciled(desired)
+    assert observed() == desired.rules
+
+
+TAMPERINGS = {
+    "rule deleted": "flush chain inet xmpp_edge output",
+    "rule before destination NAT deleted": "flush chain inet xmpp_edge prerouting",
+    "rule before destination NAT added": "insert rule inet xmpp_edge prerouting accept",
+    "chain before destination NAT gone": (
+        "flush chain inet xmpp_edge prerouting; delete chain inet xmpp_edge prerouting"
+    ),
+    "chain before destination NAT elsewhere": (
+        "flush chain inet xmpp_edge prerouting; delete chain inet xmpp_edge prerouting;"
+        "add chain inet xmpp_edge prerouting { type filter hook prerouting priority -150; }"
+    ),
+    "rule added": "add rule inet xmpp_edge input tcp dport 22 drop",
+    "rule inserted": "insert rule inet xmpp_edge input accept",
+    "element added": "add element inet xmpp_edge partner_networks_ipv4 { 198.19.1.1 }",
+    "element deleted": "delete element inet xmpp_edge partner_networks_ipv4 { 198.18.7.0/24 }",
+    "elements gone": "flush set inet xmpp_edge partner_networks_ipv4",
+    "range added": "add element inet xmpp_edge partner_networks_ipv4 { 198.19.1.1-198.19.1.6 }",
+    "element with a comment": 'add element inet xmpp_edge partner_networks_ipv4 { 198.19.1.1 comment "a, b" }',
+    "policy changed": "add chain inet xmpp_edge input { policy drop; }",
+    "chain added": "add chain inet xmpp_edge more",
+    "set added": "add set inet xmpp_edge more { type ipv4_addr; }",
+    "counter object added": "add counter inet xmpp_edge more",
+    "table gone": "delete table inet xmpp_edge",
+    "table emptied": "delete table inet xmpp_edge; add table inet xmpp_edge",
+    "priority changed": (
+        "flush chain inet xmpp_edge output; delete chain inet xmpp_edge output;"
+        "add chain inet xmpp_edge output { type filter hook output priority 5; }"
+    ),
+}
+
+
+@pytest.mark.parametrize("tampering", TAMPERINGS.values(), ids=list(TAMPERINGS))
+def test_drift_is_seen_and_repaired(tampering):
+    desired = desired_for(partner_networks=["198.18.7.0/24"])
+    reconciled(desired)
+    sound = managed()
+    nft(tampering)
+    seen = reconciled(desired, check_mode=True).change
+    assert seen.plan.changed
+    made = reconciled(desired).change
+    assert (made.plan, made.steps) == (seen.plan, seen.steps)
+    assert managed() == sound
+    assert not reconciled(desired).change.plan.changed
+
+
+def test_check_mode_changes_nothing():
+    reconciled(ABSENT)
+    before = listed("ruleset")
+    assert reconciled(desired_for(), check_mode=True).change.plan.changed
+    assert listed("ruleset") == before
+
+
+def test_absent_leaves_no_table_and_does_so_once():
+    desired = desired_for()
+    reconciled(desired)
+    removal = reconciled(ABSENT).change.plan
+    assert removal.remove == desired.rules
+    assert removal.drift == ()
+    assert "xmpp_edge" not in listed("tables")
+    assert not reconciled(ABSENT).change.plan.changed
+
+
+@pytest.mark.parametrize("text", ["", "chain more { }", "set more { type ipv4_addr; }"])
+def test_absent_removes_a_table_without_rules_too(text):
+    nft(f"table inet xmpp_edge {{\n{text}\n}}")
+    removal = reconciled(ABSENT).change.plan
+    assert removal.changed
+    assert not removal.before
+    assert "xmpp_edge" not in listed("tables")
+
+
+@pytest.mark.parametrize("desired", [from_options(former.OPTIONS), ABSENT], ids=["present", "absent"])
+def test_the_table_of_version_1_1_0_is_converted_in_one_transaction(desired):
+    reconciled(ABSENT)
+    nft(former.TABLE)
+    change = reconciled(desired, check_mode=True).change
+    assert change.plan.before == from_options(former.OPTIONS).rules
+    assert len(change.steps) == 1
+    assert reconciled(desired).change.steps == change.steps
+    assert ("chain prerouting" in listed("ruleset")) is desired.present
+    assert not reconciled(desired).change.plan.changed
+
+
+def test_unmanaged_tables_are_byte_equal_through_it_all():
+    def unmanaged():
+        return listed("table", "ip", "docker_like") + listed("table", "inet", "f2b-table")
+
+    before = unmanaged()
+    for desired in (desired_for(), desired_for(partner_networks=["198.18.7.0/24"]), ABSENT):
+        reconciled(desired)
+    assert unmanaged() == before
+
+
+@pytest.fixture
+def fake_nft(tmp_path, monkeypatch):
+    """A function that puts a shell script in place of nft; REAL in it stands for the real one."""
+    real = firewall.find_program("nft")
+
+    def install(script):
+        path = tmp_path / "nft"
+        path.write_text("#!/bin/sh\n" + script.replace("REAL", real) + "\n")
+        path.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}:/usr/sbin:/usr/bin:/sbin:/bin")
+
+    return install
+
+
+EMPTY = "*list*) echo '{\"nftables\": []}';;"
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        (
+            'case "$*" in *list*) echo \'{"nftables": [{"metainfo": {"version": "0.8.2"}}]}\';; esac',
+            "nft 0.8.2 is too old; upgrade the package nftables to 0.9.3",
+        ),
+        (
+            'echo "nft: error while loading shared libraries: libmnl.so.0: cannot open shared object file: '
+            'No such file or directory" >&2; exit 127',
+            "cannot be read: nft -j list ruleset failed: nft: error while loading shared libraries",
+        ),
+        # The next two are what nft 1.1.3 says without CAP_NET_ADMIN and without the kernel's nf_tables.
+        (
+            'echo "netlink: Error: cache initialization failed: Operation not permitted" >&2; exit 1',
+            r"run as root \(become: true\), or give the right CAP_NET_ADMIN",
+        ),
+        (
+            f'case "$*" in {EMPTY} *) echo "netlink.c:59: Unable to initialize Netlink socket: Protocol not supported" '
+            ">&2; exit 3;; esac",
+            "no nftables support: load or build its module nf_tables",
+        ),
+        (
+            f'case "$*" in {EMPTY} *) echo "Error: something new" >&2; exit 1;; esac',
+            "nft refused: Error: something new",
+        ),
+        ("echo nonsense", "cannot be read: nft -j list ruleset prints no JSON"),
+    ],
+)
+def test_each_failure_of_nft_is_one_sentence(fake_nft, script, words):
+    fake_nft(script)
+    with pytest.raises(EdgeError, match=words) as failure:
+        reconciled(desired_for())
+    assert "\n" not in str(failure.value)
+
+
+def test_a_host_that_ignores_the_change_is_a_failure(fake_nft):
+    fake_nft(f'case "$*" in {EMPTY} esac')
+    with pytest.raises(EdgeError, match="still differs after the change, in: federation_in  allow in tcp any"):
+        reconciled(desired_for())
+
+
+def test_missing_nft_names_the_package(monkeypatch):
+    for module in (guards, firewall):
+        monkeypatch.setattr(module, "find_program", lambda name: None)
+    with pytest.raises(EdgeError, match="install the package nftables") as failure:
+        reconciled(desired_for())
+    assert failure.value.package == "nftables"
+
+
+BLOCKING = """
+table inet meant {
+  chain input { type filter hook input priority 5; iifname != "lo" tcp dport 5269 drop; }
+}
+"""
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, {}), ({}, NARROW), (NARROW, {}), (NARROW, {"mode": "permit"})])
+def test_a_change_that_is_not_effective_is_rolled_back_in_full(before, after):
+    nft(f"flush ruleset\n{UNMANAGED}")
+    if before is not None:
+        reconciled(desired_for(**before))
+        # An unmanaged rule in the managed table is restored as well.
+        nft("add rule inet xmpp_edge input ip saddr 198.18.9.9 accept")
+    nft(BLOCKING)
+    state = listed("-s", "ruleset")
+    outcome = reconciled(desired_for(**after))
+    assert outcome.rolled_back
+    assert outcome.rollback_fault is None
+    assert "tcp dport 5269 drop" in outcome.decided_by["federation_in"]
+    assert sorted(listed("-s", "ruleset").splitlines()) == sorted(state.splitlines())
+    nft(f"flush ruleset\n{UNMANAGED}")
+
+
+@pytest.mark.parametrize("before", [{}, NARROW])
+def test_a_removal_that_fails_is_rolled_back_in_full(before, monkeypatch):
+    reconciled(desired_for(**before))
+    state = listed("-s", "ruleset")
+
+    def fail(_run, _desired):
+        raise EdgeError("disk full")
+
+    # The host is read once more after the change.
+    monkeypatch.setattr(reconcile, "observe", fail)
+    with pytest.raises(EdgeError, match=r"^disk full; the change was rolled back$"):
+        reconciled(ABSENT)
+    assert listed("-s", "ruleset") == state
