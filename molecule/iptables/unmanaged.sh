@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # All unmanaged chains and rules of the table filter, without the jumps to managed chains and without counters; the
 # persisted files; and all unmanaged sets.
 for program in iptables ip6tables; do

@@ -20,6 +20,7 @@ def host_variables(topology: Topology, host: str) -> dict[str, Any]:
         "ansible_python_interpreter": "/usr/bin/python3",
         "topology_image": " ".join(topology.image(host)),
         "topology_boots": topology.boots(host),
+        "topology_boots_listener": topology.boots_listener(host),
         "topology_attachments": topology.attachments(host),
         "topology_routes": topology.routes(host),
     }

@@ -69,6 +69,11 @@ class Topology:
         """Return whether a host runs systemd; the others run a listener on the table's ports, and nothing else."""
         return host == "edge" or (host == "partner" and EDGE_KIND == "xmpp")
 
+    @classmethod
+    def boots_listener(cls, host: str) -> bool:
+        """Return whether systemd starts the listener of a host; an XMPP server has its ports already."""
+        return cls.boots(host) and cls.image(host)[1] != "xmpp"
+
     def container(self, host: str) -> str:
         """Return the name of a host's container."""
         return f"{self.name}-{host.replace('_', '-')}"

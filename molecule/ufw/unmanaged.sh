@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Every unmanaged rule, where it stands among the unmanaged ones; ufw's other files; and the live chains.
 ufw status verbose | grep --invert-match xmpp_edge | sed 's/^\[[ 0-9]*\]//'
 for file in user.rules user6.rules; do

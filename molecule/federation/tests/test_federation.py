@@ -86,16 +86,18 @@ def restart_servers():
 
 
 def delete_allow_rule(row, family):
-    """Remove one rule."""
+    """Remove one rule, in every chain that has it."""
     listing = json.loads(HERE.check_output("nft -j list table inet xmpp_edge"))["nftables"]
-    (found,) = (
+    found = [
         entry["rule"]
         for entry in listing
         if entry.get("rule", {}).get("comment") == row
         and {"accept": None} in entry["rule"]["expr"]
         and f"addresses_{family}" in json.dumps(entry["rule"]["expr"])
-    )
-    HERE.check_output(f"nft delete rule inet xmpp_edge {found['chain']} handle {found['handle']}")
+    ]
+    assert found
+    for rule in found:
+        HERE.check_output(f"nft delete rule inet xmpp_edge {rule['chain']} handle {rule['handle']}")
 
 
 def repair():

@@ -37,7 +37,7 @@ def test_members_alone_change_without_their_rules(host):
             assert line in after  # With its counter and its handle.
     outsider = edge.TOPOLOGY.address("outsider", "external", "ipv4")
     assert f"{outsider} -> " in done.stdout
-    assert outsider in host.file("/etc/xmpp-edge/nftables.nft").content_string
+    assert outsider in host.file("/etc/xmpp-edge/guards.nft").content_string
 
 
 def test_a_session_loses_no_byte_while_the_whole_ruleset_is_loaded_anew(host):

@@ -22,9 +22,9 @@ def test_table(host):
         assert f'comment "{row}"' in listing
         assert f'comment "{row} guard"' in listing
     rules = [line for line in listing.splitlines() if "comment" in line]
-    assert len(rules) == 9
+    assert len(rules) == 15
     assert all(" counter packets " in line for line in rules)
-    assert listing.count("policy accept;") == 2
+    assert listing.count("policy accept;") == 3
     assert "policy drop" not in listing
 
 
@@ -41,7 +41,7 @@ def test_unit(host):
 @pytest.mark.parametrize(
     "path",
     [
-        "/etc/xmpp-edge/nftables.nft",
+        "/etc/xmpp-edge/guards.nft",
         "/etc/systemd/system/xmpp-edge.service",
         "/etc/systemd/system/nftables.service.d/xmpp-edge.conf",
     ],
@@ -54,11 +54,11 @@ def test_files(host, path):
 
 
 def test_persisted_file_is_what_is_live(host):
-    assert host.run("nft -c -f /etc/xmpp-edge/nftables.nft").rc == 0
+    assert host.run("nft -c -f /etc/xmpp-edge/guards.nft").rc == 0
     rules = "sed -nE 's/^\\t\\t(.* comment .*)/\\1/p'"
     live = host.check_output(f"nft -s list table inet xmpp_edge | {rules}")
     assert live
-    assert live == host.check_output(f"{rules} /etc/xmpp-edge/nftables.nft")
+    assert live == host.check_output(f"{rules} /etc/xmpp-edge/guards.nft")
 
 
 def test_host_without_systemd_has_the_rules_and_no_files():
