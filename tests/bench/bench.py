@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Times whole playbook runs on one container: ours, the floor under every play, and what other modules take.
+"""Times whole playbook runs on one container: this collection, the floor under every play, and what other modules take.
 
 All cases of a round run one after the other, and rounds repeat, so that a machine whose speed drifts treats all alike.
 The table has medians, and ratios to the floor of the same rounds.
@@ -60,13 +60,13 @@ def cases(many: Path) -> list[Case]:
     """What is timed, in the order of a round; each re-run follows its first run."""
     return [
         Case("floor: one ping task", "tests/bench/ping.yml", FRESH),
-        *both("ours, nftables", "playbooks/site.yml", FRESH),
-        *both(f"ours, nftables, {MANY_NETWORKS} networks", "playbooks/site.yml", FRESH, "-e", f"@{many}"),
-        *both("ours, iptables", "playbooks/site.yml", FRESH, "-e", "xmpp_edge_backend=iptables"),
+        *both("xmpp.edge, nftables", "playbooks/site.yml", FRESH),
+        *both(f"xmpp.edge, nftables, {MANY_NETWORKS} networks", "playbooks/site.yml", FRESH, "-e", f"@{many}"),
+        *both("xmpp.edge, iptables", "playbooks/site.yml", FRESH, "-e", "xmpp_edge_backend=iptables"),
         *both("ansible.builtin.iptables", "tests/bench/iptables.yml", FRESH),
-        *both("ours, ufw", "playbooks/site.yml", WITH_UFW),
+        *both("xmpp.edge, ufw", "playbooks/site.yml", WITH_UFW),
         *both("community.general.ufw", "tests/bench/ufw.yml", WITH_UFW),
-        *both("ours, firewalld", "playbooks/site.yml", WITH_FIREWALLD),
+        *both("xmpp.edge, firewalld", "playbooks/site.yml", WITH_FIREWALLD),
         *both("ansible.posix.firewalld", "tests/bench/firewalld.yml", WITH_FIREWALLD),
     ]
 

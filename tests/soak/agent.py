@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs on a host: the host's half of the collection again and again, killed or left without its confirmation.
 
-Usage: agent.py MANAGER kills|crashes|lost COUNT SEED, with the inputs as JSON on standard input: options of
+Usage: agent.py MANAGER kills|crashes|lost|upgrades COUNT SEED, with the inputs as JSON on standard input: options of
 linux_firewall by name. It prints one JSON object with what it counted and every wrong state that it found.
        agent.py MANAGER state, which prints the state of the host.
 """
@@ -18,6 +18,7 @@ import itertools
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -33,6 +34,7 @@ FILES = (
     "/etc/systemd/system/*xmpp-edge*",
     "/etc/systemd/system/*/*xmpp-edge*",
     "/etc/firewalld/*/xmpp-edge*",
+    "/etc/firewalld/zones/*.xml",
     "/etc/ufw/user*.rules",
 )
 OURS = ("XMPP-EDGE", "xmpp-edge", "ufw-user-input", "ufw-user-output", "ufw6-user-input", "ufw6-user-output")
@@ -41,14 +43,22 @@ TIMEOUT, LATE = 2, 6
 
 
 def output(*command):
+    if shutil.which(command[0]) is None:
+        return ""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.stdout if done.returncode == 0 else ""
 
 
 def live(manager):
-    """All live rules of ours, without what counts packets."""
+    """All managed live rules, without what counts packets."""
+    guards = output("nft", "-s", "list", "table", "inet", "xmpp_edge")
     if manager == "nftables":
-        return output("nft", "-s", "list", "table", "inet", "xmpp_edge")
+        return guards
+    return guards + accepts(manager)
+
+
+def accepts(manager):
+    """The live accept rules of a manager."""
     if manager == "firewalld":
         # Rules of one priority stand in whatever order, as they came.
         lines = output("nft", "-s", "list", "table", "inet", "firewalld").splitlines()
@@ -68,10 +78,11 @@ def persisted():
     }
 
 
-def start(options):
-    """The module, as Ansible starts it, in a process group of its own."""
+def start(options, former=False):
+    """Start the module, or that of the former release, as Ansible does, in a process group of its own."""
+    folder = Path(__file__).parent / ("former" if former else "")
     process = subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("run_module.py"))],
+        [sys.executable, str(folder / "run_module.py")],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -83,8 +94,8 @@ def start(options):
     return process
 
 
-def run(options):
-    process = start(options)
+def run(options, former=False):
+    process = start(options, former)
     text = process.stdout.read()
     process.wait()
     try:
@@ -266,6 +277,42 @@ class Soak:
         wait_for_lock()
         self.converge(new)
 
+    def upgrades(self):
+        """Convert the state of the former release by one run: no flow changes meanwhile; removal leaves nothing."""
+        name = self.random.choice(sorted(FLOWS))
+        former = run(self.inputs[name], former=True)
+        if former.get("failed"):
+            self.complain(f"the former release fails with {name}", former.get("msg"))
+            return
+        with Probers(FLOWS[name]) as probers:
+            result = run({**self.inputs[name], "rollback_after": 60})
+            if result.get("confirmation"):
+                subprocess.run(["sh", "-c", result["confirmation"]], check=True)
+        again = run(self.inputs[name])
+        if result.get("failed") or again.get("changed"):
+            self.complain(f"no conversion with {name}", result, again)
+        elif probers.changed:
+            self.complain(f"flows changed with {name}", probers.changed)
+        if self.manager == "firewalld":
+            # The policies of the former release stay as empty shells until then.
+            output("firewall-cmd", "--reload")
+        if self.manager != "ufw":
+            # In ufw's files the rules of the former release stay where they are, before rules that deny nothing.
+            found = (live(self.manager), persisted())
+            if found != self.states[name]:
+                self.complain(
+                    f"conversion with {name} comes to another state", *map(difference, found, self.states[name])
+                )
+        run(self.inputs[name], former=True)
+        removed = run(self.inputs["absent"])
+        if self.manager == "firewalld":
+            output("firewall-cmd", "--reload")
+        left = output("nft", "list", "ruleset") + output("ipset", "save") + json.dumps(persisted())
+        if removed.get("failed") or "xmpp" in left.lower() or "786d70705f65646765" in left:
+            self.complain(f"removal of what the former release made with {name}", removed.get("msg"), left)
+        self.now = "absent"
+        self.counts["new"] += 1
+
     def lost(self):
         """A change that is never confirmed is undone by the host, in time, live and on disk."""
         new = self.other()
@@ -290,6 +337,76 @@ class Soak:
         self.converge(self.other())
 
 
+class Probers:
+    """Connections that are opened all the time while a block runs. flows: expected, source, target and port of each."""
+
+    PEER = ("ip", "netns", "exec", "peer")
+
+    def __init__(self, flows):
+        self.flows = flows
+        self.changed = {}
+
+    def __enter__(self):
+        script = [sys.executable, str(Path(__file__).with_name("prober.py"))]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        self.running = [
+            subprocess.Popen([*(() if source == "198.18.0.2" else self.PEER), *script, *flow], **pipes)
+            for flow in self.flows
+            for source in [flow[1]]
+        ]
+        time.sleep(1)
+        return self
+
+    def __exit__(self, *_reason):
+        time.sleep(1)
+        for flow, process in zip(self.flows, self.running):
+            counts = json.loads(process.communicate()[0])
+            if counts["changed"] or counts["tried"] < 50:
+                self.changed[" ".join(flow)] = counts
+
+
+PARTNER, STRANGER, ACCESS, OTHER = "198.19.7.5", "198.18.9.2", "198.18.0.2", "198.18.9.1"
+FLOWS = {
+    "open": [
+        ("open", STRANGER, ACCESS, "5269"),
+        ("closed", STRANGER, OTHER, "5269"),
+        ("open", ACCESS, PARTNER, "5269"),
+    ],
+    "narrow": [
+        ("open", PARTNER, ACCESS, "5269"),
+        ("closed", STRANGER, ACCESS, "5269"),
+        ("open", ACCESS, PARTNER, "5269"),
+    ],
+    "permit": [("open", STRANGER, ACCESS, "5270")],
+}
+FLOWS["long"] = FLOWS["narrow"]
+
+
+def upgrade_network():
+    """Give the peer an address that the lists name, and have both sides listen."""
+    listen = """
+import socket, sys
+servers = [socket.create_server(("", int(port)), backlog=1024) for port in sys.argv[1:]]
+import selectors
+selector = selectors.DefaultSelector()
+for server in servers:
+    selector.register(server, selectors.EVENT_READ)
+while True:
+    for key, _events in selector.select():
+        key.fileobj.accept()[0].close()
+"""
+    for command in (
+        "ip -n peer address add 198.19.7.5/32 dev far",
+        "ip -n peer link set lo up",
+        "ip -n peer route add 198.18.0.2/32 via 198.18.9.1",
+        "ip route add 198.19.7.5/32 via 198.18.9.2 src 198.18.0.2",
+    ):
+        subprocess.run(command.split(), check=True)
+    for where in ((), Probers.PEER):
+        subprocess.Popen([*where, sys.executable, "-c", listen, "5269", "5270"])
+    time.sleep(1)
+
+
 def main():
     if sys.argv[2] == "state":
         print(json.dumps([live(sys.argv[1]), persisted()]))
@@ -297,6 +414,8 @@ def main():
     manager, kind, count, seed = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
     soak = Soak(manager, json.load(sys.stdin), seed)
     foreign = Foreign()
+    if kind == "upgrades":
+        upgrade_network()
     soak.learn()
     begun = time.monotonic()
     for _round in range(count):

@@ -10,6 +10,7 @@ Kinds: kills    a run is killed with its group and its descendants; looked at at
        crashes  every process is killed, the one included that carries out the change; looked at after the next run
        lost     nothing confirms a change; the host undoes it in time, and the next run says so; "late" is the most
                 seconds after that time at which all was undone
+       upgrades what the former release made is converted while connections are opened all the time, and removed
        races    four playbook runs with different inputs at once, each with its confirmation
 
 Counts are for each manager. With XMPP_EDGE_SOAK=-a the hosts get other names, so that several series can run at once.
@@ -47,8 +48,9 @@ HOSTS = {
     "iptables": (
         "bookworm",
         "persistent",
-        "systemctl enable --now netfilter-persistent; iptables -A INPUT -p tcp --dport 22 -j ACCEPT; "
-        "iptables -P FORWARD DROP; ip6tables -P FORWARD DROP",
+        "systemctl enable --now netfilter-persistent; for program in iptables ip6tables; do "
+        "$program -A INPUT -i lo -j ACCEPT; $program -A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT; "
+        "$program -A INPUT -p tcp --dport 22 -j ACCEPT; $program -P INPUT DROP; $program -P FORWARD DROP; done",
     ),
     "ufw": (
         "bookworm",
@@ -62,6 +64,9 @@ HOSTS = {
         "systemctl enable --now firewalld; firewall-cmd --permanent --add-port=5222/tcp; firewall-cmd --reload",
     ),
 }
+FORMER = "c1c7e84"
+"""The commit of version 1.1.0, whose hosts are converted."""
+
 SOUND = {"access_addresses": ["198.18.0.2", "2001:db8::2"], "internal_addresses": ["198.18.0.3", "2001:db8::3"]}
 INPUTS = {
     "open": SOUND,
@@ -99,12 +104,25 @@ class Host:
         self.shell("echo '__version__ = __author__ = \"\"' > /soak/ansible/__init__.py")
         self.run(["podman", "cp", library / "module_utils", f"{self.name}:/soak/ansible/module_utils"])
         self.run(["podman", "cp", CHECKOUT / "plugins", f"{self.name}:/soak/ansible_collections/xmpp/edge/plugins"])
-        for path in ("agent.py", "run_module.py"):
+        for path in ("agent.py", "run_module.py", "prober.py"):
             self.run(["podman", "cp", SOAK / path, f"{self.name}:/soak/{path}"])
+        self.install_former()
         addresses = SOUND["access_addresses"] + SOUND["internal_addresses"]
         self.shell("; ".join(f"ip address add {one} dev lo" for one in addresses))
         self.shell(prepare)
         return self
+
+    def install_former(self):
+        """Put the former release beside this one, where the checkout has its history."""
+        with tempfile.TemporaryDirectory() as folder:
+            archive = ["git", "archive", "--format=tar", f"--output={folder}/former.tar", FORMER, "plugins"]
+            if subprocess.run(archive, cwd=CHECKOUT, check=False, capture_output=True).returncode != 0:
+                return
+            self.run(["podman", "cp", f"{folder}/former.tar", f"{self.name}:/soak/former.tar"])
+        self.shell(
+            "mkdir -p /soak/former/ansible_collections/xmpp/edge; cd /soak/former; ln -sfn ../ansible ansible; "
+            "cp ../run_module.py .; tar -xf ../former.tar -C ansible_collections/xmpp/edge"
+        )
 
     def __exit__(self, *_reason):
         if "XMPP_EDGE_KEEP" not in os.environ:
@@ -184,7 +202,7 @@ def races(manager, count, seed):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kind", nargs="+", choices=["kills", "crashes", "lost", "races"])
+    parser.add_argument("kind", nargs="+", choices=["kills", "crashes", "lost", "upgrades", "races"])
     parser.add_argument("--count", type=int, default=10)
     parser.add_argument("--manager", action="append", choices=list(HOSTS))
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
