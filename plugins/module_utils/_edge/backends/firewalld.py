@@ -368,11 +368,9 @@ def _texts(snapshot: FirewalldSnapshot, carried: Mapping[str, Sequence[Rule]]) -
                     f"{snapshot.path(container)} is not as firewalld writes it: {error}; repair it"
                 ) from None
             continue
-        if text == shipped and (file is None or file.text != text):
-            texts[container.label] = None
-        elif file is None or file.text != text:
-            texts[container.label] = text
-    return {label: text for label, text in texts.items() if text is not None or label in snapshot.files}
+        if text != current:
+            texts[container.label] = None if text == shipped else text
+    return texts
 
 
 def _stale_files(snapshot: FirewalldSnapshot) -> List[str]:

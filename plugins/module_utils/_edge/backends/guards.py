@@ -24,7 +24,16 @@ from ..model.plan import Observation, make_plan
 from ..model.rollback_data import RollbackData
 from ..model.steps import LoadNft, Step
 from .base import Backend, Change, Snapshot
-from .nft_table import HOOKS, NftTable, read_rules, read_table, to_table, write_element_changes, write_table
+from .nft_table import (
+    HOOKS,
+    NftTable,
+    read_rules,
+    read_table,
+    to_table,
+    without_handles,
+    write_element_changes,
+    write_table,
+)
 
 OLDEST_NFT: Tuple[int, int, int] = (0, 9, 3)
 """The first release with everything that is written and read here (symbolic chain priorities in the listing)."""
@@ -111,10 +120,10 @@ def _kept(program: str, target: NftTable) -> Kept:
 def _rollback(snapshot: GuardsSnapshot) -> RollbackData:
     """Return what restores the table as it is listed. Where that fails, it goes: what matters is a way in."""
     program = quote(snapshot.program or "nft")
-    text = re.sub(r" # handle \d+$", "", snapshot.text, flags=re.MULTILINE)
     # By a pipe, since SELinux may keep nft from files where this one stands.
     load = f"cat guards.nft | {program} -f - || {program} delete table {TABLE}"
-    return RollbackData(data={"guards.nft": f"add table {TABLE}\ndelete table {TABLE}\n{text}"}, live=(load,))
+    script = f"add table {TABLE}\ndelete table {TABLE}\n{without_handles(snapshot.text)}"
+    return RollbackData(data={"guards.nft": script}, live=(load,))
 
 
 def _simulated(ruleset: Ruleset, desired: Desired) -> Ruleset:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from shlex import quote
 from typing import ClassVar, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from ..evaluator.managed import allow_rules
 from ..evaluator.placement import places_of
 from ..evaluator.ruleset import FilterRule, Ruleset
 from ..host.facts import Facts
@@ -44,14 +43,12 @@ from .iptables_lines import (
     write_script,
 )
 from .lines import lines_of, rules_of, shortened
-from .placing import ChainKey, Slot, segments, slots_by_chain, with_slots
+from .placing import ChainKey, Slot, Slots, segments, slots_by_chain, with_slots
 
 _FILTER = " filter"
 _BASES = ("INPUT", "OUTPUT")
 # The legacy variant loads its modules itself, and speaks through a raw socket.
 _CAPABILITIES = ("CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_SYS_MODULE")
-
-Slots = Mapping[ChainKey, Sequence[Slot]]
 
 
 @dataclass(frozen=True)
@@ -118,9 +115,7 @@ class IptablesBackend(Backend[IptablesSnapshot]):
         return Change(
             plan=plan,
             live=_live(snapshot, slots, then) if plan.changed else (),
-            simulated=with_slots(
-                snapshot.unmanaged, slots, lambda rule, families: allow_rules([rule], rule.direction, families)
-            ),
+            simulated=with_slots(snapshot.unmanaged, slots),
             kept=_kept(snapshot, slots),
             rollback=_rollback(snapshot, now),
             warnings=notes if slots else (),

@@ -131,7 +131,7 @@ def write_element_changes(current: NftTable, desired: NftTable) -> Optional[str]
 def read_table(text: str) -> NftTable:
     """Return the table from what "nft -a list table" or write_table says. What is no set or chain goes to others."""
     table = NftTable()
-    for kind, name, body in _read_blocks(_HANDLE.sub("", text)):
+    for kind, name, body in _read_blocks(without_handles(text)):
         if kind == "set":
             table.sets[name], table.elements[name] = _read_set(body)
         elif kind == "chain":
@@ -141,6 +141,11 @@ def read_table(text: str) -> NftTable:
         else:
             table.others.append(f"{kind} {name}".strip())
     return table
+
+
+def without_handles(text: str) -> str:
+    """Return a listing of "nft -a" as nft prints it without -a."""
+    return _HANDLE.sub("", text)
 
 
 def read_rules(table: NftTable, desired: NftTable) -> Observation:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from ..evaluator.managed import allow_rules
 from ..evaluator.placement import places_of
 from ..evaluator.ruleset import FilterRule, Ruleset
 from ..host.facts import Facts
@@ -23,12 +22,10 @@ from ..model.rollback_data import RollbackData
 from ..model.steps import LoadNft, Step
 from .base import Backend, Change, Snapshot
 from .nft_accepts import groups_in, is_plain, label_of, read_listing, read_rule, write_loader, write_rule
-from .placing import ChainKey, Slot, segments, slots_by_chain, with_slots
+from .placing import ChainKey, Slot, Slots, segments, slots_by_chain, with_slots
 
 _DIRECTIONS: Mapping[str, Direction] = {"input": "in", "output": "out"}
 _TABLE_FAMILIES = ("inet", "ip", "ip6")
-
-Slots = Mapping[ChainKey, Sequence[Slot]]
 
 
 @dataclass(frozen=True)
@@ -79,9 +76,7 @@ class NftablesBackend(Backend[NftablesSnapshot]):
         return Change(
             plan=plan,
             live=_live(snapshot, slots) if plan.changed else (),
-            simulated=with_slots(
-                snapshot.unmanaged, slots, lambda rule, families: allow_rules([rule], rule.direction, families)
-            ),
+            simulated=with_slots(snapshot.unmanaged, slots),
             kept=_kept(loader),
             rollback=_rollback(snapshot, slots),
             warnings=warnings,

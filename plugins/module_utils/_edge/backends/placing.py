@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from ..evaluator.managed import allow_rules
 from ..evaluator.placement import Place
 from ..evaluator.ruleset import FilterRule, Match, Ruleset, Verdict
 from ..model.rules import Rule
@@ -22,6 +23,10 @@ class Slot:
 
     before: Optional[FilterRule]
     rules: Tuple[Rule, ...]
+
+
+Slots = Mapping[ChainKey, Sequence[Slot]]
+"""The slots of each chain."""
 
 
 def slots_by_chain(places: Mapping[Place, Tuple[Rule, ...]], unmanaged: Ruleset) -> Dict[ChainKey, List[Slot]]:
@@ -71,16 +76,14 @@ def may_deny(rule: FilterRule) -> bool:
     )
 
 
-def with_slots(
-    ruleset: Ruleset, slots: Mapping[ChainKey, Sequence[Slot]], model: Callable[[Rule, Sequence[str]], List[FilterRule]]
-) -> Ruleset:
-    """Return the unmanaged ruleset with the accept rules in their slots. model: a rule in the evaluator's model."""
+def with_slots(ruleset: Ruleset, slots: Slots) -> Ruleset:
+    """Return the unmanaged ruleset with the accept rules in their slots."""
     for key, found in slots.items():
         chain = ruleset.chains[key]
         rules = list(chain.rules)
         for slot in found:
             at = _position(rules, slot.before)
-            rules[at:at] = [one for rule in slot.rules for one in model(rule, chain.families)]
+            rules[at:at] = [one for rule in slot.rules for one in allow_rules([rule], rule.direction, chain.families)]
         ruleset = ruleset.with_rules(key, rules)
     return ruleset
 
