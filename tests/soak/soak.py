@@ -44,7 +44,13 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.options im
 
 # Release and kind of each manager's image, and what makes it live there.
 HOSTS = {
-    "nftables": ("trixie", "edge", "true"),
+    "nftables": (
+        "trixie",
+        "edge",
+        "printf '%s\\n' 'flush ruleset' 'table inet filter { chain input { type filter hook input priority filter; "
+        "policy drop; ct state established,related accept; iif lo accept; tcp dport 22 accept; }; }' "
+        ">/etc/nftables.conf; systemctl enable --now nftables",
+    ),
     "iptables": (
         "bookworm",
         "persistent",
