@@ -15,7 +15,6 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.rules import
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.compile import compile_rules
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.host_options import HOST_OPTIONS
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.options import Options, parse_options
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.windows import controller as windows_half
 from ansible_collections.xmpp.edge.plugins.plugin_utils._confirm import confirm, refuse_own_port
 
 
@@ -70,6 +69,9 @@ class ActionModule(ActionBase):
     def _on_windows(
         self, options: Options, rules: t.Sequence[Rule], task_vars: dict[str, t.Any] | None
     ) -> dict[str, t.Any]:
+        # Imported where it is needed: each run on Linux would pay for it.
+        from ansible_collections.xmpp.edge.plugins.module_utils._edge.windows import controller as windows_half
+
         arguments = windows_half.module_arguments(options, rules)
         answer = self._execute_module(module_name="xmpp.edge.win_firewall", module_args=arguments, task_vars=task_vars)
         if answer.get("failed") or "found" not in answer:

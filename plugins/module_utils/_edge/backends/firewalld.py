@@ -22,7 +22,7 @@ from ..evaluator.rows import connections_of
 from ..evaluator.ruleset import Ruleset
 from ..host.facts import Facts
 from ..host.files import OpenFile, read_open_file, read_text
-from ..host.runner import Runner, find_program
+from ..host.runner import Completed, Runner, find_program
 from ..model.addresses import Span, family_of, merged, overlap, span_of
 from ..model.desired import Desired
 from ..model.errors import EdgeError, MissingPackageError
@@ -125,7 +125,8 @@ class FirewalldBackend(Backend[FirewalldSnapshot]):
 
     def observe(self, facts: Facts) -> FirewalldSnapshot:
         """See Backend.observe."""
-        running = self._is_running()
+        default = self._default_at_runtime()
+        running = default is not None
         if not running and any(table.endswith(" firewalld") for table in facts.firewall.ruleset.tables()):
             raise EdgeError(
                 "firewalld's rules are live, and it does not answer over D-Bus: start it, and see that "
@@ -133,7 +134,7 @@ class FirewalldBackend(Backend[FirewalldSnapshot]):
             )
         former_files = self._former_files()
         policies = self._call("policy", "getActivePolicies")[0] if running else {}
-        default = self._call("", "getDefaultZone")[0] if running else self._default_in_file()
+        default = default or self._default_in_file()
         found = [*self._zones(default, running), *(self._policies(policies) if running else ())]
         files = {one.label: read_open_file(self._path(one)) for one in found}
         shipped = {one.label: read_text(self._path(one, self._shipped)) for one in found}
@@ -197,13 +198,13 @@ class FirewalldBackend(Backend[FirewalldSnapshot]):
             warnings=(*notes, *_warnings(snapshot, desired)),
         )
 
-    def _is_running(self) -> bool:
+    def _default_at_runtime(self) -> Optional[str]:
+        """Return the default zone; None where firewalld does not answer. Raises EdgeError where it may not be asked."""
         program = find_program("busctl")
-        if program is None:
-            return False
-        options = ["--auto-start=no", "--json=short"]
-        done = self._run([program, *options, "get-property", SERVICE, _OBJECT, SERVICE, "state"], "")
-        return done.returncode == 0
+        done = self._run(_command(program, "", "getDefaultZone"), "") if program else None
+        if done is not None and done.returncode != 0:
+            _refuse_without_rights(done)
+        return str(json.loads(done.stdout)["data"][0]) if done is not None and done.returncode == 0 else None
 
     def _zones(self, default: str, running: bool) -> Iterator[Container]:
         """Yield the zones that packets of this host come to: the active ones, and the default one."""
@@ -218,7 +219,7 @@ class FirewalldBackend(Backend[FirewalldSnapshot]):
                     str(settings.get("target", "default")),
                     tuple(active.get(name, {}).get("interfaces", ())),
                     tuple(active.get(name, {}).get("sources", ())),
-                    tuple(map(read_rich_rule, self._call("zone", "getRichRules", "s", name)[0])),
+                    tuple(map(read_rich_rule, settings.get("rules_str", ()))),
                 )
             return
         folder = os.path.join(self._folder, "zones")
@@ -262,8 +263,7 @@ class FirewalldBackend(Backend[FirewalldSnapshot]):
         if done.returncode != 0:
             if "Unknown" in done.stderr and interface == "policy":
                 raise EdgeError(_TOO_OLD)
-            if "NotAuthorized" in done.stderr or "Access denied" in done.stderr:
-                raise EdgeError("firewalld may not be asked or changed: run as root (become: true)")
+            _refuse_without_rights(done)
             raise EdgeError(f"firewalld refused: {done.complaint}")
         return json.loads(done.stdout)["data"] if done.stdout.strip() else []
 
@@ -287,6 +287,11 @@ class FirewalldBackend(Backend[FirewalldSnapshot]):
 
     def _path(self, container: Container, folder: Optional[str] = None) -> str:
         return os.path.join(folder or self._folder, _FOLDERS[container.kind], f"{container.name}.xml")
+
+
+def _refuse_without_rights(done: Completed) -> None:
+    if "NotAuthorized" in done.stderr or "Access denied" in done.stderr:
+        raise EdgeError("firewalld may not be asked or changed: run as root (become: true)")
 
 
 def _command(program: str, interface: str, method: str, *arguments: str) -> List[str]:

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import re
 import shlex
+from html import escape
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 from xml.etree import ElementTree
-from xml.sax.saxutils import quoteattr
 
 from ..model.addresses import FAMILIES
 from ..model.literals import Direction, Family
@@ -146,7 +146,7 @@ def _attributes(element: ElementTree.Element) -> Tuple[Tuple[str, str], ...]:
 
 
 def _xml(attributes: Sequence[Tuple[str, str]]) -> str:
-    return "".join(f" {name}={quoteattr(value)}" for name, value in attributes)
+    return "".join(f' {name}="{escape(value)}"' for name, value in attributes)
 
 
 def _parse(text: str) -> ElementTree.Element:
