@@ -24,7 +24,8 @@ Elements = Tuple[Tuple[str, Tuple[Tuple[str, str], ...]], ...]
 
 _FAMILIES: Mapping[str, Family] = {family: family for family in FAMILIES}
 _ROWS = {str(priority): row for row, priority in RICH_RULE_PRIORITIES.items()}
-_RULE = re.compile(r"[ \t]*<rule\b.*?</rule>[ \t]*\n?", re.DOTALL)
+# What looks like a rule in a comment is none, and may have no end.
+_RULE = re.compile(r"<!--.*?-->|<\?.*?\?>|[ \t]*<rule\b.*?</rule>[ \t]*\n?", re.DOTALL)
 _END = re.compile(r"[ \t]*</(zone|policy)>")
 
 

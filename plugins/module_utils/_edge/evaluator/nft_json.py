@@ -123,6 +123,9 @@ def _chain(entry: Mapping[str, Any]) -> Chain:
     if entry.get("hook") in ("ingress", "egress"):
         named = entry.get("dev")
         devices = None if named is None else (named,) if isinstance(named, str) else tuple(named)
+    words = [entry.get(key, "") for key in ("name", "hook", "type", "policy")]
+    if not all(isinstance(word, str) for word in words):
+        raise TypeError
     return Chain(
         table=_table(entry),
         name=entry["name"],

@@ -73,6 +73,14 @@ def test_every_other_byte_stays(text):
     assert with_managed(changed, []) == text
 
 
+@pytest.mark.parametrize("note", ['<!-- <rule priority="32101"> -->', '<?note <rule family="ipv4" ?>'])
+def test_what_looks_like_a_rule_in_a_comment_hides_none(note):
+    text = PLAIN.replace("</zone>", f"  {note}\n</zone>")
+    changed = with_managed(text, RULES)
+    assert len(rules_in_file(changed)) == len(RULES)
+    assert with_managed(changed, []) == text
+
+
 def test_unmanaged_rules_are_kept_whatever_they_say():
     kept = [rule for rule in rules_in_file(with_managed(BANS, RULES)) if not is_managed(rule)]
     assert kept == rules_in_file(BANS)
