@@ -47,7 +47,9 @@ def places_of(ruleset: Ruleset, rules: Sequence[Rule], routes: Routes) -> Dict[P
     found: Dict[Place, Dict[Rule, None]] = {}
     for rule in rules:
         for connection in connections_of([rule], routes):
-            for base, drops in first_packet(ruleset, connection).drops:
+            # An explicit denial may keep the sample from a general drop that other addresses of the rule reach.
+            others = first_packets(ruleset, connection, _span_around(rule.remote, connection))
+            for base, drops in (*first_packet(ruleset, connection).drops, *others.drops):
                 if base.hook == _HOOKS[connection.direction] and base.kind == "filter":
                     finder = _Finder(references, base, rule, connection)
                     for drop in drops:
@@ -120,9 +122,11 @@ class _Finder:
         entered = [chain for chain, _rule in drop.way[1:]] + [drop.chain]
         for depth, chain in enumerate(entered, 1):
             if len(self._references.to(chain)) > 1:
-                if not self._denies_within(drop.way[:depth]):
+                is_general = self._references.are_general(chain, self._local_side)
+                denies = self._denies_within(drop.way[:depth])
+                if not denies and not (is_general and _may_come_to_deny(drop, depth)):
                     return drop.way[depth - 1]
-                if not self._references.are_general(chain, self._local_side):
+                if not is_general:
                     return None
         return drop.chain, drop.rule
 
@@ -145,6 +149,19 @@ class _Finder:
         """Return whether a rule only keeps records, without a choice of packets by source or port."""
         content = rule.content
         return content.is_record and content.kinds <= self._local_side | {"other"}
+
+
+def _may_come_to_deny(drop: Ending, depth: int) -> bool:
+    """Return whether packets pass other chains on their way from a chain to the drop.
+
+    A chain that is empty now may be the one that a program puts its bans into.
+    """
+    way = [*drop.way[depth:], (drop.chain, drop.rule)]
+    return any(
+        one.content.targets
+        for chain, rule in way
+        for one in (chain.rules if rule is None else chain.rules[: chain.rules.index(rule)])
+    )
 
 
 def _span_around(group: Optional[Group], connection: Connection) -> Span:

@@ -35,7 +35,9 @@ def nft(name, body, expected, *, rules="in4 in6", interface="eth0", head="policy
 
 def iptables(name, body, expected, *, rules="in4", policy="ACCEPT", interface="eth0"):
     """Return a case of the table filter of iptables; names of chains are taken from the rules."""
-    chains = {line.split()[1]: None for line in body.strip().splitlines() if line.startswith("-A ")}
+    rules_of = [line.split() for line in body.strip().splitlines() if line.startswith("-A ")]
+    # A chain may be empty. Targets that are none have capital letters.
+    chains = {name: None for words in rules_of for name in (words[1], words[-1]) if name.islower() or name == words[1]}
     base = {"INPUT": policy, "FORWARD": "ACCEPT", "OUTPUT": policy}
     heads = [f":{chain} {target} [0:0]" for chain, target in {**dict.fromkeys(chains, "-"), **base}.items()]
     return Case(name, "\n".join(["*filter", *heads, body.strip(), "COMMIT", ""]), expected, rules, interface)
@@ -137,7 +139,7 @@ NFT_CASES = [
     nft(
         "denial of a set that holds the network",
         'ip saddr @bans drop\ndrop comment "all"',
-        {"input before all": "in4 in6"},
+        {"input before all": "in4 in6 net4"},
         rules="in4 in6 net4",
         sets=BANS,
     ),
@@ -151,13 +153,13 @@ NFT_CASES = [
     nft(
         "denial of all but one network",
         'ip saddr != 203.0.113.0/24 drop\ndrop comment "all"',
-        {"input before all": "in6 net4"},
+        {"input before all": "in4 in6 net4"},
         rules="in4 in6 net4",
     ),
     nft(
         "denial of all but a set",
         'ip saddr != @bans drop\ndrop comment "all"',
-        {"input before all": "in6 net4"},
+        {"input before all": "in4 in6 net4"},
         rules="in4 in6 net4",
         sets=BANS,
     ),
@@ -461,9 +463,15 @@ IPTABLES_CASES = [
         {"INPUT before -A INPUT -j DROP": "in4"},
     ),
     iptables(
+        "a shared chain that leads to one for bans, which is empty",
+        "-A INPUT -i eth0 -j world\n-A INPUT -i eth1 -j world\n"
+        "-A world -j dynamic\n-A world -p tcp -m tcp --dport 22 -j ACCEPT\n-A world -j DROP",
+        {"world before -A world -j DROP": "in4"},
+    ),
+    iptables(
         "negated source",
         "-A INPUT ! -s 203.0.113.0/24 -j DROP\n-A INPUT -j DROP",
-        {"INPUT before -A INPUT -j DROP": "net4"},
+        {"INPUT before -A INPUT -j DROP": "in4 net4"},
         rules="in4 net4",
     ),
     iptables(
