@@ -119,10 +119,21 @@ backend_reason:
   type: str
   sample: no other firewall manager is live on this host
 persisted:
-  description: Whether the rules survive a reboot of the host.
+  description:
+    - Whether the rules survive a reboot of the host, and a reload or restart of every service that is known to load
+      rules. It is true only where RV(persistence) says V(yes) of each part.
   returned: success, or when a row is not effective
   type: bool
   sample: true
+persistence:
+  description:
+    - The same for the guards and for the accept rules, as V(yes), V(no) or V(unknown). A part that the host does not
+      have is left out. Whatever stands in the way is a warning, with what to do.
+  returned: success, or when a row is not effective
+  type: dict
+  sample:
+    guards: "yes"
+    accepts: "yes"
 rows:
   description: What is true of each row that has a rule, by row id. In check mode it is what would be true.
   returned: success, or when a row is not effective

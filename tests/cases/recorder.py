@@ -31,8 +31,12 @@ FILES = (
     "/etc/xmpp-edge",
     "/etc/xmpp-edge/*",
     "/etc/xmpp-edge/.*",
-    "/etc/systemd/system/xmpp-edge.service",
-    "/etc/systemd/system/sysinit.target.wants/xmpp-edge.service",
+    "/etc/systemd/system/*.service",
+    "/etc/systemd/system/*.wants/*",
+    *(
+        f"/usr/lib/systemd/system/{name}.service"
+        for name in ("nftables", "netfilter-persistent", "ufw", "firewalld", "own")
+    ),
     "/etc/systemd/system/*.service.d",
     "/etc/systemd/system/*.service.d/*",
     "/etc/ufw/user.rules",

@@ -118,7 +118,8 @@ def _result_of(outcome: Outcome, choice: Choice, verbose: bool) -> Result:
         changed=change.plan.changed and stands,
         backend=choice.backend.name,
         backend_reason=choice.reason,
-        persisted=bool(outcome.rows) and change.persisted and stands,
+        persisted=bool(outcome.rows) and all(word == "yes" for word in change.persisted.values()) and stands,
+        persistence=dict(change.persisted) if stands else dict.fromkeys(change.persisted, "no"),
         rows={
             row: RowResult(stands, verdict.effective, outcome.decided_by[row], outcome.packets.get(row))
             for row, verdict in outcome.rows.items()

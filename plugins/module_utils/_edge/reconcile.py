@@ -15,16 +15,18 @@ from .evaluator.rows import NO, UNKNOWN, RowVerdict, evaluate_rows, routes_to_as
 from .evaluator.ruleset import Ruleset
 from .host.facts import Facts, read_facts
 from .host.firewall import explain, packets_by_row
+from .host.loaders import GUARDS
 from .host.persistence import PersistenceChange, plan_persistence
 from .host.runner import Runner
 from .host.steps import carry_out
 from .model import diff_text
 from .model.desired import ABSENT, Desired
 from .model.errors import EdgeError, understood
+from .model.literals import Effective
 from .model.plan import Placed, Plan
 from .model.rollback_data import RollbackData, together
 from .model.rules import Rule
-from .model.steps import Step
+from .model.steps import Command, LoadNft, Step
 from .rollback import HOME
 from .rollback.lock import HostLock
 
@@ -53,16 +55,24 @@ class WholeChange:
     """The change of a host: that of each part, put together in the order in which nothing opens that should not.
 
     plan: the diff; steps: everything that is done; rollback: what restores the current state; simulated: the host's
-    ruleset as it will be; persisted: whether all rules will be loaded at the next boot; warnings: sentences for the
-    administrator.
+    ruleset as it will be; persisted: whether the guards, and the accept rules, will be there after a reload and a boot;
+    warnings: sentences for the administrator.
     """
 
     plan: Plan
     steps: Tuple[Step, ...]
     rollback: RollbackData
     simulated: Ruleset
-    persisted: bool
+    persisted: Mapping[str, Effective]
     warnings: Tuple[str, ...]
+
+    @property
+    def permanent(self) -> bool:
+        """Return whether anything is changed that a boot would not bring back."""
+        return any(
+            not isinstance(step, (Command, LoadNft)) or (isinstance(step, Command) and step.arguments[0] == "systemctl")
+            for step in self.steps
+        )
 
 
 @dataclass(frozen=True)
@@ -106,7 +116,7 @@ def reconcile(
     # Imported where it is needed: a host compiles what it imports anew on every run.
     from .rollback.changes import Changes
 
-    pending = Changes(run, terms.lock, terms.home).begin([change.rollback], terms.seconds)
+    pending = Changes(run, terms.lock, terms.home).begin([change.rollback], terms.seconds, change.permanent)
     try:
         _execute(change, run)
         facts = observe(run, desired)
@@ -141,7 +151,9 @@ def plan_host(facts: Facts, choice: Choice, desired: Desired) -> WholeChange:
             changes.append(backend.plan(replace(snapshot, unmanaged=seen), goal))
             ruleset = changes[-1].simulated if goal.present else ruleset
         kept = [one for change in (changes[-1], *changes[:-1]) for one in change.kept]
-        persistence = plan_persistence(facts.persistence, kept, desired.persist)
+        persistence = plan_persistence(
+            facts.persistence, kept, desired.persist, choice.backend.name if desired.present else ""
+        )
     return _whole(desired, choice, changes, snapshots[0].table is not None, persistence)
 
 
@@ -174,7 +186,10 @@ def _whole(
         steps=(*steps, *persistence.steps) if plan.changed else (),
         rollback=together([persistence.rollback, *(one.rollback for one in back)]),
         simulated=guards.simulated,
-        persisted=persistence.persisted and accepts.persisted and desired.persist,
+        persisted={
+            part: answer if part == GUARDS or accepts.persisted else "no"
+            for part, answer in persistence.persisted.items()
+        },
         warnings=(*persistence.warnings, *accepts.warnings, *guards.warnings),
     )
 

@@ -13,9 +13,9 @@ from typing import ClassVar, Optional, Tuple
 from ..evaluator.managed import allow_rules
 from ..evaluator.ruleset import Chain, Ruleset
 from ..host.facts import Facts
+from ..host.loaders import GUARDS
 from ..host.persistence import BANNER, GUARDS_FILE, Kept
 from ..host.runner import find_program
-from ..host.units import NFTABLES
 from ..model.addresses import FAMILIES
 from ..model.desired import Desired
 from ..model.errors import EdgeError, MissingPackageError
@@ -110,10 +110,10 @@ def _live(snapshot: GuardsSnapshot, target: Optional[NftTable]) -> Tuple[Step, .
 
 def _kept(program: str, target: NftTable) -> Kept:
     return Kept(
+        part=GUARDS,
         files={GUARDS_FILE: f"#!{program} -f\n{BANNER}{write_table(target)}"},
         load=(f"{program} -f {GUARDS_FILE}",),
         unload=(f"{program} delete table {TABLE}",),
-        flushed_by=(NFTABLES,),
     )
 
 

@@ -15,9 +15,8 @@ from typing import ClassVar, Dict, Iterator, List, Mapping, Optional, Sequence, 
 from ..evaluator.placement import places_of
 from ..evaluator.ruleset import FilterRule, Ruleset
 from ..host.facts import Facts
-from ..host.persistence import BANNER, IPTABLES_LOADER, Kept
+from ..host.persistence import BANNER, IPTABLES_LOADER, LOCK, Kept
 from ..host.runner import Runner, find_program
-from ..host.units import NETFILTER_PERSISTENT
 from ..model.desired import Desired
 from ..model.errors import EdgeError, MissingPackageError
 from ..model.literals import Direction, Family
@@ -291,13 +290,13 @@ def _kept(snapshot: IptablesSnapshot, slots: Slots) -> Tuple[Kept, ...]:
         path = _path(snapshot, program)
         then.append(ProgramRules(path, lines, list({**jumps, **_jumps(program, slots)}.values())))
         gone.append(ProgramRules(path, dict.fromkeys(lines), list(empty.values())))
-    text = f'#!/bin/sh\n{BANNER}if [ "$1" = unload ]; then\n{write_script(gone)}fi\n{write_script(then)}'
+    text = f'#!/bin/sh\n{BANNER}{LOCK}if [ "$1" = unload ]; then\n{write_script(gone)}fi\n{write_script(then)}'
     return (
         Kept(
+            part="iptables",
             files={IPTABLES_LOADER: text},
             load=(f"/bin/sh {IPTABLES_LOADER} load",),
             unload=(f"/bin/sh {IPTABLES_LOADER} unload",),
-            flushed_by=(NETFILTER_PERSISTENT,),
             capabilities=_CAPABILITIES,
         ),
     )

@@ -11,9 +11,8 @@ from typing import Any, ClassVar, Dict, Iterator, List, Mapping, Optional, Seque
 from ..evaluator.placement import places_of
 from ..evaluator.ruleset import FilterRule, Ruleset
 from ..host.facts import Facts
-from ..host.persistence import ACCEPTS_FILE, BANNER, Kept
+from ..host.persistence import ACCEPTS_FILE, BANNER, LOCK, Kept
 from ..host.runner import Runner, find_program
-from ..host.units import NFTABLES
 from ..model.desired import Desired
 from ..model.literals import Direction
 from ..model.ownership import COMMENT, TABLE, TABLE_NAME
@@ -171,8 +170,8 @@ def _live(snapshot: NftablesSnapshot, slots: Slots) -> Tuple[Step, ...]:
 def _kept(loader: str) -> Tuple[Kept, ...]:
     if not loader:
         return ()
-    files = {ACCEPTS_FILE: f"#!/bin/sh\n{BANNER}{loader}"}
-    return (Kept(files, load=(f"/bin/sh {ACCEPTS_FILE}",), unload=(), flushed_by=(NFTABLES,)),)
+    files = {ACCEPTS_FILE: f"#!/bin/sh\n{BANNER}{LOCK}{loader}"}
+    return (Kept("nftables", files, load=(f"/bin/sh {ACCEPTS_FILE}",), unload=()),)
 
 
 def _rollback(snapshot: NftablesSnapshot, slots: Slots) -> RollbackData:

@@ -112,6 +112,14 @@ def read_text(path: str) -> Optional[str]:
         return file.read(_LONGEST)
 
 
+def is_read_only(folder: str) -> bool:
+    """Return whether a folder is on a file system that is mounted read-only."""
+    try:
+        return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
+
+
 def write_atomically(
     path: str, content: Union[str, bytes], mode: int = FILE_MODE, owner: Optional[Tuple[int, int]] = None
 ) -> None:
@@ -172,6 +180,9 @@ def repair_folder(path: str) -> None:
 
 def remove_file(path: str) -> None:
     """Remove a file if it is there. Raises EdgeError."""
+    # On a disk that cannot be written also the removal of what is not there is refused.
+    if not os.path.lexists(path):
+        return
     try:
         os.unlink(path)
     except FileNotFoundError:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from typing import Dict, Mapping
+from typing import Dict, Mapping, Sequence
 
 from ..model.errors import EdgeError
 from .runner import Runner, find_program
@@ -16,6 +16,7 @@ NFTABLES = "nftables.service"
 NETFILTER_PERSISTENT = "netfilter-persistent.service"
 FIREWALLD = "firewalld.service"
 IPTABLES = "iptables.service"
+UFW = "ufw.service"
 
 _PROPERTIES = "Id,LoadState,UnitFileState,ActiveState,NeedDaemonReload,DropInPaths"
 
@@ -39,12 +40,11 @@ def systemctl(run: Runner, *arguments: str) -> str:
     return done.stdout
 
 
-def read_units(run: Runner) -> UnitStates:
-    """The states of all units that this package cares for, as they are now."""
+def read_units(run: Runner, names: Sequence[str]) -> UnitStates:
+    """Return the states of units, as they are now."""
     if not has_systemd():
         return {}
     # One unit after the other, in the order in which they are named: an alias is shown under its own name.
-    names = (MANAGED, NFTABLES, NETFILTER_PERSISTENT, FIREWALLD, IPTABLES)
     shown = systemctl(run, "show", f"--property={_PROPERTIES}", *names).split("\n\n")
     states: Dict[str, Mapping[str, str]] = {}
     for name, block in zip(names, shown):

@@ -30,8 +30,9 @@ class RowResult:
 class Result:
     """The result of a run on one host. Keys of the serialised form have the names of the fields.
 
-    diff: None where a change was rolled back; confirmation: the command that confirms the change, None where it need
-    not be confirmed; steps: what is done on the host, None unless somebody asked for that much.
+    persisted: whether guards and accept rules will be there after a reload and a boot; persistence: the same for each,
+    yes, no or unknown; diff: None where a change was rolled back; confirmation: the command that confirms the change,
+    None where it need not be confirmed; steps: what is done on the host, None unless somebody asked for that much.
     """
 
     changed: bool
@@ -39,6 +40,7 @@ class Result:
     backend_reason: str
     persisted: bool
     rows: Mapping[str, RowResult]
+    persistence: Mapping[str, str] = field(default_factory=dict)
     cut: Sequence[str] = ()
     diff: Optional[Mapping[str, str]] = None
     confirmation: Optional[str] = None
@@ -83,4 +85,13 @@ def rolled_back(answer: Mapping[str, Any], message: str) -> Dict[str, Any]:
     """Return the serialised result of a change that was rolled back: what it says was undone again."""
     kept = {key: value for key, value in answer.items() if key != "diff"}
     rows = {row: {**entry, "present": False} for row, entry in answer.get("rows", {}).items()}
-    return {**kept, "failed": True, "changed": False, "persisted": False, "cut": [], "msg": message, "rows": rows}
+    return {
+        **kept,
+        "failed": True,
+        "changed": False,
+        "persisted": False,
+        "persistence": {},
+        "cut": [],
+        "msg": message,
+        "rows": rows,
+    }

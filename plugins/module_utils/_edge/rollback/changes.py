@@ -171,10 +171,11 @@ class Changes:
         remove_folder_if_empty(self._home)
         return notes
 
-    def begin(self, rollback: Sequence[RollbackData], seconds: int) -> PendingChange:
+    def begin(self, rollback: Sequence[RollbackData], seconds: int, permanent: bool = True) -> PendingChange:
         """Save the rollback data, and arm the timer that rolls back. Raises EdgeError.
 
-        rollback: the data of each backend; seconds: time for a confirmation, 0 for no timer.
+        rollback: the data of each backend; seconds: time for a confirmation, 0 for no timer; permanent: whether a
+        reboot alone would not end the change.
         """
         self._make_home()
         token = secrets.token_hex(8)
@@ -182,7 +183,7 @@ class Changes:
         try:
             os.mkdir(change.folder, 0o700)
             self._save(change, together(rollback), token)
-            if self._with_systemd:
+            if self._with_systemd and permanent:
                 write_atomically(RECOVERY_UNIT_FILE, _recovery_unit(change.script, self._home))
                 link_atomically(_RECOVERY_LINK, RECOVERY_UNIT_FILE)
             if seconds:

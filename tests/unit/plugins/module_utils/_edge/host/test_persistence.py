@@ -11,6 +11,7 @@ from dataclasses import replace
 import pytest
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.host import units
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.host.files import FileState
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.host.loaders import UnknownLoader
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.host.persistence import (
     ACCEPTS_FILE,
     GUARDS_FILE,
@@ -21,6 +22,7 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.host.persistence i
     PersistenceFacts,
     plan_persistence,
 )
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import EdgeError
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.steps import (
     Command,
     RemoveFile,
@@ -29,8 +31,16 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.steps import
     WriteFile,
 )
 
-GUARDS = Kept({GUARDS_FILE: "guards\n"}, ("nft -f guards",), ("nft delete guards",), (units.NFTABLES,))
-ACCEPTS = Kept({ACCEPTS_FILE: "accepts\n"}, ("sh accepts",), ("sh accepts unload",), (units.NFTABLES,), ("CAP_X",))
+GUARDS = Kept("guards", {GUARDS_FILE: "guards\n"}, ("nft -f guards",), ("nft delete guards",))
+ACCEPTS = Kept("nftables", {ACCEPTS_FILE: "accepts\n"}, ("sh accepts",), ("sh accepts unload",), ("CAP_X",))
+FLUSHER = f"{RULES_FOLDER}/nftables.sh"
+YES = {"guards": "yes", "accepts": "yes"}
+UNIT = """[Service]
+ExecStart=/usr/sbin/nft -f /etc/nftables.conf
+ExecReload=/usr/sbin/nft -f /etc/nftables.conf
+ExecStop=/usr/sbin/nft flush ruleset
+"""
+LOADERS = {units.NFTABLES: (("/usr/lib/systemd/system/nftables.service", UNIT),)}
 DROP_IN = "/etc/systemd/system/nftables.service.d/xmpp-edge.conf"
 ENABLE = Command(("systemctl", "--no-ask-password", "enable", "--now", units.MANAGED))
 LOADED = {"LoadState": "loaded", "UnitFileState": "enabled", "ActiveState": "active", "NeedDaemonReload": "no"}
@@ -51,7 +61,7 @@ def file(text):
 
 FOLDER = FileState(None, 0o755, 0, 0, folder=True)
 LINK = FileState(None, 0o777, 0, 0, link=True)
-FRESH = PersistenceFacts(BARE, systemd=True)
+FRESH = PersistenceFacts(BARE, systemd=True, loaders=LOADERS)
 
 
 def texts_of(kept):
@@ -64,7 +74,7 @@ def sound(kept=(GUARDS, ACCEPTS)):
     """The facts of a host after a run."""
     files = {path: file(text) for path, text in texts_of(kept).items()}
     return PersistenceFacts(
-        UNITS, True, {**files, WANTS_LINK: LINK, RULES_FOLDER: FOLDER, os.path.dirname(DROP_IN): FOLDER}
+        UNITS, True, {**files, WANTS_LINK: LINK, RULES_FOLDER: FOLDER, os.path.dirname(DROP_IN): FOLDER}, LOADERS
     )
 
 
@@ -80,15 +90,15 @@ def with_unit(facts, unit, **properties):
 def test_a_fresh_host_gets_folder_files_and_unit():
     change = plan_persistence(FRESH, [GUARDS, ACCEPTS], persist=True)
     assert change.fresh
-    assert change.persisted
+    assert change.persisted == YES
     assert change.steps[0] == RepairFolder(RULES_FOLDER)
-    assert [step.path for step in change.steps[1:-1]] == [GUARDS_FILE, ACCEPTS_FILE, UNIT_FILE, DROP_IN]
+    assert [step.path for step in change.steps[1:-1]] == [GUARDS_FILE, ACCEPTS_FILE, UNIT_FILE, FLUSHER, DROP_IN]
     assert change.steps[-1] == ENABLE
 
 
 def test_a_second_run_changes_nothing():
     change = plan_persistence(sound(), [GUARDS, ACCEPTS], persist=True)
-    assert (change.drift, change.steps, change.persisted, change.fresh) == ((), (), True, False)
+    assert (change.drift, change.steps, change.persisted, change.fresh) == ((), (), YES, False)
 
 
 def test_the_unit_loads_what_closes_first_and_stops_at_no_fault_of_what_opens():
@@ -103,14 +113,111 @@ def test_the_unit_loads_what_closes_first_and_stops_at_no_fault_of_what_opens():
         "ExecStop=-nft delete guards",
     ]
     assert "CapabilityBoundingSet=CAP_NET_ADMIN CAP_X" in unit
-    assert f"After={units.NFTABLES}" in unit
+    # Nothing is waited for: what flushes the rules later has a drop-in.
+    assert not any(line.startswith("After=") for line in unit)
     assert "Before=network-pre.target shutdown.target" in unit
 
 
-def test_a_unit_that_flushes_rules_has_them_loaded_again():
+def test_nftables_service_loads_the_guards_in_the_transaction_that_flushes_them():
     text = texts_of([GUARDS, ACCEPTS])[DROP_IN]
-    for hook in ("ExecStartPost", "ExecReload", "ExecStopPost"):
-        assert f"{hook}=-nft -f guards\n{hook}=-sh accepts\n" in text
+    script = f"if [ -r {FLUSHER} ]; then exec /bin/sh {FLUSHER} /usr/sbin/nft"
+    load = f"/bin/sh -c '{script} /etc/nftables.conf; fi; exec /usr/sbin/nft -f /etc/nftables.conf'"
+    assert text.splitlines()[1:] == [
+        "[Service]",
+        "ExecStart=",
+        f"ExecStart={load}",
+        "ExecReload=",
+        f"ExecReload={load}",
+        "ExecStop=",
+        f"ExecStop=/bin/sh -c '{script}; fi; exec /usr/sbin/nft flush ruleset'",
+        "ExecStartPost=-sh accepts",
+        "ExecReload=-sh accepts",
+    ]
+
+
+@pytest.mark.parametrize(
+    "texts", [(), ((LOADERS[units.NFTABLES][0][0], UNIT.replace("nft -f", "load", 1)),)], ids=["absent", "other"]
+)
+def test_an_nftables_service_with_other_commands_has_the_guards_loaded_afterwards(texts):
+    facts = replace(FRESH, loaders={units.NFTABLES: texts} if texts else {})
+    steps = plan_persistence(facts, [GUARDS, ACCEPTS], persist=True).steps
+    written = {step.path: step.text for step in steps if isinstance(step, WriteFile)}
+    assert FLUSHER not in written
+    for hook in ("ExecStartPost", "ExecReload"):
+        assert f"{hook}=-nft -f guards\n{hook}=-sh accepts\n" in written[DROP_IN]
+
+
+@pytest.mark.parametrize("part", ["nftables", "iptables"])
+@pytest.mark.parametrize(
+    ("unit", "loads"),
+    [("foomuuri", "nftables"), ("ferm", "iptables"), ("shorewall", "iptables"), ("netfilter-persistent", "iptables")],
+)
+@pytest.mark.parametrize("reload", [True, False])
+def test_each_service_that_loads_rules_of_a_manager_has_accept_rules_loaded_again(part, unit, loads, reload):
+    name = f"{unit}.service"
+    text = "[Service]\nExecStart=/sbin/it\n" + ("ExecReload=/sbin/it again\n" if reload else "")
+    facts = replace(
+        with_unit(FRESH, name, **LOADED) if name in BARE else replace(FRESH, units={**BARE, name: LOADED}),
+        loaders={name: ((f"/lib/{name}", text),)},
+    )
+    steps = plan_persistence(facts, [replace(ACCEPTS, part=part)], persist=True).steps
+    written = {step.path: step.text for step in steps if isinstance(step, WriteFile)}
+    path = f"/etc/systemd/system/{name}.d/xmpp-edge.conf"
+    assert (path in written) is (part == loads)
+    if part == loads:
+        assert "ExecStartPost=-sh accepts\n" in written[path]
+        # To make a service reloadable would keep its own rules from being loaded by reload-or-restart.
+        assert ("ExecReload=" in written[path]) is reload
+
+
+def test_an_alias_gets_no_drop_in_of_its_own():
+    facts = replace(FRESH, units={**BARE, units.IPTABLES: {**LOADED, "Id": units.NETFILTER_PERSISTENT}})
+    steps = plan_persistence(facts, [replace(ACCEPTS, part="iptables")], persist=True).steps
+    assert not any("iptables.service.d" in step.path for step in steps if isinstance(step, WriteFile))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "promise"),
+    [
+        ("zz.conf", "[Service]\nExecReload=\nExecReload=/usr/sbin/nft -f /other\n", "no"),
+        ("zz.conf", "[Service]\nExecStartPost=\n", "no"),
+        ("zz.conf", "[Service]\nProtectHome=no\n", "yes"),
+        ("override.conf", "[Service]\nExecReload=\nExecReload=/usr/sbin/nft -f /other\n", "yes"),
+    ],
+)
+def test_a_later_drop_in_that_empties_ours_is_named(name, text, promise):
+    path = f"/etc/systemd/system/nftables.service.d/{name}"
+    facts = replace(FRESH, loaders={units.NFTABLES: (*LOADERS[units.NFTABLES], (path, text))})
+    change = plan_persistence(facts, [GUARDS, ACCEPTS], persist=True)
+    assert change.persisted == {"guards": promise, "accepts": promise}
+    assert [warning for warning in change.warnings if path in warning] == list(change.warnings)
+    assert bool(change.warnings) is (promise == "no")
+
+
+@pytest.mark.parametrize(
+    ("gone", "certain", "promises"),
+    [
+        ({"guards", "nftables"}, True, {"guards": "no", "accepts": "no"}),
+        ({"guards", "nftables"}, False, {"guards": "unknown", "accepts": "unknown"}),
+        ({"nftables"}, True, {"guards": "yes", "accepts": "no"}),
+        ({"iptables"}, True, YES),
+    ],
+)
+def test_a_loader_that_nobody_knows_is_named(gone, certain, promises):
+    one = UnknownLoader("own.service", "/usr/sbin/nft -f /etc/own.nft", frozenset(gone), certain)
+    change = plan_persistence(replace(FRESH, unknown=(one,)), [GUARDS, ACCEPTS], persist=True)
+    assert change.persisted == promises
+    assert all("own.service" in warning and "/etc/own.nft" in warning for warning in change.warnings)
+    assert bool(change.warnings) is (promises != YES)
+
+
+@pytest.mark.parametrize(("manager", "unit"), [("ufw", units.UFW), ("firewalld", units.FIREWALLD)])
+@pytest.mark.parametrize(("state", "promise"), [("enabled", "yes"), ("disabled", "no"), ("", "no")])
+def test_a_manager_that_is_not_enabled_loads_nothing_at_boot(manager, unit, state, promise):
+    facts = replace(FRESH, units={**BARE, unit: {**LOADED, "UnitFileState": state}})
+    change = plan_persistence(facts, [GUARDS], True, manager)
+    assert change.persisted == {"guards": "yes", "accepts": promise}
+    assert [unit in warning for warning in change.warnings] == ([] if promise == "yes" else [True])
 
 
 @pytest.mark.parametrize("path", [GUARDS_FILE, ACCEPTS_FILE, UNIT_FILE, DROP_IN])
@@ -189,6 +296,7 @@ def test_nothing_to_load_means_no_file_and_no_unit(kept, persist):
         GUARDS_FILE,
         ACCEPTS_FILE,
         UNIT_FILE,
+        FLUSHER,
         DROP_IN,
         WANTS_LINK,
     }
@@ -196,7 +304,7 @@ def test_nothing_to_load_means_no_file_and_no_unit(kept, persist):
     # The stop command is forgotten before the unit is stopped: the live rules may have to stay.
     systemctl = [step.arguments[2:] for step in change.steps if isinstance(step, Command)]
     assert systemctl == [("daemon-reload",), ("stop", units.MANAGED)]
-    assert change.persisted is (not kept)
+    assert change.persisted == ({"guards": "no"} if kept else {})
 
 
 @pytest.mark.parametrize(("kept", "persist"), [((), True), ((GUARDS,), False)])
@@ -207,7 +315,7 @@ def test_a_host_with_nothing_is_left_alone(kept, persist):
 
 def test_a_host_without_systemd_is_told_so():
     change = plan_persistence(PersistenceFacts(), [GUARDS], persist=True)
-    assert (change.steps, change.persisted) == ((), False)
+    assert (change.steps, change.persisted) == ((), {"guards": "no"})
     (warning,) = change.warnings
     assert warning.startswith("this host does not run systemd")
     assert plan_persistence(PersistenceFacts(), [GUARDS], persist=False).warnings == ()
@@ -227,3 +335,14 @@ def test_the_rollback_names_every_file_and_the_state_of_the_unit(active):
     assert {GUARDS_FILE, ACCEPTS_FILE, UNIT_FILE, DROP_IN, WANTS_LINK} <= set(rollback.paths)
     assert RULES_FOLDER in rollback.folders
     assert (rollback.units, rollback.active) == (True, active)
+
+
+def test_a_disk_that_cannot_be_written_is_named_with_the_remedy():
+    facts = replace(FRESH, read_only=("/etc/systemd/system",))
+    with pytest.raises(EdgeError, match=r'^/etc/systemd/system is read-only, .*; set "persist" to false, or make it'):
+        plan_persistence(facts, [GUARDS], persist=True)
+    assert plan_persistence(facts, [GUARDS], persist=False).steps == ()
+    sound_facts = replace(sound(), read_only=("/etc",))
+    assert plan_persistence(sound_facts, [GUARDS, ACCEPTS], persist=True).steps == ()
+    with pytest.raises(EdgeError, match=r"^/etc is read-only, .*; make it writable$"):
+        plan_persistence(sound_facts, [], persist=True)

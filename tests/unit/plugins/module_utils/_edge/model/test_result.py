@@ -39,7 +39,7 @@ def test_a_result_is_plain_values():
 
 
 def test_keys_without_a_value_are_left_out():
-    assert set(serialised()) == {"changed", "backend", "backend_reason", "persisted", "rows", "cut"}
+    assert set(serialised()) == {"changed", "backend", "backend_reason", "persisted", "persistence", "rows", "cut"}
     assert set(serialised(steps=[])) - set(serialised()) == {"steps"}
 
 
