@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Dict, FrozenSet, Iterator, List, Mapping, Optional, Sequence, Tuple
 
+from ..model.errors import EdgeError
 from .files import read_text
 from .unit_files import UnitText, commands_of
 from .units import FIREWALLD, IPTABLES, MANAGED, NETFILTER_PERSISTENT, NFTABLES, UFW
@@ -144,7 +145,7 @@ def _text(path: str) -> str:
     """Return the text of a file, empty where it is none, cannot be read, or is longer than any script."""
     try:
         return (read_text(path) or "") if os.path.getsize(path) <= _LONGEST_SCRIPT else ""
-    except OSError:
+    except (OSError, EdgeError):
         return ""
 
 
@@ -190,7 +191,10 @@ def _effects(source: str, line: str) -> Iterator[UnknownLoader]:
 
 def _with_includes(path: str, depth: int) -> Optional[str]:
     """Return a script of nft with the scripts that it includes; None where it cannot be read."""
-    text = read_text(path) if os.path.isfile(path) else None
+    try:
+        text = read_text(os.path.realpath(path)) if os.path.isfile(path) else None
+    except EdgeError:
+        text = None
     if text is None:
         return None
     parts = [text]

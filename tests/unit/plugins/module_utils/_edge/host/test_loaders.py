@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.host import loaders
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.host.unit_files import commands_of
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import EdgeError
 
 ALL = {"guards", "nftables", "iptables", "ufw", "firewalld"}
 FLUSHING = "flush ruleset\ntable inet filter {\n}\n"
@@ -130,3 +131,16 @@ def test_drop_ins_apply_in_the_order_of_their_names(host):
     host("/usr/lib/systemd/system/own.service.d/a.conf", "[Service]\nExecStart=\nExecStart=/a \\\n  more\n")
     commands = commands_of(loaders.unit_texts(["own.service"])["own.service"])
     assert [" ".join(command.split()) for command in commands["ExecStart"]] == ["/a more", "/b"]
+
+
+def test_what_may_not_be_read_is_no_fault_of_the_run(host, monkeypatch):
+    def refuse(path):
+        raise EdgeError(f"{path} cannot be read")
+
+    enable(host, "own.service", "ExecStart=/usr/sbin/nft -f HOST/etc/own.nft")
+    host("/etc/own.nft", FLUSHING)
+    host("/etc/cron.d/firewall", "@reboot root iptables-restore /etc/rules\n")
+    real = loaders.read_text
+    monkeypatch.setattr(loaders, "read_text", lambda path: real(path) if path.endswith(".service") else refuse(path))
+    (found,) = loaders.unknown_loaders()
+    assert (found.source, found.gone, found.certain) == ("own.service", ALL, False)
