@@ -79,6 +79,7 @@ class ActionModule(ActionBase):
             return {key: value for key, value in answer.items() if key not in (*windows_half.ANSWERS, "diff")}
         report = windows_half.report(answer, rules)
         report["warnings"] += answer.get("warnings", [])
+        report["warnings"] += diff_text.unknown_messages(report["rows"])
         dropped = diff_text.drop_message(report["rows"], self._task.check_mode)
         if dropped and options.on_ineffective == "warn":
             report["warnings"].append(dropped)

@@ -148,6 +148,14 @@ rows:
     decided_by:
       description: The chain and rule that decide, and where the row is not effective the connection that shows it.
       type: str
+    guarded:
+      description: Whether all that the table forbids of the row is closed - V(yes), V(no) or V(unknown).
+      returned: with a guard
+      type: str
+    guarded_by:
+      description: The chain and rule that decide that, and where something passes the connection that shows it.
+      returned: with a guard
+      type: str
     packets:
       description: Packets that the row's allow rules have let pass, where the backend counts them by row (nftables).
       type: int

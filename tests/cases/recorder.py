@@ -48,9 +48,13 @@ FILES = (
     "/etc/firewalld/policies/*",
     "/etc/firewalld/ipsets/*",
     "/usr/lib/firewalld/zones/*.xml",
+    "/etc/nftables.conf",
+    "/etc/iptables/*",
     "/proc/net/ip_tables_names",
     "/proc/net/ip6_tables_names",
+    "/proc/sys/net/ipv4/ip_local_port_range",
     "/run/systemd/system",
+    "/sys/class/net/*/flags",
 )
 """Files and folders that a run may read."""
 

@@ -22,13 +22,12 @@ _MACS = {"edge0": "02:00:00:00:50:01", "peer0": "02:00:00:00:50:02"}
 class End:
     """Namespace with an agent in it that serves and connects; set_up gives it its addresses."""
 
-    def __init__(self, interface, addresses, neighbours):
+    def __init__(self, interface, addresses):
         command = ["unshare", "--net", sys.executable, str(Path(__file__).with_name("agent.py"))]
         self._agent = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._agent.stdout.readline() == "ready\n"
         self._interface = interface
         self._addresses = addresses
-        self._neighbours = neighbours
 
     @property
     def pid(self):
@@ -46,18 +45,17 @@ class End:
         )
 
     def set_up(self):
-        """Set addresses and permanent neighbours, so that no rule can block neighbour discovery."""
-        other = "peer0" if self._interface == "edge0" else "edge0"
+        """Set addresses. Neighbours have to be discovered, as on any link."""
         lines = ["link set lo up", f"link set {self._interface} address {_MACS[self._interface]}"]
         lines += [f"link set {self._interface} up"]
         for family, length in (("ipv4", 24), ("ipv6", 64)):
             flag = " nodad" if family == "ipv6" else ""
             lines += [f"address add {a}/{length} dev {self._interface}{flag}" for a in self._addresses[family]]
-            lines += [
-                f"neighbour replace {a} lladdr {_MACS[other]} dev {self._interface} nud permanent"
-                for a in self._neighbours[family]
-            ]
         self.run("ip", "-batch", "-", stdin="\n".join(lines) + "\n")
+
+    def forget_neighbours(self):
+        """Empty the neighbour caches."""
+        self.run("ip", "neighbour", "flush", "dev", self._interface)
 
     def attempt(self, tries, seconds):
         """Return which connections come to pass; see agent.py."""
@@ -75,8 +73,8 @@ class Network:
     """Both ends of the test network."""
 
     def __init__(self):
-        self.edge = End("edge0", EDGE, PEER)
-        self.peer = End("peer0", PEER, EDGE)
+        self.edge = End("edge0", EDGE)
+        self.peer = End("peer0", PEER)
         self.edge.run(
             "ip", "link", "add", "edge0", "type", "veth", "peer", "name", "peer0", "netns", str(self.peer.pid)
         )
@@ -84,11 +82,17 @@ class Network:
         self.peer.set_up()
 
     def passes(self, cases, seconds):
-        """Return whether each connection comes to pass. cases: (direction seen from the edge, local, remote, port)."""
+        """Return whether each connection comes to pass, with empty neighbour caches.
+
+        cases: (direction seen from the edge, local, remote, port).
+        """
         results = [None] * len(cases)
         for direction, end in (("in", self.peer), ("out", self.edge)):
             mine = [number for number, case in enumerate(cases) if case[0] == direction]
             tries = [(cases[n][2], cases[n][1], cases[n][3]) if direction == "in" else cases[n][1:] for n in mine]
+            if tries:
+                self.edge.forget_neighbours()
+                self.peer.forget_neighbours()
             for number, passed in zip(mine, end.attempt(tries, seconds) if tries else []):
                 results[number] = passed
         return results

@@ -14,6 +14,14 @@ _CHAINS = {
     "mangle": ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"),
     "filter": ("INPUT", "OUTPUT"),
 }
+_DISCOVERY = (
+    "-p ipv6-icmp",
+    "-p ipv6-icmp -m icmp6 --icmpv6-type 135",
+    "-p ipv6-icmp -m icmp6 --icmpv6-type 136",
+    "-p ipv6-icmp -m icmp6 ! --icmpv6-type 128 -m hl --hl-eq 255",
+    "! -p tcp -m conntrack --ctstate UNTRACKED,INVALID",
+)
+"""Matches of neighbour discovery, of which most IPv6 chains accept one."""
 
 
 class Generator:
@@ -38,6 +46,8 @@ class Generator:
             later = own[index - len(_CHAINS[table]) + 1 :] if chain in own else own
             if chain not in own and random.random() < 0.6:
                 lines.append(f"-A {chain} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT")
+            if chain not in own and self._family == "ipv6" and random.random() < 0.7:
+                lines.append(f"-A {chain} {random.choice(_DISCOVERY)} -j ACCEPT")
             lines += [self._rule(table, chain, later) for _number in range(random.randint(0, 5) if busy else 0)]
         return "\n".join([*lines, "COMMIT\n"])
 

@@ -15,6 +15,19 @@ _PRIORITIES = {
     "output": (-300, -150, -10, 0, 5, 50),
     "postrouting": (-150, 0, 50, 100),
 }
+_DISCOVERY = (
+    "meta l4proto ipv6-icmp accept",
+    "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept",
+    "icmpv6 type 133-137 ip6 hoplimit 255 accept",
+    "ip6 nexthdr icmpv6 ct state untracked,invalid accept",
+    "icmpv6 type nd-neighbor-solicit accept",
+    "icmpv6 type nd-neighbor-advert accept",
+    "icmpv6 type . ip6 hoplimit { nd-neighbor-solicit . 255, nd-neighbor-advert . 255 } accept",
+    "icmpv6 type vmap { nd-neighbor-solicit : accept, nd-neighbor-advert : accept, echo-request : drop }",
+    "ip6 saddr 2001:db8:50::/64 icmpv6 type 135-136 accept",
+    "icmpv6 type != { echo-request, 133 } accept",
+)
+"""Rules about neighbour discovery, of which one is in most base chains: without it all of IPv6 would be dead."""
 
 
 class Generator:
@@ -58,6 +71,8 @@ class Generator:
             lines += [f"    {line}" for line in head]
             if head and self._random.random() < 0.7:
                 lines.append("    ct state established,related accept")
+            if head and family != "ip" and self._random.random() < 0.7:
+                lines.append(f"    {self._random.choice(_DISCOVERY)}")
             self._hook = head[0].split()[3] if head else ""
             lines += [f"    {self._rule(targets)}" for _number in range(self._random.randint(0, 6))]
             lines.append("  }")
@@ -179,7 +194,10 @@ class Generator:
             "tcp flags ! syn",
             "tcp flags { syn, syn | ack }",
             f"fib daddr type {not_}local",
-            "icmp type echo-request" if family == "ipv4" else "icmpv6 type echo-request",
+            "icmp type echo-request" if family == "ipv4" else f"icmpv6 type {random.choice((128, 135, 136))}",
+            "meta l4proto vmap { udp : drop, 58 : accept }",
+            "udp dport { 53, 5269 }",
+            "icmp type { echo-request, echo-reply }" if family == "ipv4" else "icmpv6 code 0",
         ]
         choices += self._choices_here(family, not_)
         for key, name in self._sets.items():

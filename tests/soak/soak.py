@@ -48,7 +48,8 @@ HOSTS = {
         "trixie",
         "edge",
         "printf '%s\\n' 'flush ruleset' 'table inet filter { chain input { type filter hook input priority filter; "
-        "policy drop; ct state established,related accept; iif lo accept; tcp dport 22 accept; }; }' "
+        "policy drop; ct state established,related accept; iif lo accept; meta l4proto { icmp, ipv6-icmp } accept; "
+        "tcp dport 22 accept; }; }' "
         ">/etc/nftables.conf; systemctl enable --now nftables",
     ),
     "iptables": (
@@ -56,7 +57,8 @@ HOSTS = {
         "persistent",
         "systemctl enable --now netfilter-persistent; for program in iptables ip6tables; do "
         "$program -A INPUT -i lo -j ACCEPT; $program -A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT; "
-        "$program -A INPUT -p tcp --dport 22 -j ACCEPT; $program -P INPUT DROP; $program -P FORWARD DROP; done",
+        "$program -A INPUT -p tcp --dport 22 -j ACCEPT; $program -A INPUT -p ipv6-icmp -j ACCEPT; "
+        "$program -P INPUT DROP; $program -P FORWARD DROP; done",
     ),
     "ufw": (
         "bookworm",

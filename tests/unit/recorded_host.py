@@ -23,6 +23,14 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.host.runner import
 CASES = Path(__file__).resolve().parents[1] / "cases"
 PATHS = sorted(CASES.glob("*/*.json"))
 _OWN = ("/etc", "/usr/lib/firewalld", "/usr/lib/systemd", "/usr/local/lib/systemd", "/lib/systemd", "/var/spool/cron")
+_OWN += (
+    "/proc/sys/net",
+    "/sys/class/net",
+    "/var/lib/ferm",
+    "/var/lib/shorewall",
+    "/var/lib/firehol",
+    "/var/lib/foomuuri",
+)
 _OWN += ("/proc/net/ip_tables_names", "/proc/net/ip6_tables_names", "/run/systemd", "/run/ufw.lock")
 _FUNCTIONS = ("open", "stat", "lstat", "listdir", "scandir", "readlink")
 _FUNCTIONS += ("mkdir", "rmdir", "unlink", "replace", "symlink", "chmod", "chown")

@@ -106,8 +106,8 @@ def _finish(module: Module, outcome: Outcome, choice: Choice, undo: bool) -> NoR
     if dropped and undo:
         undone = f"; {diff_text.undo_message(outcome.rollback_fault)}" if outcome.rolled_back else ""
         module.fail_json(msg=f"{dropped}{undone}", **result)
-    if dropped:
-        module.warn(dropped)
+    for warning in [*([dropped] if dropped else []), *diff_text.unknown_messages(result["rows"])]:
+        module.warn(warning)
     module.exit_json(**result)
 
 
@@ -120,14 +120,23 @@ def _result_of(outcome: Outcome, choice: Choice, verbose: bool) -> Result:
         backend_reason=choice.reason,
         persisted=bool(outcome.rows) and all(word == "yes" for word in change.persisted.values()) and stands,
         persistence=dict(change.persisted) if stands else dict.fromkeys(change.persisted, "no"),
-        rows={
-            row: RowResult(stands, verdict.effective, outcome.decided_by[row], outcome.packets.get(row))
-            for row, verdict in outcome.rows.items()
-        },
+        rows={row: _row_of(outcome, row) for row in outcome.rows},
         cut=outcome.cut if stands else (),
         diff=diff_of(change.plan) if stands else None,
         confirmation=outcome.confirmation,
         steps=list(map(str, change.steps)) if verbose else None,
+    )
+
+
+def _row_of(outcome: Outcome, row: str) -> RowResult:
+    guard = outcome.guards.get(row)
+    return RowResult(
+        not outcome.rolled_back,
+        outcome.rows[row].effective,
+        outcome.decided_by[row],
+        outcome.packets.get(row),
+        guard.guarded if guard else None,
+        outcome.guarded_by.get(row),
     )
 
 

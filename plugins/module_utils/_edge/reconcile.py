@@ -6,13 +6,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, List, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .backends.base import Backend, Change
 from .backends.choose import Choice
 from .backends.guards import Guards
+from .evaluator.denials import denials_of
+from .evaluator.guarded import GuardVerdict, evaluate_guards
 from .evaluator.rows import NO, UNKNOWN, RowVerdict, evaluate_rows, routes_to_ask
 from .evaluator.ruleset import Ruleset
+from .evaluator.walk import Decision
 from .host.facts import Facts, read_facts
 from .host.firewall import explain, packets_by_row
 from .host.loaders import GUARDS
@@ -79,7 +82,8 @@ class WholeChange:
 class Outcome:
     """Result of a run, or in check mode the prediction of one.
 
-    change: the change; rows: the verdict on each row that has a rule; decided_by: what decides it, in words; packets:
+    change: the change; rows: the verdict on each row that has a rule; decided_by: what decides it, in words; guards,
+    guarded_by: the same for each row that has a guard; packets:
     how many packets each row let pass; rolled_back: whether the change was rolled back, with what could not be in
     rollback_fault; confirmation: the command that confirms the change, None where it need not be confirmed; cut: the
     connections that are not allowed any more and get closed.
@@ -88,6 +92,8 @@ class Outcome:
     change: WholeChange
     rows: Mapping[str, RowVerdict]
     decided_by: Mapping[str, Optional[str]]
+    guards: Mapping[str, GuardVerdict]
+    guarded_by: Mapping[str, Optional[str]]
     packets: Mapping[str, int]
     warnings: Sequence[str]
     rolled_back: bool = False
@@ -196,7 +202,9 @@ def _whole(
 
 def _end(pending: PendingChange, outcome: Outcome, terms: Terms) -> Outcome:
     """Roll back a change that did not do what it should; commit another one, or have it wait for its confirmation."""
-    if terms.undo_ineffective and any(verdict.effective == NO for verdict in outcome.rows.values()):
+    fails = any(verdict.effective == NO for verdict in outcome.rows.values())
+    fails = fails or any(verdict.guarded == NO for verdict in outcome.guards.values())
+    if terms.undo_ineffective and fails:
         return replace(outcome, rolled_back=True, rollback_fault=pending.roll_back())
     if terms.seconds:
         return replace(outcome, confirmation=pending.command)
@@ -216,16 +224,34 @@ def _execute(change: WholeChange, run: Runner) -> None:
 
 def _outcome(run: Runner, facts: Facts, ruleset: Ruleset, change: WholeChange, desired: Desired) -> Outcome:
     with understood("the firewall of this host"):
-        rows = evaluate_rows(ruleset, desired.accepts, facts.routes)
+        rows = evaluate_rows(ruleset, desired.accepts, facts.routes, facts.surroundings)
+        guards = evaluate_guards(ruleset, desired.rules) if desired.guarded else {}
         if facts.firewall.unread:
-            rows = {row: RowVerdict(UNKNOWN, None, None) for row in rows}
+            rows = {row: RowVerdict(UNKNOWN, None, "") for row in rows}
+            guards = {row: GuardVerdict(UNKNOWN, None, "") for row in guards}
+        explanation = explain(facts.firewall, rows, guards, _denials(ruleset, rows, desired, facts), run)
+        warnings = [*change.warnings, *diff_text.denial_messages(explanation.denials)]
         return Outcome(
             change=change,
             rows=rows,
-            decided_by=explain(facts.firewall, rows, run),
+            decided_by=explanation.decided_by,
+            guards=guards,
+            guarded_by=explanation.guarded_by,
             packets=packets_by_row(facts.firewall),
-            warnings=change.warnings if desired.present else (),
+            warnings=warnings,
         )
+
+
+def _denials(
+    ruleset: Ruleset, rows: Mapping[str, RowVerdict], desired: Desired, facts: Facts
+) -> Dict[str, List[Decision]]:
+    """Return the rules that deny a part of each row, without the one that its verdict names."""
+    return {
+        row: [one for one in found if verdict.decision is None or one.rule is not verdict.decision.rule]
+        for row, found in denials_of(ruleset, desired.accepts, facts.routes).items()
+        for verdict in [rows[row]]
+        if verdict.effective != NO
+    }
 
 
 def _cut(run: Runner, change: WholeChange, desired: Desired, terms: Terms) -> Tuple[List[str], List[str]]:

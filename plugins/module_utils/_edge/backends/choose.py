@@ -6,17 +6,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from ..evaluator.ruleset import Chain, Ruleset, Verdict
+from ..evaluator.placement import bases_that_drop
+from ..evaluator.rows import Routes
+from ..evaluator.ruleset import Ruleset
 from ..host.facts import Facts
 from ..host.runner import Runner
 from ..model.desired import Desired
 from ..model.errors import EdgeError, understood
-from ..model.ownership import TAGS
+from ..model.ownership import CHAIN_PREFIX, COMMENT, TABLE
+from ..model.rules import Rule
 from .base import Backend
 from .registry import MANAGERS, manager
 
+_JUMP = f" -j {CHAIN_PREFIX}"
 _UFW_CHAIN = ":ufw-user-input "
 
 
@@ -40,15 +44,25 @@ def choose_backend(facts: Facts, run: Runner, name: str, desired: Desired) -> Ch
         if name != "auto":
             reason = "it was asked for"
         elif desired.present:
-            name, reason = _live(facts, run)
+            name, reason = _live(facts, run, desired)
         else:
             name, reason = _with_traces(facts, list(backends.values()))
     backend = backends.pop(name, None) or manager(name).make(run)
     return Choice(backend, reason, list(backends.values()))
 
 
-def live_managers(ruleset: Ruleset, active_units: Sequence[str], ufw_is_active: bool) -> List[Tuple[str, str]]:
-    """Return the firewall managers that are live, each with what shows it."""
+def live_managers(
+    ruleset: Ruleset,
+    active_units: Sequence[str],
+    ufw_is_active: bool,
+    rules: Sequence[Rule] = (),
+    routes: Optional[Routes] = None,
+) -> List[Tuple[str, str]]:
+    """Return the firewall managers that are live, each with what shows it.
+
+    rules: the accept rules that are desired; routes: as facts have them. Programs that ban addresses, or that accept
+    traffic of bridges of their own (libvirt, LXD, container engines), drop nothing by default: they are no managers.
+    """
     names: Dict[str, str] = {}
     for one in MANAGERS:
         for unit in one.units:
@@ -59,44 +73,25 @@ def live_managers(ruleset: Ruleset, active_units: Sequence[str], ufw_is_active: 
     if ufw_is_active:
         names["ufw"] = "ufw status is active"
     if not names.keys() & {"firewalld", "ufw"}:
-        bases = [
-            chain
-            for hook in ("input", "output")
-            for family in ("ipv4", "ipv6")
-            for chain in ruleset.base_chains(hook, family)
-        ]
-        for chain in bases:
-            if chain.table not in ruleset.owners and _filters(chain):
-                name = "iptables" if _is_of_iptables(chain) else "nftables"
-                names.setdefault(name, f"{chain.label} {'drops' if chain.policy == 'drop' else 'decides'}")
+        for chain in bases_that_drop(_unmanaged(ruleset), rules, routes or {}):
+            if chain.table not in ruleset.owners:
+                name = "iptables" if chain.table.startswith(("iptables-", "ip6tables-")) else "nftables"
+                names.setdefault(name, f"{chain.label} drops")
     return list(names.items())
 
 
-def _filters(chain: Chain) -> bool:
-    """Return whether an administrator filters traffic of the host itself by this base chain.
-
-    Programs that guard one thing of theirs (fail2ban, container engines) hook chains of their own, and drop nothing by
-    default: they are no managers.
-    """
-    direct = _is_of_iptables(chain) and any(
-        isinstance(step, Verdict) and step.kind in ("accept", "drop")
-        for rule in chain.rules
-        for step in rule.content.steps
-    )
-    return chain.kind == "filter" and not _is_managed(chain) and (chain.policy == "drop" or direct)
+def _unmanaged(ruleset: Ruleset) -> Ruleset:
+    """Return the ruleset without managed rules, which would keep connections from what drops by default."""
+    for chain in list(ruleset.chains.values()):
+        kept = [rule for rule in chain.rules if not rule.comment.startswith(COMMENT) and _JUMP not in f"{rule.text} "]
+        if len(kept) != len(chain.rules):
+            ruleset = ruleset.with_rules(chain.key, kept)
+    return ruleset.without_tables([TABLE])
 
 
-def _is_of_iptables(chain: Chain) -> bool:
-    return chain.table.startswith(("iptables-", "ip6tables-"))
-
-
-def _is_managed(chain: Chain) -> bool:
-    return any(tag in chain.table or tag in chain.name for tag in TAGS)
-
-
-def _live(facts: Facts, run: Runner) -> Tuple[str, str]:
+def _live(facts: Facts, run: Runner, desired: Desired) -> Tuple[str, str]:
     active = [unit for one in MANAGERS for unit in one.units if facts.persistence.is_active(unit)]
-    names = live_managers(facts.firewall.ruleset, active, _ufw_is_active(facts, run))
+    names = live_managers(facts.firewall.ruleset, active, _ufw_is_active(facts, run), desired.accepts, facts.routes)
     if len(names) > 1:
         named = " and ".join(f"{name} ({why})" for name, why in names)
         raise EdgeError(

@@ -11,8 +11,10 @@ Outbound, the same goes for policies that reject by default. Source: firewalld.d
 
 from __future__ import annotations
 
+import glob
 import json
 import os
+import re
 from dataclasses import dataclass, field
 from shlex import quote
 from typing import Any, ClassVar, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
@@ -93,7 +95,8 @@ class FirewalldSnapshot(Snapshot):
     """installed: whether firewalld is; running: whether it answers; default: the default zone; containers: those that
     matter; files: the permanent file of each, by label; shipped: the text of the file that the package has; former:
     rich rules of policies of releases before 1.2, at runtime, by name; former_sets: entries of their ipsets;
-    former_files: their files; program: path of busctl.
+    former_files: their files; program: path of busctl; fault: why firewalld will not load its permanent configuration,
+    empty where it will.
     """
 
     installed: bool = False
@@ -107,6 +110,7 @@ class FirewalldSnapshot(Snapshot):
     former_files: Tuple[str, ...] = ()
     program: str = "busctl"
     folder: str = _FOLDER
+    fault: str = ""
 
     def path(self, container: Container) -> str:
         """Return the path of a container's permanent file."""
@@ -142,6 +146,7 @@ class FirewalldBackend(Backend[FirewalldSnapshot]):
         return FirewalldSnapshot(
             facts,
             installed=find_program("firewall-cmd") is not None,
+            fault=self._fault(),
             running=running,
             default=default,
             containers=tuple(found),
@@ -194,7 +199,7 @@ class FirewalldBackend(Backend[FirewalldSnapshot]):
             simulated=_simulated(snapshot, carried),
             permanent=tuple(_permanent(snapshot, texts)) if plan.changed else (),
             rollback=_rollback(snapshot, carried, texts),
-            persisted=keep,
+            persisted=keep and not snapshot.fault,
             warnings=(*notes, *_warnings(snapshot, desired)),
         )
 
@@ -252,6 +257,22 @@ class FirewalldBackend(Backend[FirewalldSnapshot]):
         """Return the runtime settings of a zone or policy, without their types."""
         method = "getZoneSettings2" if kind == "zone" else "getPolicySettings"
         return {key: value["data"] for key, value in self._call(kind, method, "s", name)[0].items()}
+
+    def _fault(self) -> str:
+        """Return in what file the permanent configuration has a fault, and which; empty where there is none."""
+        program = find_program("firewall-cmd")
+        done = self._run([program, "--check-config"], "") if program else None
+        if done is None or done.returncode == 0:
+            return ""
+        said = done.complaint
+        named = re.findall(r"'([^']+)'", said)
+        files = [
+            path
+            for path in sorted(glob.glob(f"{self._folder}/**/*.xml", recursive=True))
+            for text in [read_text(path) or ""]
+            if any(f'"{word}"' in text or os.path.basename(path) == f"{word}.xml" for word in named)
+        ]
+        return f"{' or '.join(files) or self._folder} has a fault ({said})"
 
     def _sets(self) -> Dict[str, Tuple[str, ...]]:
         names = [name for name in self._call("ipset", "getIPSets")[0] if name.startswith(NAME_PREFIX)]
@@ -545,6 +566,8 @@ def _simulated(snapshot: FirewalldSnapshot, carried: Mapping[str, Sequence[Rule]
 def _warnings(snapshot: FirewalldSnapshot, desired: Desired) -> Iterator[str]:
     if desired.present and not snapshot.running:
         yield "firewalld is not running: its permanent configuration was changed, and nothing of it is live"
+    if desired.present and snapshot.fault:
+        yield f"{snapshot.fault}, so firewalld loads none of its configuration at the next reload or boot: repair it"
 
 
 def _require(snapshot: FirewalldSnapshot, desired: Desired) -> None:

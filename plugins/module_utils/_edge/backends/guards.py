@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from shlex import quote
 from typing import ClassVar, Optional, Tuple
 
-from ..evaluator.managed import allow_rules
+from ..evaluator.managed import allow_rules, block_rules
 from ..evaluator.ruleset import Chain, Ruleset
 from ..host.facts import Facts
 from ..host.loaders import GUARDS
@@ -26,6 +26,7 @@ from ..model.steps import LoadNft, Step
 from .base import Backend, Change, Snapshot
 from .nft_table import (
     HOOKS,
+    PREROUTING,
     NftTable,
     read_rules,
     read_table,
@@ -130,6 +131,7 @@ def _simulated(ruleset: Ruleset, desired: Desired) -> Ruleset:
     chains = dict(ruleset.chains)
     for hook in HOOKS:
         rules = allow_rules(desired.rules, hook.direction, FAMILIES)
+        rules += block_rules(desired.rules, hook.direction, hook is PREROUTING)
         chain = Chain(TABLE, hook.chain, FAMILIES, rules, hook.chain, priority=hook.number)
         chains[chain.key] = chain
     return Ruleset(chains, ruleset.owners)

@@ -13,7 +13,8 @@ from shlex import quote
 from typing import ClassVar, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ..evaluator.placement import places_of
-from ..evaluator.ruleset import FilterRule, Ruleset
+from ..evaluator.rebuilt import rebuilder_of
+from ..evaluator.ruleset import Chain, FilterRule, Ruleset
 from ..host.facts import Facts
 from ..host.persistence import BANNER, IPTABLES_LOADER, LOCK, Kept
 from ..host.runner import Runner, find_program
@@ -125,6 +126,10 @@ def _is_jump(rule: FilterRule) -> bool:
     return any(rule.text.endswith(f" -j {own}") for own in CHAINS.values())
 
 
+def _is_unlisted_jump(rule: FilterRule) -> bool:
+    return not rule.text.startswith("-A ") and any(own in rule.content.targets for own in CHAINS.values())
+
+
 def _has_own(listing: str) -> bool:
     return any(has_chain(listing, own) for own in CHAINS.values())
 
@@ -145,9 +150,24 @@ def _slots(snapshot: IptablesSnapshot, desired: Desired, accepts: Sequence[Rule]
     usable = {
         place: rules
         for place, rules in places.items()
-        if place.chain[0].startswith(("iptables-", "ip6tables-")) and place.chain[0].endswith(_FILTER)
+        if place.chain[0].startswith(("iptables-", "ip6tables-"))
+        and place.chain[0].endswith(_FILTER)
+        and not rebuilder_of(snapshot.unmanaged.chains[place.chain])
     }
+    for place in usable:
+        _require_listed(snapshot.unmanaged.chains[place.chain])
     return slots_by_chain(usable, snapshot.unmanaged)
+
+
+def _require_listed(chain: Chain) -> None:
+    """See that the place in a chain can be found by what iptables lists. Raises EdgeError."""
+    made_by_nft = next((rule for rule in chain.rules if not rule.text.startswith("-A ")), None)
+    if made_by_nft is not None:
+        family = "ip6" if chain.table.startswith("ip6") else "ip"
+        raise EdgeError(
+            f"{chain.label} has a rule that was made by nft, for which iptables has no words: {made_by_nft.text} in "
+            f'"nft -a list chain {family} filter {chain.name}"; remove it, or move it to a table of its own'
+        )
 
 
 def _own_rules(slots: Slots) -> Iterator[Tuple[str, Direction, Tuple[Rule, ...]]]:
@@ -321,15 +341,9 @@ def _require(snapshot: IptablesSnapshot, desired: Desired) -> None:
             raise MissingPackageError(
                 f"{program} is not installed on this host; install the package iptables", "iptables"
             )
-    chains = snapshot.facts.firewall.ruleset.chains
-    for family, table in (("ipv4", "ip filter"), ("ipv6", "ip6 filter")):
-        # iptables lists no table with rules that it has no words for; then nft's listing is what there is.
-        there = [name for key, name in chains if key == table]
-        if there and (desired.present or any(name in CHAINS.values() for name in there)):
-            raise EdgeError(
-                f"{PROGRAMS[family]} cannot list its table filter, which has rules that were made by nft; "
-                "remove those, or name the backend nftables"
-            )
+    for chain in snapshot.facts.firewall.ruleset.chains.values():
+        if chain.table.startswith(("iptables-", "ip6tables-")) and any(map(_is_unlisted_jump, chain.rules)):
+            _require_listed(chain)
     for program, listing in snapshot.facts.firewall.saves.items() if not desired.present else ():
         for line in filter_table(listing):
             own = next((one for one in CHAINS.values() if line.endswith((f" -j {one}", f" -g {one}"))), None)

@@ -20,42 +20,17 @@ from .placing import ChainKey
 
 _PROTOCOLS = {"ipv4": "ip", "ipv6": "ip6"}
 # A name ends up in a script for nft and in one for the shell.
-_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
-# Words of nft's language that a chain may have for a name, made by other means than that language.
-_KEYWORDS = frozenset(
-    (
-        *(
-            "accept",
-            "drop",
-            "reject",
-            "return",
-            "continue",
-            "jump",
-            "goto",
-            "queue",
-            "log",
-            "counter",
-            "limit",
-            "quota",
-        ),
-        *(
-            "policy",
-            "hook",
-            "type",
-            "priority",
-            "device",
-            "comment",
-            "handle",
-            "position",
-            "index",
-            "flags",
-            "elements",
-        ),
-        *("ct", "meta", "fib", "rt", "socket", "tcp", "udp", "icmp", "ip", "ip6", "inet", "arp", "bridge", "netdev"),
-        *("table", "chain", "rule", "set", "map", "element", "flowtable", "add", "delete", "insert", "list", "flush"),
-        *("nat", "snat", "dnat", "masquerade", "redirect", "mark", "state", "ether", "vlan", "th", "sctp", "at"),
-    )
-)
+_PLAIN_NAME = re.compile(r"[A-Za-z_.][A-Za-z0-9_./-]*")
+# Words that nft 1.0.6 refuses as a name. A chain may have one all the same, made by other means than nft's language.
+_WORDS = """
+accept add ah all arp auto-merge bridge chain comment comp constant continue counter create ct day dccp delete
+describe device dnat drop dst dup dynamic element elements esp ether exists export exthdr fib flags flowtable flush
+frag fwd gc-interval geneve goto gre handle hbh hook hour icmp icmpv6 igmp import index inet insert interval ip ip6
+ipsec jhash jump limit list log map mark masquerade meta missing monitor netdev notrack numgen osf policy position
+priority queue quota redirect reject rename replace reset return rt rule ruleset sctp secmark set size snat socket
+srh symhash synproxy table tcp th timeout tproxy type typeof udp udplite vlan vmap vxlan xt
+"""
+_KEYWORDS = frozenset(_WORDS.split())
 
 
 Groups = Mapping[ChainKey, Sequence[Tuple[str, Sequence[str]]]]

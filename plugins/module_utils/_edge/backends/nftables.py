@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ..evaluator.placement import places_of
+from ..evaluator.rebuilt import rebuilder_of
 from ..evaluator.ruleset import FilterRule, Ruleset
 from ..host.facts import Facts
 from ..host.persistence import ACCEPTS_FILE, BANNER, LOCK, Kept
@@ -89,7 +90,8 @@ def _is_managed(rule: FilterRule) -> bool:
 def _may_hold_accepts(ruleset: Ruleset, key: ChainKey) -> bool:
     """Return whether accept rules may stand in a chain: not in those that a program manages, or iptables made."""
     family, _space, table = key[0].partition(" ")
-    return family in _TABLE_FAMILIES and key[0] not in ruleset.owners and table != TABLE_NAME
+    is_free = key[0] not in ruleset.owners and not rebuilder_of(ruleset.chains[key])
+    return family in _TABLE_FAMILIES and is_free and table != TABLE_NAME
 
 
 def _slots(snapshot: NftablesSnapshot, desired: Desired) -> Tuple[Dict[ChainKey, List[Slot]], Tuple[str, ...]]:

@@ -12,8 +12,9 @@ from typing import Any, Callable, Tuple
 
 from ..host.facts import Facts
 from ..host.files import read_text
+from ..host.loaders import LOADERS
 from ..host.runner import Runner, find_program
-from ..host.units import FIREWALLD, IPTABLES, NETFILTER_PERSISTENT, NFTABLES
+from ..host.units import FIREWALLD
 from ..model.ownership import CHAIN_PREFIX, COMMENT, NAME_PREFIX
 from .base import Backend
 
@@ -87,11 +88,16 @@ def _traces_of_firewalld(facts: Facts, _run: Runner) -> bool:
     return any(name.startswith(NAME_PREFIX) for name in names)
 
 
+def _units_of(name: str) -> Tuple[str, ...]:
+    """Return the services that load rules of a manager that has no service of its own."""
+    return tuple(unit for unit, gone in LOADERS.items() if name in gone)
+
+
 MANAGERS: Tuple[Manager, ...] = (
-    Manager("nftables", (NFTABLES,), _nftables, _traces_of_nftables),
+    Manager("nftables", _units_of("nftables"), _nftables, _traces_of_nftables),
     Manager("firewalld", (FIREWALLD,), _firewalld, _traces_of_firewalld),
     Manager("ufw", (), _ufw, _traces_of_ufw),
-    Manager("iptables", (NETFILTER_PERSISTENT, IPTABLES), _iptables, _traces_of_iptables),
+    Manager("iptables", _units_of("iptables"), _iptables, _traces_of_iptables),
 )
 """The managers, in the order in which they are named to people."""
 

@@ -33,7 +33,7 @@ class Connection:
     """One connection to evaluate. direction: in (to this host) or out (from it); family: ipv4 or ipv6.
 
     local, remote: addresses as text; port: TCP port of the server's side; interface: this host's interface towards
-    the remote side, None where that is not known.
+    the remote side, None where that is not known; client_ports: those that the client may connect from.
     """
 
     direction: Direction
@@ -42,6 +42,7 @@ class Connection:
     remote: str
     port: int
     interface: Optional[str] = None
+    client_ports: Span = CLIENT_PORTS
 
     def __str__(self) -> str:
         """Return the connection on one line."""
@@ -55,12 +56,18 @@ def first_packet(ruleset: Ruleset, connection: Connection) -> PacketVerdict:
     return evaluate_packet(ruleset, connection.direction, connection.family, _packet(connection, inbound, "syn"))
 
 
-def first_packets(ruleset: Ruleset, connection: Connection, remotes: Span) -> PacketVerdict:
-    """Return the verdict on the first packets from or to any of many remote addresses, whatever named sets hold."""
+def first_packets(
+    ruleset: Ruleset, connection: Connection, remotes: Span, sets_may_change: bool = True
+) -> PacketVerdict:
+    """Return the verdict on the first packets from or to any of many remote addresses.
+
+    sets_may_change: whatever named sets hold, since programs change them at any time.
+    """
     inbound = connection.direction == "in"
     packet = _packet(connection, inbound, "syn")
     packet[f"{'ip6' if connection.family == 'ipv6' else 'ip'} {'saddr' if inbound else 'daddr'}"] = remotes
-    packet[SETS_MAY_CHANGE] = point(1)
+    if sets_may_change:
+        packet[SETS_MAY_CHANGE] = point(1)
     return evaluate_packet(ruleset, connection.direction, connection.family, packet)
 
 
@@ -103,7 +110,8 @@ def _packet(connection: Connection, towards_host: bool, *flags: str) -> Fields:
     six = connection.family == "ipv6"
     local, remote = number_of(connection.local), number_of(connection.remote)
     from_server = towards_host == (connection.direction == "out")
-    ports = (point(connection.port), CLIENT_PORTS) if from_server else (CLIENT_PORTS, point(connection.port))
+    client, server = connection.client_ports, point(connection.port)
+    ports = (server, client) if from_server else (client, server)
     source, destination = (remote, local) if towards_host else (local, remote)
     interface: Value = connection.interface or OUTSIDE
     local_type, remote_type = point(FIB_TYPES["local"]), point(FIB_TYPES["unicast"])
@@ -131,8 +139,11 @@ def _packet(connection: Connection, towards_host: bool, *flags: str) -> Fields:
         fields[f"{protocol} sport"], fields[f"{protocol} dport"] = ports
     protocol = "ip6" if six else "ip"
     fields[f"{protocol} saddr"], fields[f"{protocol} daddr"] = point(source), point(destination)
+    fields["meta secpath"] = point(0)
     if six:
-        fields["exthdr exists"] = point(0)
+        fields["exthdr exists"], fields["ip6 version"] = point(0), point(6)
+    else:
+        fields["ip version"], fields["ip hdrlength"], fields["ip frag-off without flags"] = point(4), point(5), point(0)
     if towards_host and connection.interface:
         # This host reaches the remote side by this interface, so that the reverse path check passes.
         for key in ("fib saddr.iif oif", "fib saddr.mark.iif oif"):

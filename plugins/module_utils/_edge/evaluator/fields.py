@@ -36,10 +36,31 @@ FIB_TYPES: Mapping[str, int] = {
 
 _NO_SUCH_NUMBER = -1
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
-# Fields of these protocols are absent from a TCP packet.
-OTHER_PROTOCOLS = frozenset(
-    ("udp", "udplite", "sctp", "dccp", "icmp", "icmpv6", "igmp", "ah", "esp", "comp", "gre", "arp")
-)
+# Fields of these protocols are absent from the packets of the model.
+OTHER_PROTOCOLS = frozenset(("udp", "udplite", "sctp", "dccp", "icmp", "igmp", "ah", "esp", "comp", "gre", "arp"))
+_ICMPV6_TYPES: Mapping[str, int] = {
+    "destination-unreachable": 1,
+    "packet-too-big": 2,
+    "time-exceeded": 3,
+    "parameter-problem": 4,
+    "echo-request": 128,
+    "echo-reply": 129,
+    "mld-listener-query": 130,
+    "mld-listener-report": 131,
+    "mld-listener-done": 132,
+    "mld-listener-reduction": 132,
+    "nd-router-solicit": 133,
+    "nd-router-advert": 134,
+    "nd-neighbor-solicit": 135,
+    "nd-neighbor-advert": 136,
+    "nd-redirect": 137,
+    "router-renumbering": 138,
+    "ind-neighbor-solicit": 141,
+    "ind-neighbor-advert": 142,
+    "mld2-listener-report": 143,
+}
+"""Names that nft has for numbers of ICMPv6. Source: nft(8)."""
+
 _NAMES = frozenset(("meta iifname", "meta oifname", "meta iif", "meta oif"))
 
 
@@ -65,8 +86,11 @@ _READERS: Dict[str, Callable[[Any], int]] = {
     **{f"{protocol} {side}port": _port for protocol in ("tcp", "th") for side in "sd"},
     **dict.fromkeys(("ip protocol", "ip6 nexthdr", "meta l4proto"), _named(PROTOCOLS)),
     **dict.fromkeys(("fib daddr type", "fib saddr type", "fib daddr.iif type"), _named(FIB_TYPES)),
-    **dict.fromkeys(("meta mark", "ct mark", "ct status dnat"), int),
+    **dict.fromkeys(("meta mark", "ct mark", "ct status dnat", "meta secpath"), int),
+    **dict.fromkeys(("ip version", "ip6 version", "ip hdrlength", "ip frag-off", "ip frag-off without flags"), int),
     "tcp flags": _named(TCP_FLAGS),
+    "icmpv6 type": _named(_ICMPV6_TYPES),
+    **dict.fromkeys(("icmpv6 code", "ip6 hoplimit"), _named({"no-route": 0})),
     "ct state": _named(CT_STATES),
     "ct direction": _named({"original": 0, "reply": 1}),
     "meta nfproto": _named({"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}),
@@ -140,6 +164,9 @@ def value_of(name: str, fields: Fields) -> Value:
     if value is not None:
         return value
     protocol = name.partition(" ")[0]
+    if protocol in ("tcp", "icmpv6"):
+        # The packets of the model are of these two protocols.
+        return UNKNOWN if fields.get("meta l4proto") == point(PROTOCOLS[protocol]) else ABSENT
     if protocol in OTHER_PROTOCOLS or protocol == "exthdr":
         return ABSENT
     if protocol in _FAMILY_NUMBERS and fields.get("meta nfproto") != point(_FAMILY_NUMBERS[protocol]):

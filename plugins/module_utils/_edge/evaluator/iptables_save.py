@@ -18,6 +18,7 @@ from ..model.addresses import Span, number_of, point, span_of
 from .fields import (
     CT_STATES,
     FIB_TYPES,
+    PROTOCOLS,
     SETS_MAY_CHANGE,
     TCP_FLAGS,
     TRANSLATED,
@@ -35,6 +36,7 @@ from .values import (
     Value,
     any_of,
     bits_matcher,
+    differs_from_zero,
     name_matcher,
     number_matcher,
     opposite,
@@ -73,7 +75,7 @@ _GO_ON = frozenset(
 )
 _KEEPS_RECORDS = frozenset(("LOG", "NFLOG", "ULOG", "AUDIT", "TRACE"))
 # Matches on headers that a plain TCP packet does not have.
-_OTHER_HEADERS = frozenset(("rt", "frag", "hbh", "dst", "mh", "ah", "esp", "icmp", "icmp6", "udp", "sctp", "dccp"))
+_OTHER_HEADERS = frozenset(("rt", "frag", "hbh", "dst", "mh", "ah", "esp", "icmp", "udp", "sctp", "dccp"))
 
 
 def read_ruleset(text: str, program: str, sets: Optional[IpSets] = None) -> Ruleset:
@@ -160,6 +162,11 @@ class _RuleReader:
             if option in ("-j", "-g"):
                 target, target_options = (option, arguments[0]), words[end:]
                 break
+            if option == "-m" and arguments == ["rpfilter"]:
+                flags = [word for word in words[end : end + len(_RPFILTER_FLAGS)] if word in _RPFILTER_FLAGS]
+                self._reverse_path(flags)
+                position = end + len(flags)
+                continue
             try:
                 self._match(option, arguments, negated)
             except (KeyError, IndexError, ValueError, OSError):
@@ -175,6 +182,9 @@ class _RuleReader:
         """Add the test that an option asks for. Raises KeyError for an unsupported one, and what its reader raises."""
         if option == "-m":
             self._enter_module(arguments[0])
+        elif option == "-f":
+            # Packets of the model are no fragments.
+            self._steps.append(Match(lambda _fields: negated))
         elif option == "--comment" or (option == "-p" and arguments[0] in ("all", "0")):
             pass
         elif option == "--ports":
@@ -209,8 +219,20 @@ class _RuleReader:
         self._module = module
         if module in _OTHER_HEADERS:
             self._steps.append(Match(lambda _fields: False))
+        elif module == "icmp6":
+            self._test("meta l4proto", number_matcher([point(PROTOCOLS["icmpv6"])]), False)
         elif module not in _MODULES_WITH_OPTIONS:
             raise KeyError(module)
+
+    def _reverse_path(self, flags: Sequence[str]) -> None:
+        """Add the test whether the host reaches the source by the interface that the packet came by."""
+        name = f"fib saddr{'.mark' if '--validmark' in flags else ''}.iif oif exists"
+        inverted = "--invert" in flags
+        if "--loose" in flags:
+            # Any interface will do: where that of the packet is the one, the test holds.
+            self._steps.append(Match(lambda fields: _loosely(compare(name, differs_from_zero)(fields), inverted)))
+        else:
+            self._test(name, differs_from_zero, inverted)
 
     def _test(self, name: str, matcher: Matcher, negated: bool) -> None:
         self._steps.append(Match(self._compared(name, matcher, negated)))
@@ -239,13 +261,32 @@ def _is_extension(name: str, words: Sequence[str]) -> bool:
     return known or any(word.startswith("--") for word in words)
 
 
+_RPFILTER_FLAGS = ("--loose", "--validmark", "--accept-local", "--invert")
 _KINDS_OF_OPTIONS = {"--mac-source": "mac", "--rsource": "source", "--rdest": "destination"}
 """Kinds of what unsupported options name."""
 
 _MODULES_WITH_OPTIONS = frozenset(
-    ("tcp", "comment", "conntrack", "state", "multiport", "addrtype", "mark", "connmark", "iprange", "pkttype", "set")
+    (
+        "hl",
+        "tcp",
+        "comment",
+        "conntrack",
+        "state",
+        "multiport",
+        "addrtype",
+        "mark",
+        "connmark",
+        "iprange",
+        "pkttype",
+        "set",
+    )
 )
 """Matches of which only the options test anything; any other match may hold by itself or not."""
+
+
+def _loosely(answer: Answer, inverted: bool) -> Answer:
+    """Return the answer to a test that holds wherever a stricter one does."""
+    return None if answer is not True else not inverted
 
 
 def _either(tests: Sequence[Callable[[Fields], Answer]], fields: Fields) -> Answer:
@@ -326,9 +367,22 @@ def _numbers(names: Mapping[str, int]) -> Callable[[List[str]], Matcher]:
     return lambda arguments: number_matcher(point(names[name.lower()]) for name in arguments[0].split(","))
 
 
+def _states(text: str) -> Matcher:
+    """Return a matcher of connection states. DNAT and SNAT are none, and untranslated connections do not have them."""
+    return number_matcher(point(CT_STATES[name.lower()]) for name in text.split(",") if name not in ("DNAT", "SNAT"))
+
+
 def _protocol(arguments: List[str]) -> Matcher:
-    number = 6 if arguments[0] in ("tcp", "6") else -1
+    name = arguments[0]
+    number = int(name) if name.isdigit() else PROTOCOLS.get(name, -1)
     return number_matcher([point(number)])
+
+
+def _icmpv6_type(arguments: List[str]) -> Matcher:
+    """Return a matcher of a type; what names a code as well may match or not."""
+    kind, slash, _code = arguments[0].partition("/")
+    matcher = number_matcher([point(int(kind))])
+    return (lambda value: None if matcher(value) else matcher(value)) if slash else matcher
 
 
 def _range(arguments: List[str]) -> Matcher:
@@ -355,8 +409,9 @@ _OPTIONS: Mapping[str, Tuple[str, Callable[[List[str]], Matcher]]] = {
         for plural in ("", "s")
     },
     "--tcp-flags": ("tcp flags", _tcp_flags),
-    # DNAT and SNAT are no connection states, and make the condition unknown.
-    **dict.fromkeys(("--ctstate", "--state"), ("ct state", _numbers(CT_STATES))),
+    "--icmpv6-type": ("icmpv6 type", _icmpv6_type),
+    "--hl-eq": ("ip6 hoplimit", lambda arguments: number_matcher([point(int(arguments[0]))])),
+    **dict.fromkeys(("--ctstate", "--state"), ("ct state", lambda arguments: _states(arguments[0]))),
     "--ctdir": ("ct direction", _numbers({"original": 0, "reply": 1})),
     "--pkt-type": ("meta pkttype", _numbers({"unicast": 0, "broadcast": 1, "multicast": 2})),
 }

@@ -54,12 +54,15 @@ _SIMPLE: Mapping[str, Step] = {
     "return": Verdict("return"),
     # These send the packet elsewhere, or hand it to a program, which the model does not follow.
     **dict.fromkeys(("dnat", "redirect", "tproxy", "queue", "synproxy", "fwd"), Verdict("other")),
-    **dict.fromkeys(("limit", "quota", "ct count"), _UNKNOWN_MATCH),
+    **dict.fromkeys(("limit", "quota", "ct count", "meter"), _UNKNOWN_MATCH),
     "notrack": Assign("ct state", state_after_notrack),
 }
 _Sets = Mapping[Tuple[str, str], Mapping[str, Any]]
 _REJECT_FAMILIES = {"icmp": int(socket.AF_INET), "icmpv6": int(socket.AF_INET6)}
 _ANONYMOUS = "touched"
+_CATCH_ALL = "*"
+_LOOPBACK = {"meta iiftype": "meta iifname", "meta oiftype": "meta oifname"}
+_DONT_FRAGMENT = 0x4000
 _ORDERS = ("<", ">", "<=", ">=")
 _PLAIN_ELEMENT_KEYS = frozenset(("val", "timeout", "expires", "comment", "counter", "last"))
 _KEEPS_RECORDS = frozenset(("log", "counter", "last", "set"))
@@ -237,8 +240,18 @@ class _RuleReader:
             name, operator, right = "ct status dnat", "==", 1
         if isinstance(right, bool) and name.startswith("fib "):
             name += " exists"  # The comparison is with a truth value instead of an interface.
-        mask = None if mask_constant is None else bits_of(name, mask_constant)
-        return compare(name, _matcher(name, operator, mask, right))
+        if name in _LOOPBACK and right == "loopback":
+            name, right = _LOOPBACK[name], "lo"
+        try:
+            mask = None if mask_constant is None else bits_of(name, mask_constant)
+            if name == "ip frag-off" and mask is not None and not mask & _DONT_FRAGMENT:
+                # Packets of the model are no fragments; whether they may be fragmented is not known.
+                name = "ip frag-off without flags"
+            matcher = _matcher(name, operator, mask, right)
+        except UnknownExpressionError:
+            # A packet without the field does not match, whatever the constant is.
+            matcher = _unknown_answer
+        return compare(name, matcher)
 
     def _negated(self, operator: str, test: Callable[[Fields], Tuple[bool, Answer]]) -> Callable[[Fields], Answer]:
         if operator not in ("==", "in", "!="):
@@ -255,14 +268,18 @@ class _RuleReader:
         parts = left.get("concat", [left])
         names = [field_name(part) for part in parts]
         constants, touched = self._elements(right)
-        if len(names) == 1:
-            matcher = matcher_of(names[0], constants)
-            rows: List[List[Matcher]] = [[matcher]]
-        else:
-            rows = [
-                [matcher_of(name, [part]) for name, part in zip(names, _parts(constant, len(names)))]
-                for constant in constants
-            ]
+        try:
+            rows: List[List[Matcher]] = (
+                [[matcher_of(names[0], constants)]]
+                if len(names) == 1
+                else [
+                    [matcher_of(name, [part]) for name, part in zip(names, _parts(constant, len(names)))]
+                    for constant in constants
+                ]
+            )
+        except UnknownExpressionError:
+            # A packet without one of the fields does not match, whatever the elements are.
+            rows = [[_unknown_answer for _name in names]]
 
         def test(fields: Fields) -> Tuple[bool, Answer]:
             values = [value_of(name, fields) for name in names]
@@ -286,10 +303,19 @@ class _RuleReader:
     def _verdict_map(self, content: Mapping[str, Any]) -> Callable[[Fields], Sequence[Tuple[Answer, Verdict]]]:
         data = content["data"]
         pairs = self._sets[(self._table, data[1:])].get("elem", ()) if isinstance(data, str) else data["set"]
-        tests = [(self._lookup(content["key"], {"set": [key]}), _verdict(verdict)) for key, verdict in pairs]
+        tests = [
+            (self._lookup(content["key"], {"set": [key]}), _verdict(verdict))
+            for key, verdict in pairs
+            if key != _CATCH_ALL
+        ]
+        # This element stands for all that no other one has, so that it comes last.
+        others = [_verdict(verdict) for key, verdict in pairs if key == _CATCH_ALL]
+        names = [field_name(part) for part in content["key"].get("concat", [content["key"]])]
 
         def options(fields: Fields) -> Sequence[Tuple[Answer, Verdict]]:
-            return [(test(fields)[1], verdict) for test, verdict in tests]
+            if ABSENT in [value_of(name, fields) for name in names]:
+                return []
+            return [*((test(fields)[1], verdict) for test, verdict in tests), *((True, verdict) for verdict in others)]
 
         return options
 
@@ -396,6 +422,11 @@ def _matcher(name: str, operator: str, mask: Optional[int], right: Any) -> Match
     if mask is not None:
         matcher = bits_matcher(mask, matcher)
     return matcher if operator not in ("!", "!=") else lambda value: opposite(matcher(value))
+
+
+def _unknown_answer(_value: Value) -> Answer:
+    """Match a constant that cannot be read."""
+    return None
 
 
 def _order_matcher(operator: str, limit: int) -> Matcher:

@@ -12,17 +12,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Dict, FrozenSet, List, Mapping, Optional, Sequence, Set, Tuple
 
-from ..model.addresses import UNICAST, Span, number_of, span_of
 from ..model.literals import Direction
-from ..model.rules import Group, Rule
+from ..model.rules import Rule
 from .connection import Connection, first_packet, first_packets
-from .rows import MOST_NETWORKS, Routes, connections_of
+from .denials import LOCAL_SIDES, is_denial, span_around
+from .rows import Routes, connections_of
 from .ruleset import Chain, FilterRule, Ruleset
 from .walk import Ending, Jump
 
 _HOOKS: Mapping[Direction, str] = {"in": "input", "out": "output"}
-_LOCAL_SIDES: Mapping[Direction, FrozenSet[str]] = {"in": frozenset(("destination",)), "out": frozenset(("source",))}
-"""The address that is the host's own, which a general drop may name."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ def places_of(ruleset: Ruleset, rules: Sequence[Rule], routes: Routes) -> Dict[P
     for rule in rules:
         for connection in connections_of([rule], routes):
             # An explicit denial may keep the sample from a general drop that other addresses of the rule reach.
-            others = first_packets(ruleset, connection, _span_around(rule.remote, connection))
+            others = first_packets(ruleset, connection, span_around(rule.remote, connection))
             for base, drops in (*first_packet(ruleset, connection).drops, *others.drops):
                 if base.hook == _HOOKS[connection.direction] and base.kind == "filter":
                     finder = _Finder(references, base, rule, connection)
@@ -57,6 +55,30 @@ def places_of(ruleset: Ruleset, rules: Sequence[Rule], routes: Routes) -> Dict[P
                         if place is not None:
                             found.setdefault(place, {})[rule] = None
     return {place: tuple(needed) for place, needed in found.items()}
+
+
+def bases_that_drop(ruleset: Ruleset, rules: Sequence[Rule], routes: Routes) -> List[Chain]:
+    """Return the filter chains of a hook that drop new connections by default: by their policy, or by a general drop.
+
+    ruleset: the firewall without managed rules; rules: those whose connections are tried.
+    """
+    found: Dict[Tuple[str, str], Chain] = {
+        chain.key: chain
+        for chain in ruleset.chains.values()
+        if chain.hook in _HOOKS.values() and chain.kind == "filter" and chain.policy == "drop"
+    }
+    for connection in connections_of(rules, routes):
+        local_side = LOCAL_SIDES[connection.direction]
+        for base, drops in first_packet(ruleset, connection).drops:
+            filters = base.hook == _HOOKS[connection.direction] and base.kind == "filter"
+            if filters and any(_is_general(drop, local_side) for drop in drops):
+                found[base.key] = base
+    return list(found.values())
+
+
+def _is_general(drop: Ending, local_side: FrozenSet[str]) -> bool:
+    rules = [rule for _chain, rule in drop.way] + ([drop.rule] if drop.rule else [])
+    return drop.certain and all(rule.content.kinds <= local_side for rule in rules)
 
 
 class _References:
@@ -99,13 +121,12 @@ class _Finder:
         self._base = base
         self._rule = rule
         self._connection = connection
-        self._local_side = _LOCAL_SIDES[connection.direction]
+        self._local_side = LOCAL_SIDES[connection.direction]
         self._denials: Optional[List[Ending]] = None
 
     def place(self, drop: Ending) -> Optional[Place]:
         """Return the place before a drop; None where the drop is not general, or where no place is right."""
-        rules = [rule for _chain, rule in drop.way] + ([drop.rule] if drop.rule else [])
-        if not drop.certain or any(not rule.content.kinds <= self._local_side for rule in rules):
+        if not _is_general(drop, self._local_side):
             return None
         position = self._position(drop)
         if position is None:
@@ -133,17 +154,17 @@ class _Finder:
     def _denies_within(self, way: Tuple[Jump, ...]) -> bool:
         """Return whether accept rules before the last jump of a way would overrule an explicit denial behind it."""
         if self._denials is None:
-            remotes = _span_around(self._rule.remote, self._connection)
+            remotes = span_around(self._rule.remote, self._connection)
             verdict = first_packets(self._references.ruleset, self._connection, remotes)
             self._denials = [
-                drop for base, drops in verdict.drops if base is self._base for drop in drops if self._is_denial(drop)
+                drop
+                for base, drops in verdict.drops
+                if base is self._base
+                for drop in drops
+                if is_denial(drop, self._local_side)
             ]
         rules = [id(rule) for _chain, rule in way]
         return any([id(rule) for _chain, rule in drop.way[: len(way)]] == rules for drop in self._denials)
-
-    def _is_denial(self, drop: Ending) -> bool:
-        rules = [rule for _chain, rule in drop.way] + ([drop.rule] if drop.rule else [])
-        return any(rule.content.kinds - self._local_side - {"other"} for rule in rules)
 
     def _is_record(self, rule: FilterRule) -> bool:
         """Return whether a rule only keeps records, without a choice of packets by source or port."""
@@ -162,15 +183,3 @@ def _may_come_to_deny(drop: Ending, depth: int) -> bool:
         for chain, rule in way
         for one in (chain.rules if rule is None else chain.rules[: chain.rules.index(rule)])
     )
-
-
-def _span_around(group: Optional[Group], connection: Connection) -> Span:
-    """Return the addresses that a connection stands for: its network, or the whole group where that is long."""
-    if group is None:
-        spans = UNICAST[connection.family]
-        return spans[0][0], spans[-1][1]
-    number = number_of(connection.remote)
-    spans = [span_of(network) for network in group.networks]
-    if len(spans) > MOST_NETWORKS:
-        return spans[0][0], max(last for _first, last in spans)
-    return next(span for span in spans if span[0] <= number <= span[1])

@@ -5,15 +5,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+from dataclasses import dataclass, field, replace
+from typing import Dict, FrozenSet, Iterable, List, Mapping, Optional, Sequence, Tuple
 
-from ..model.addresses import family_of, number_of, span_of, text_of
+from ..model.addresses import Span, family_of, number_of, span_of, text_of
 from ..model.literals import Direction, Effective, Family
 from ..model.rules import Rule
-from .connection import Connection, evaluate_connection
+from .connection import CLIENT_PORTS, Connection, evaluate_connection
+from .neighbours import evaluate_neighbours
 from .ruleset import Ruleset
-from .walk import ACCEPT, DROP, Decision, PacketVerdict
+from .walk import ACCEPT, DROP, UNKNOWN_VERDICT, Decision, PacketVerdict
 
 YES: Effective = "yes"
 NO: Effective = "no"
@@ -22,11 +23,11 @@ UNKNOWN: Effective = "unknown"
 MOST_NETWORKS = 16
 """Networks of a group that are evaluated; a longer group is sampled evenly."""
 
-# These stand for any address, out of the space of three regional registries.
-_ANYWHERE: Mapping[Family, Tuple[str, ...]] = {
+ANYWHERE: Mapping[Family, Tuple[str, ...]] = {
     "ipv4": ("12.4.18.33", "81.19.44.7", "133.11.93.21"),
     "ipv6": ("2600:1f18:4e2::21", "2a02:26f0:c7::7", "2400:cb00:31::9"),
 }
+"""Addresses that stand for any, out of the space of three regional registries."""
 
 Route = Tuple[str, str]
 """A local and a remote address."""
@@ -35,12 +36,28 @@ Routes = Mapping[Route, Optional[str]]
 
 
 @dataclass(frozen=True)
+class Surroundings:
+    """Facts of the host's network, besides its rules.
+
+    gateways: the router by pair of a local and a remote address, None for a neighbour on the link; a pair is missing
+    where that is not known; without_neighbours: interfaces that need no neighbour discovery, such as tunnels;
+    local_ports: ports that this host connects from.
+    """
+
+    gateways: Mapping[Route, Optional[str]] = field(default_factory=dict)
+    without_neighbours: FrozenSet[str] = frozenset()
+    local_ports: Span = (32768, 60999)
+
+
+@dataclass(frozen=True)
 class RowVerdict:
-    """Verdict on a row. effective: yes, no or unknown; decision: what decides that; connection: the one it is about."""
+    """Verdict on a row. effective: yes, no or unknown; decision: what decides that; subject: the connection, or the
+    message of neighbour discovery, that it is about.
+    """
 
     effective: Effective
     decision: Optional[Decision]
-    connection: Optional[Connection]
+    subject: str
 
 
 @dataclass(frozen=True)
@@ -63,38 +80,101 @@ def connections_of(rules: Sequence[Rule], routes: Routes) -> List[Connection]:
     return [connection for sample in _samples(rules) for connection in _connections(sample, routes)]
 
 
-def evaluate_rows(ruleset: Ruleset, rules: Sequence[Rule], routes: Routes) -> Dict[str, RowVerdict]:
+def evaluate_rows(
+    ruleset: Ruleset, rules: Sequence[Rule], routes: Routes, surroundings: Optional[Surroundings] = None
+) -> Dict[str, RowVerdict]:
     """Return the verdict on each row that has an allow rule, by row id.
 
     A row is not effective where one of the named networks, or any address at all, is wholly dropped. It is unknown
     where a part is dropped, or where an unsupported expression may decide.
     """
+    evaluator = _Evaluator(ruleset, surroundings or Surroundings(), sorted({rule.port for rule in rules}))
     verdicts: Dict[str, RowVerdict] = {}
     for sample in _samples(rules):
-        verdict = _evaluate_sample(ruleset, sample, routes)
+        verdict = evaluator.sample(_connections(sample, routes))
         known = verdicts.get(sample.row)
         if known is None or _WEIGHT[verdict.effective] > _WEIGHT[known.effective]:
             verdicts[sample.row] = verdict
     return verdicts
 
 
+def evaluate_one(
+    ruleset: Ruleset, connection: Connection, ports: Sequence[int], surroundings: Surroundings
+) -> Tuple[PacketVerdict, str]:
+    """Return the verdict on one connection, and what it is about: it, or a message of neighbour discovery.
+
+    ports: those of the table, which no client connects from.
+    """
+    return _Evaluator(ruleset, surroundings, ports).connection(connection)
+
+
 _WEIGHT = {YES: 0, UNKNOWN: 1, NO: 2}
+_USUAL_CLIENT_PORTS: Span = (32768, 60999)
+"""Ports that most clients connect from: the default of Linux, and inside that of others (RFC 6335, 6)."""
 
 
-def _evaluate_sample(ruleset: Ruleset, sample: _Sample, routes: Routes) -> RowVerdict:
-    evaluated: List[Tuple[Connection, PacketVerdict]] = [
-        (connection, evaluate_connection(ruleset, connection)) for connection in _connections(sample, routes)
-    ]
-    dropped = [pair for pair in evaluated if pair[1].verdict == DROP]
-    if dropped:
-        connection, verdict = dropped[0]
-        effective: Effective = NO if len(dropped) == len(evaluated) else UNKNOWN
-        return RowVerdict(effective, verdict.decision, connection)
-    for connection, verdict in evaluated:
-        if verdict.verdict != ACCEPT:
-            return RowVerdict(UNKNOWN, verdict.decision, connection)
-    connection, verdict = evaluated[0]
-    return RowVerdict(YES, verdict.decision, connection)
+class _Evaluator:
+    """Evaluator of connections in one host. ports: those of the table, which no client connects from."""
+
+    def __init__(self, ruleset: Ruleset, surroundings: Surroundings, ports: Sequence[int]) -> None:
+        self._ruleset = ruleset
+        self._surroundings = surroundings
+        self._ports = ports
+
+    def sample(self, connections: Sequence[Connection]) -> RowVerdict:
+        """Return the verdict on connections that stand for one network, or for any address."""
+        evaluated = [self.connection(connection) for connection in connections]
+        dropped = [pair for pair in evaluated if pair[0].verdict == DROP]
+        if dropped:
+            effective: Effective = NO if len(dropped) == len(evaluated) else UNKNOWN
+            return RowVerdict(effective, dropped[0][0].decision, dropped[0][1])
+        for verdict, subject in evaluated:
+            if verdict.verdict != ACCEPT:
+                return RowVerdict(UNKNOWN, verdict.decision, subject)
+        return RowVerdict(YES, evaluated[0][0].decision, evaluated[0][1])
+
+    def connection(self, connection: Connection) -> Tuple[PacketVerdict, str]:
+        """Return the verdict on one connection, and what it is about."""
+        verdict = self._from_any_port(connection)
+        if verdict.verdict == DROP or not self._has_neighbours(connection):
+            return verdict, str(connection)
+        pair = (connection.local, connection.remote)
+        gateway = self._surroundings.gateways.get(pair)
+        on_link = pair in self._surroundings.gateways and gateway is None
+        found = evaluate_neighbours(self._ruleset, connection, gateway, on_link)
+        if found is not None and (found[0].verdict == DROP or verdict.verdict == ACCEPT):
+            return found[0], str(found[1])
+        return verdict, str(connection)
+
+    def _has_neighbours(self, connection: Connection) -> bool:
+        return connection.family == "ipv6" and connection.interface not in self._surroundings.without_neighbours
+
+    def _from_any_port(self, connection: Connection) -> PacketVerdict:
+        """Return the verdict on a connection, from whichever port the client takes."""
+        usual = self._surroundings.local_ports if connection.direction == "out" else _USUAL_CLIENT_PORTS
+        possible = usual if connection.direction == "out" else CLIENT_PORTS
+        verdict = evaluate_connection(self._ruleset, replace(connection, client_ports=possible))
+        if verdict.verdict == ACCEPT:
+            return verdict
+        verdicts = [self._from(connection, span) for span in self._without_own(usual)]
+        if all(one.verdict == DROP for one in verdicts):
+            return verdicts[0]
+        verdicts += [self._from(connection, span) for span in self._without_own(possible)]
+        unsure = [one for one in verdicts if one.verdict != ACCEPT]
+        return replace(unsure[0], verdict=UNKNOWN_VERDICT) if unsure else verdicts[0]
+
+    def _from(self, connection: Connection, ports: Span) -> PacketVerdict:
+        return evaluate_connection(self._ruleset, replace(connection, client_ports=ports))
+
+    def _without_own(self, ports: Span) -> List[Span]:
+        """Return a span of ports without those of the table."""
+        first, last = ports
+        spans = []
+        for port in self._ports:
+            if first <= port <= last:
+                spans += [(first, port - 1)] if first < port else []
+                first = port + 1
+        return [*spans, (first, last)] if first <= last else spans
 
 
 def _connections(sample: _Sample, routes: Routes) -> List[Connection]:
@@ -115,7 +195,7 @@ def _samples(rules: Sequence[Rule]) -> Iterable[_Sample]:
         there = rule.remote
         for local in rule.local.networks if rule.local else ():
             if there is None:
-                remotes = (*_ANYWHERE[family_of(local)], _neighbour(local))
+                remotes = (*ANYWHERE[family_of(local)], neighbour_of(local))
                 yield _Sample(rule.row, True, tuple((local, remote) for remote in remotes), rule)
             else:
                 for network in _spread(there.networks):
@@ -136,7 +216,7 @@ def _ends(network: str) -> Sequence[str]:
     return tuple(dict.fromkeys(text_of(number, family_of(network)) for number in inner))
 
 
-def _neighbour(address: str) -> str:
+def neighbour_of(address: str) -> str:
     """Return an address that is most likely on the same link."""
     number = number_of(address)
     return text_of(number + 1 if number % 4 == 1 else number - 1, family_of(address))

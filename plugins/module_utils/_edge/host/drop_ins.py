@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Dict, List, Mapping, Optional, Sequence
 
+from ..model.ownership import TABLE
 from .unit_files import UnitText, commands_of, emptied_by
 
 NAME = "xmpp-edge.conf"
@@ -18,11 +19,14 @@ _FLUSH = re.compile(r"([-@:+!]*)(/\S*/nft) flush ruleset")
 FLUSHER = """\
 # Runs: nftables.sh NFT FILE, or nftables.sh NFT to flush the ruleset.
 # It does what nftables.service does, and loads the guards in the same transaction, so that they are not missing in
-# between. Where nft refuses that, the host's own rules come first: they are loaded alone, and then the guards.
+# between. Where nft refuses that, the host's own rules come first: they are loaded alone, and then the guards. The
+# file may have an older copy of the guards, which must not be mixed with those that are live.
 nft=$1 file=${2-} guards=GUARDS
+without='add table TABLE
+delete table TABLE'
 if [ -n "$file" ]; then
-  printf 'include "%s"\\ninclude "%s"\\n' "$file" "$guards" | "$nft" -f - && exit
-  "$nft" -f "$file"
+  printf '%s\\ninclude "%s"\\ninclude "%s"\\n' "$without" "$file" "$guards" | "$nft" -f - && exit
+  printf '%s\\ninclude "%s"\\n' "$without" "$file" | "$nft" -f -
 else
   printf 'flush ruleset\\ninclude "%s"\\n' "$guards" | "$nft" -f - && exit
   "$nft" flush ruleset
@@ -30,7 +34,7 @@ fi
 status=$?
 "$nft" -f "$guards"
 exit "$status"
-"""
+""".replace("TABLE", TABLE)
 """Body of the script that takes the place of what nftables.service runs."""
 
 

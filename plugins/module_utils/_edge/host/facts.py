@@ -8,23 +8,24 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Sequence
 
-from ..evaluator.rows import Route, Routes
+from ..evaluator.rows import Route, Routes, Surroundings
 from ..model.errors import understood
 from .firewall import HostFirewall, read_host_firewall
 from .persistence import PersistenceFacts, read_persistence
-from .routes import routes_of
+from .routes import read_network
 from .runner import Runner
 
 
 @dataclass(frozen=True)
 class Facts:
     """Facts of a host. firewall: all rules; persistence: units and managed files; routes: the interface by pair of a
-    local and a remote address.
+    local and a remote address; surroundings: what else of the host's network matters to connections.
     """
 
     firewall: HostFirewall
     persistence: PersistenceFacts = field(default_factory=PersistenceFacts)
     routes: Routes = field(default_factory=dict)
+    surroundings: Surroundings = field(default_factory=Surroundings)
 
 
 def read_facts(run: Runner, pairs: Sequence[Route]) -> Facts:
@@ -33,4 +34,5 @@ def read_facts(run: Runner, pairs: Sequence[Route]) -> Facts:
     with understood("what systemctl show prints"):
         persistence = read_persistence(run)
     with understood("what ip route get prints"):
-        return Facts(firewall, persistence, routes_of(pairs, run))
+        network = read_network(pairs, run)
+    return Facts(firewall, persistence, network.routes, network.surroundings)

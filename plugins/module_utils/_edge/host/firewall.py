@@ -8,19 +8,23 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ..evaluator import iptables_save, nft_json
+from ..evaluator.guarded import GuardVerdict
+from ..evaluator.rebuilt import rebuilder_of
 from ..evaluator.rows import YES, RowVerdict
 from ..evaluator.ruleset import Chain, Content, FilterRule, Ruleset, Unsupported
 from ..evaluator.walk import Decision
 from ..model.errors import EdgeError, understood
 from ..model.literals import Family
-from ..model.ownership import TABLE
+from ..model.ownership import COMMENT, TABLE
+from .loaders import nft_script
 from .runner import Runner, find_program
 
 _LEGACY_TABLES = {"ipv4": "/proc/net/ip_tables_names", "ipv6": "/proc/net/ip6_tables_names"}
 _IPTABLES = {"ipv4": "iptables", "ipv6": "ip6tables"}
+_NFT_SCRIPTS = ("/etc/nftables.conf", "/etc/sysconfig/nftables.conf")
 _IPTABLES_TABLES = frozenset(("raw", "mangle", "nat", "filter", "security"))
 _NFT_FAMILIES = {"ipv4": "ip", "ipv6": "ip6"}
 _COUNTER = re.compile(r"counter packets \d+ bytes \d+ ")
@@ -56,7 +60,7 @@ def read_host_firewall(run: Runner) -> HostFirewall:
     ruleset.owners.update({table: owner for table, owner in _OWNED.items() if table in ruleset.tables()})
     saves: Dict[str, str] = {}
     for family, program in _IPTABLES.items():
-        table_names = [key for key in ruleset.tables() if _is_of_iptables(ruleset, key, family)]
+        table_names = [key for key in ruleset.tables() if _is_of_iptables(ruleset, listing or {}, key, family)]
         if table_names or listing is None:
             ruleset = _with_iptables(ruleset, listing or {}, saves, f"{program}-nft", table_names, run)
         if _has_content(_LEGACY_TABLES[family]):
@@ -72,15 +76,42 @@ def variant_of(program: str, run: Runner) -> str:
     return "nft" if "nf_tables" in run([path, "--version"], "").stdout else "legacy"
 
 
-def explain(firewall: HostFirewall, verdicts: Mapping[str, RowVerdict], run: Runner) -> Dict[str, Optional[str]]:
-    """Return what decides each row, and where it is not effective for which connection; None where nothing is known."""
+@dataclass(frozen=True)
+class Explanation:
+    """Words for verdicts. decided_by: by row, what decides, and where the row is not effective for which connection;
+    None where nothing is known; guarded_by: the same for guards; denials: by row, the unmanaged rules that deny some of
+    its connections explicitly.
+    """
+
+    decided_by: Mapping[str, Optional[str]]
+    guarded_by: Mapping[str, Optional[str]] = field(default_factory=dict)
+    denials: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+def explain(
+    firewall: HostFirewall,
+    verdicts: Mapping[str, RowVerdict],
+    guards: Mapping[str, GuardVerdict],
+    denials: Mapping[str, Sequence[Decision]],
+    run: Runner,
+) -> Explanation:
+    """Return the words for the verdicts on rows and on their guards, and for the denials of rows."""
     if firewall.unread:
-        return dict.fromkeys(verdicts, f"not evaluated: {firewall.unread}")
-    decisions = [verdict.decision for verdict in verdicts.values() if verdict.decision]
+        why = f"not evaluated: {firewall.unread}"
+        return Explanation(dict.fromkeys(verdicts, why), dict.fromkeys(guards, why))
+    decisions = [one.decision for found in (verdicts, guards) for one in found.values() if one.decision]
+    decisions += [decision for found in denials.values() for decision in found]
     tables = {decision.chain.table for decision in decisions if decision.rule and decision.rule.handle is not None}
     known = {TABLE: firewall.guards} if firewall.guards else {}
     listings = {table: known.get(table) or _listing_with_handles(table, run) for table in tables}
-    return {row: _explanation(verdict, listings) for row, verdict in verdicts.items()}
+    return Explanation(
+        {row: _explanation(verdict, listings) for row, verdict in verdicts.items()},
+        {row: _guard_explanation(verdict, listings) for row, verdict in guards.items()},
+        {
+            row: list(dict.fromkeys(_describe(decision, listings) for decision in found))
+            for row, found in denials.items()
+        },
+    )
 
 
 def packets_by_row(firewall: HostFirewall) -> Dict[str, int]:
@@ -102,7 +133,18 @@ def _explanation(verdict: RowVerdict, listings: Mapping[str, str]) -> Optional[s
     if verdict.decision is None:
         return None
     text = _describe(verdict.decision, listings)
-    return text if verdict.effective == YES else f"{text}, for {verdict.connection}"
+    if verdict.effective == YES:
+        return text
+    rebuilder = rebuilder_of(verdict.decision.chain)
+    remedy = f"; {rebuilder.program} rebuilds this chain, so {rebuilder.remedy}" if rebuilder else ""
+    return f"{text}, for {verdict.subject}{remedy}"
+
+
+def _guard_explanation(verdict: GuardVerdict, listings: Mapping[str, str]) -> Optional[str]:
+    if verdict.decision is None:
+        return verdict.reason or None
+    text = _describe(verdict.decision, listings)
+    return text if verdict.guarded == YES else f"{text}, for {verdict.subject}"
 
 
 def _describe(decision: Decision, listings: Mapping[str, str]) -> str:
@@ -185,14 +227,36 @@ def _element(text: str) -> Any:
     return {"prefix": {"addr": address, "len": int(length)}} if slash else address
 
 
-def _is_of_iptables(ruleset: Ruleset, table: str, family: str) -> bool:
-    """Return whether a table looks like one that iptables-nft makes: its name, and base chains in capital letters."""
+def _is_of_iptables(ruleset: Ruleset, listing: Mapping[str, Any], table: str, family: str) -> bool:
+    """Return whether a table is one that iptables-nft makes: by its name, its base chains, and its rules."""
     protocol, _space, name = table.partition(" ")
     return (
         protocol == _NFT_FAMILIES[family]
         and name in _IPTABLES_TABLES
         and any(chain.hook.upper() == chain.name for chain in ruleset.of_table(table))
+        and _has_rules_of_iptables(listing, table)
     )
+
+
+def _has_rules_of_iptables(listing: Mapping[str, Any], table: str) -> bool:
+    """Return whether the rules of a table look like those of iptables, which counts in every rule.
+
+    Where rules do not tell, the administrator's script for nft does.
+    """
+    rules = [
+        {keyword for statement in rule.get("expr", ()) if isinstance(statement, dict) for keyword in statement}
+        for rule in _entries(listing, "rule")
+        if f"{rule['family']} {rule['table']}" == table and not str(rule.get("comment", "")).startswith(COMMENT)
+    ]
+    if any("xt" in keywords for keywords in rules):
+        return True
+    if rules and not any("counter" in keywords for keywords in rules):
+        return False
+    protocol, _space, name = table.partition(" ")
+    # The family "ip" may be left out.
+    before = r"(?:ip\s+)?" if protocol == "ip" else rf"{protocol}\s+"
+    declared = re.compile(rf"\btable\s+{before}{name}\s*\{{")
+    return not any(declared.search(nft_script(path) or "") for path in _NFT_SCRIPTS)
 
 
 def _with_iptables(
@@ -217,22 +281,43 @@ def _with_iptables(
                 rule = FilterRule(f"{program}-save is not installed", lambda: Content((Unsupported(),)))
                 ruleset.add(Chain(f"{program} filter", hook.upper(), (family,), [rule], hook))
         return ruleset
-    saves[program] = done.stdout
     with understood("what ipset save prints"):
         sets = iptables_save.members_of(_ipset_listing(run)) if "--match-set" in done.stdout else {}
+    saves[program] = text = done.stdout + _listed_by_chain(
+        ruleset, nft_tables, done.stdout, (path or "")[: -len("-save")], run
+    )
     with understood(f"what {program}-save prints"):
-        saved = iptables_save.read_ruleset(done.stdout, program, sets)
+        saved = iptables_save.read_ruleset(text, program, sets)
     for table in nft_tables:
         name = table.partition(" ")[2]
-        # iptables-save leaves out a table with rules of nft's own kind: then nft's listing of it counts.
-        if f"{program} {name}" in saved.tables():
-            with understood("what nft -j list ruleset prints"):
-                _put_exact_rules(ruleset, listing, table, saved, f"{program} {name}")
-            ruleset = ruleset.without_tables([table])
-        else:
-            saved = saved.without_tables([f"{program} {name}"])
+        with understood("what nft -j list ruleset prints"):
+            _put_exact_rules(ruleset, listing, table, saved, f"{program} {name}")
+        ruleset = ruleset.without_tables([table])
+    if variant == "nft" and listing:
+        # What nft made by itself under a name of iptables stays nft's.
+        names = [f"{program} {table.partition(' ')[2]}" for table in nft_tables]
+        saved = saved.without_tables([table for table in saved.tables() if table not in names])
     ruleset.chains.update(saved.chains)
     return ruleset
+
+
+def _listed_by_chain(ruleset: Ruleset, tables: Sequence[str], listing: str, program: str, run: Runner) -> str:
+    """Return, as iptables-save lists them, the tables that it leaves out.
+
+    It leaves out a whole table where nft put a single rule into it that iptables has no words for. Chain by chain, it
+    lists all others.
+    """
+    lines: List[str] = []
+    for table in tables:
+        name = table.partition(" ")[2]
+        chains = ruleset.of_table(table)
+        if f"\n*{name}\n" in f"\n{listing}" or not chains:
+            continue
+        heads = [f":{chain.name} {chain.policy.upper() if chain.hook else '-'} [0:0]" for chain in chains]
+        listed = [run([program, "-t", name, "--list-rules", chain.name], "") for chain in chains]
+        rules = [line for done in listed if done.returncode == 0 for line in done.stdout.splitlines()]
+        lines += [f"*{name}", *heads, *(line for line in rules if line.startswith("-A ")), "COMMIT"]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _put_exact_rules(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Dict, FrozenSet, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ..model.errors import EdgeError
+from ..model.ownership import TABLE
 from .files import read_text
 from .unit_files import UnitText, commands_of
 from .units import FIREWALLD, IPTABLES, MANAGED, NETFILTER_PERSISTENT, NFTABLES, UFW
@@ -105,7 +106,7 @@ def unknown_loaders() -> Tuple[UnknownLoader, ...]:
             commands = commands_of(_texts_of(unit))
             found += [(unit, command) for key in _AT_BOOT for command in commands.get(key, ())]
     for path in _existing(_LINES):
-        found += [(path, command) for command in _AT_UP.findall(_text(path))]
+        found += [(path, command) for command in _AT_UP.findall(readable_text(path))]
     found += [(path, path) for path in _existing(_SCRIPTS) if os.access(path, os.X_OK)]
     mended = {source for source, command in found if _LOADS_MANAGED.search(command)}
     loaders = [one for source, command in found if source not in mended for one in _loaders_in(source, command)]
@@ -138,10 +139,13 @@ def _texts_of(unit: str) -> List[UnitText]:
     template = re.sub(r"@.+(?=\.service$)", "@", unit)
     if not paths and template != unit:
         return _texts_of(template)
-    return [(path, _text(os.path.realpath(path))) for path in [*paths, *(drop_ins[name] for name in sorted(drop_ins))]]
+    return [
+        (path, readable_text(os.path.realpath(path)))
+        for path in [*paths, *(drop_ins[name] for name in sorted(drop_ins))]
+    ]
 
 
-def _text(path: str) -> str:
+def readable_text(path: str) -> str:
     """Return the text of a file, empty where it is none, cannot be read, or is longer than any script."""
     try:
         return (read_text(path) or "") if os.path.getsize(path) <= _LONGEST_SCRIPT else ""
@@ -153,7 +157,7 @@ def _loaders_in(source: str, command: str) -> Iterator[UnknownLoader]:
     """Yield what a command does to rules; where it does not say so itself, what the script does that it starts."""
     itself = list(_effects(source, command))
     script = None if itself else _script_of(command)
-    shebang, _newline, rest = (_text(script) if script else "").partition("\n")
+    shebang, _newline, rest = (readable_text(script) if script else "").partition("\n")
     if re.match(r"#!.*\bnft\b", shebang):
         yield from _effects(source, f"nft -f {script}")
     elif shebang.startswith("#!"):
@@ -178,27 +182,41 @@ def _effects(source: str, line: str) -> Iterator[UnknownLoader]:
         return
     for name in _NFT_FILE.findall(line):
         path = name.strip("\"';)")
-        script = _with_includes(path, 3) if path.startswith("/") else None
+        script = nft_script(path) if path.startswith("/") else None
         if script is None:
             yield UnknownLoader(source, line, everything, certain=False)
         elif _NFT_FLUSH.search(script):
             yield UnknownLoader(source, line, everything, certain=True)
+        elif f"table {TABLE}" in script:
+            # It adds to the sets of the guards, or fails where networks overlap.
+            yield UnknownLoader(source, line, frozenset((GUARDS, "nftables")), certain=False)
         elif _NFT_PARTS.search(script):
             yield UnknownLoader(source, line, frozenset(("nftables", "iptables")), certain=False)
     if _RESTORE.search(line) or _FLUSH.search(line):
         yield UnknownLoader(source, line, frozenset(("iptables",)), certain=True)
 
 
-def _with_includes(path: str, depth: int) -> Optional[str]:
+def nft_script(path: str) -> Optional[str]:
     """Return a script of nft with the scripts that it includes; None where it cannot be read."""
-    try:
-        text = read_text(os.path.realpath(path)) if os.path.isfile(path) else None
-    except EdgeError:
-        text = None
-    if text is None:
+    if _script_text(path) is None:
         return None
-    parts = [text]
+    return "\n".join(_script_text(one) or "" for one in nft_files(path))
+
+
+def nft_files(path: str, depth: int = 3) -> Iterator[str]:
+    """Yield the path of a script of nft, and those of the scripts that it includes."""
+    text = _script_text(path)
+    if text is None:
+        return
+    yield path
     for name in _NFT_INCLUDE.findall(text) if depth else ():
         where = name if name.startswith("/") else os.path.join("/etc", name)
-        parts += [_with_includes(one, depth - 1) or "" for one in sorted(glob.glob(where))]
-    return "\n".join(parts)
+        for one in sorted(glob.glob(where)):
+            yield from nft_files(one, depth - 1)
+
+
+def _script_text(path: str) -> Optional[str]:
+    try:
+        return read_text(os.path.realpath(path)) if os.path.isfile(path) else None
+    except EdgeError:
+        return None

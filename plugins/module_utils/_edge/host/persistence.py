@@ -22,6 +22,7 @@ from .drop_ins import FLUSHER, drop_in, drop_in_file, flushing_commands, undone_
 from .files import FileState, difference, is_read_only, read_states
 from .loaders import GUARDS, LOADERS, UnknownLoader, is_there, unit_texts, unknown_loaders
 from .runner import Runner
+from .saved_copies import SavedCopy, complaints, saved_copies
 from .unit_files import UnitText
 from .units import FIREWALLD, IPTABLES, NETFILTER_PERSISTENT, NFTABLES, UFW, UnitStates, has_systemd, read_units
 from .units import MANAGED as UNIT
@@ -115,7 +116,7 @@ class PersistenceFacts:
     """Facts of a host that matter here. units: the states of systemd's units; systemd: whether it runs the host; files:
     the state of each managed file and folder that is there, by path; loaders: the files of each known service that
     loads rules, without the managed drop-in; unknown: what else loads rules at boot; read_only: folders that would be
-    written to, and cannot be.
+    written to, and cannot be; saved: copies of managed rules in files of other programs.
     """
 
     units: UnitStates = field(default_factory=dict)
@@ -124,6 +125,7 @@ class PersistenceFacts:
     loaders: Mapping[str, Sequence[UnitText]] = field(default_factory=dict)
     unknown: Tuple[UnknownLoader, ...] = ()
     read_only: Tuple[str, ...] = ()
+    saved: Tuple[SavedCopy, ...] = ()
 
     def is_active(self, unit: str) -> bool:
         """Return whether a unit is active."""
@@ -147,7 +149,7 @@ def read_persistence(run: Runner) -> PersistenceFacts:
     # A killed run may have left files that it had not finished.
     paths = [*_FILES, *glob.glob(f"{RULES_FOLDER}/.*"), *_FOLDERS]
     if not has_systemd():
-        return PersistenceFacts(files=read_states(paths))
+        return PersistenceFacts(files=read_states(paths), saved=saved_copies())
     names = [UNIT, NFTABLES, NETFILTER_PERSISTENT, FIREWALLD, IPTABLES, UFW]
     names += [unit for unit in LOADERS if unit not in names and is_there(unit)]
     texts = unit_texts([unit for unit in LOADERS if unit in names])
@@ -158,6 +160,7 @@ def read_persistence(run: Runner) -> PersistenceFacts:
         loaders={unit: tuple(one for one in found if one[0] != drop_in_file(unit)) for unit, found in texts.items()},
         unknown=unknown_loaders(),
         read_only=tuple(filter(is_read_only, (os.path.dirname(RULES_FOLDER), os.path.dirname(UNIT_FILE)))),
+        saved=saved_copies(),
     )
 
 
@@ -200,6 +203,8 @@ def plan_persistence(
             f"{facts.read_only[0]} is read-only, so what loads the rules at boot cannot be changed there; {remedy}"
         )
     persisted, warnings = _promises(facts, kept, persist, manager)
+    put_back = frozenset(one.part for one in kept) if persist and facts.systemd else frozenset()
+    warnings += tuple(complaints(facts.saved, put_back))
     return PersistenceChange(drift, fresh, steps, rollback, persisted, warnings)
 
 
@@ -233,7 +238,7 @@ def _obstacles(facts: PersistenceFacts, part: str, flushing: Sequence[str]) -> I
         if part in one.gone:
             yield (
                 "no" if one.certain else "unknown",
-                f'{one.source} runs "{one.command}", which {"removes" if one.certain else "may remove"} managed rules, '
+                f'{one.source} runs "{one.command}", which {"removes" if one.certain else "may change"} managed rules, '
                 'and nothing loads them afterwards: have it run "systemctl reload xmpp-edge" then',
             )
     for unit in flushing:

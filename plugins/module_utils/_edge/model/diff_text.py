@@ -11,6 +11,9 @@ from .errors import printable
 from .plan import Item, Placed, Plan, Unmanaged
 from .rules import Group, Rule
 
+MOST_DENIALS = 3
+"""Rules that a message about denials names."""
+
 LONGEST_SPELLED_OUT = 8
 """Networks that a line spells out; of a longer group it gives the count, and a diff lists what differs."""
 
@@ -36,13 +39,38 @@ def after(plan: Plan) -> str:
 
 
 def drop_message(rows: Mapping[str, Mapping[str, Any]], check_mode: bool) -> Optional[str]:
-    """Return the message about rows that are not effective; None where there are none.
+    """Return the message about rows that are not effective or not guarded; None where there are none.
 
-    rows: effective and decided_by of each, by row id.
+    rows: the serialised facts of each, by row id.
     """
     dropped = [f"{row}: {entry['decided_by']}" for row, entry in rows.items() if entry["effective"] == "no"]
-    verb = "would still drop" if check_mode else "still drops"
-    return f"another rule of this host {verb} what the table allows, {'; '.join(dropped)}" if dropped else None
+    passed = [f"{row}: {entry['guarded_by']}" for row, entry in rows.items() if entry.get("guarded") == "no"]
+    drops, lets_pass = (
+        ("would still drop", "would still let pass") if check_mode else ("still drops", "still lets pass")
+    )
+    sentences = [f"another rule of this host {drops} what the table allows, {'; '.join(dropped)}"] if dropped else []
+    sentences += [f"this host {lets_pass} what the table forbids, {'; '.join(passed)}"] if passed else []
+    return "; ".join(sentences) or None
+
+
+def unknown_messages(rows: Mapping[str, Mapping[str, Any]]) -> List[str]:
+    """Return a message about each row of which something is unknown. rows: the serialised facts of each, by row id."""
+    messages = []
+    for row, entry in rows.items():
+        for key, by in (("effective", "decided_by"), ("guarded", "guarded_by")):
+            if entry.get(key) == "unknown":
+                messages.append(f"{row}: whether it is {key} is unknown: {entry[by] or 'nothing could be evaluated'}")
+    return messages
+
+
+def denial_messages(denials: Mapping[str, Sequence[str]]) -> List[str]:
+    """Return a message about each row of which unmanaged rules deny a part. denials: the rules as text, by row."""
+    return [
+        f"{row}: unmanaged rules deny some of its connections, and stay in force: {'; '.join(texts[:MOST_DENIALS])}"
+        + (f"; and {len(texts) - MOST_DENIALS} more" if len(texts) > MOST_DENIALS else "")
+        for row, texts in denials.items()
+        if texts
+    ]
 
 
 def undo_message(fault: Optional[str]) -> str:

@@ -17,13 +17,20 @@ from .rules import Rule
 @dataclass(frozen=True)
 class RowResult:
     """Facts of a row. present: whether its rules are on the host; effective: yes, no or unknown; decided_by: the
-    chain and rule that decide; packets: how many it has let pass, None where that is not counted.
+    chain and rule that decide; packets: how many it has let pass, None where that is not counted; guarded: whether all
+    that the table forbids of it is closed, yes, no or unknown, None without a guard; guarded_by: what decides that.
     """
 
     present: bool = False
     effective: str = "unknown"
     decided_by: Optional[str] = None
     packets: Optional[int] = None
+    guarded: Optional[str] = None
+    guarded_by: Optional[str] = None
+
+    def serialised(self) -> Dict[str, Any]:
+        """Return the facts as plain values, without those about a guard where there is none."""
+        return {key: value for key, value in asdict(self).items() if value is not None or not key.startswith("guarded")}
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,7 @@ class Result:
 
     def serialised(self) -> Dict[str, Any]:
         """Return the result as plain values; warnings are left to the caller."""
-        data = asdict(self)
+        data = {**asdict(self), "rows": {row: entry.serialised() for row, entry in self.rows.items()}}
         for name in ("diff", "confirmation", "steps"):
             if data[name] is None:
                 del data[name]
@@ -64,7 +71,7 @@ def diff_of(plan: Plan) -> Dict[str, str]:
 
 def all_rows(rows: Mapping[str, Mapping[str, Any]]) -> Dict[str, Mapping[str, Any]]:
     """Return the serialised rows of the whole port table; those that are not given are not present."""
-    return {row.id: rows.get(row.id, asdict(RowResult())) for row in PORT_TABLE}
+    return {row.id: rows.get(row.id, RowResult().serialised()) for row in PORT_TABLE}
 
 
 def rule_result(rule: Rule) -> Dict[str, Any]:

@@ -53,6 +53,7 @@ POLICY = """
 table inet filter {
   chain input {
     type filter hook input priority 0; policy drop;
+    meta l4proto ipv6-icmp accept
     ct state established,related accept
     ct state invalid drop
     ip saddr { 203.0.113.0/24, 198.51.100.7 } drop comment "ban"
@@ -60,6 +61,7 @@ table inet filter {
   }
   chain output {
     type filter hook output priority 0; policy drop;
+    meta l4proto ipv6-icmp accept
     ct state established accept
   }
 }
@@ -68,6 +70,7 @@ FINAL = """
 table inet filter {
   chain input {
     type filter hook input priority 0; policy accept;
+    meta l4proto ipv6-icmp accept
     iif lo accept
     ct state established,related accept
     ip saddr 203.0.113.9 drop
@@ -90,6 +93,7 @@ table inet filter {
   }
   chain input {
     type filter hook input priority 0; policy accept;
+    meta l4proto ipv6-icmp accept
     ct state established,related accept
     jump hosts
   }
@@ -103,6 +107,7 @@ table inet filter {
   }
   chain input {
     type filter hook input priority 0; policy accept;
+    meta l4proto ipv6-icmp accept
     ct state established,related accept
     ip saddr 203.0.113.9 drop
     tcp dport 22 accept
@@ -115,12 +120,14 @@ TWO = """
 table inet second {
   chain in {
     type filter hook input priority 20; policy drop;
+    meta l4proto ipv6-icmp accept
     ct state established,related accept
   }
 }
 table ip guard {
   chain in {
     type filter hook input priority 10; policy accept;
+    meta l4proto ipv6-icmp accept
     ct state established,related accept
     ip saddr 203.0.113.9 drop
     drop comment "end"

@@ -64,9 +64,46 @@ def test_a_policy_that_drops_is_a_manager():
     ]
 
 
-def test_rules_of_iptables_are_a_manager():
-    rules = saved(":INPUT ACCEPT [0:0]\n-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT")
-    assert names(live_managers(rules, [], ufw_is_active=False)) == ["iptables"]
+INPUT = ":INPUT ACCEPT [0:0]\n-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n"
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "-A INPUT -j DROP",
+        "-A INPUT -p tcp -j REJECT",
+        ":rest - [0:0]\n-A INPUT -j rest\n-A rest -p udp -j DROP\n-A rest -j DROP",
+    ],
+)
+def test_rules_of_iptables_that_drop_by_default_are_a_manager(rest):
+    found = live_managers(saved(INPUT + rest), [], False, DESIRED.accepts)
+    assert found == [("iptables", "chain iptables-nft filter INPUT drops")]
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "-A INPUT -i lxdbr0 -p tcp -m tcp --dport 53 -j ACCEPT",
+        "-A INPUT -s 198.19.9.9 -j DROP",
+        "-A INPUT -p tcp -m tcp --dport 25 -j REJECT",
+        "-A INPUT -m conntrack --ctstate INVALID -j DROP",
+        "-A INPUT -p udp -j DROP",
+        ":XMPP-EDGE-IN - [0:0]\n-A INPUT -j XMPP-EDGE-IN\n-A XMPP-EDGE-IN -j ACCEPT",
+    ],
+)
+def test_rules_of_iptables_that_drop_nothing_by_default_are_none(rest):
+    assert live_managers(saved(INPUT + rest), [], False, DESIRED.accepts) == []
+
+
+def test_managed_rules_do_not_hide_what_drops_by_default():
+    rest = ":XMPP-EDGE-IN - [0:0]\n-A INPUT -j XMPP-EDGE-IN\n-A XMPP-EDGE-IN -p tcp -j ACCEPT\n-A INPUT -j DROP"
+    assert names(live_managers(saved(INPUT + rest), [], False, DESIRED.accepts)) == ["iptables"]
+
+
+def test_a_service_that_loads_rules_of_a_manager_is_named():
+    assert live_managers(Ruleset(), ["foomuuri.service"], ufw_is_active=False) == [
+        ("nftables", "foomuuri.service is active")
+    ]
 
 
 def test_chains_of_ufw_and_firewalld_are_theirs():

@@ -166,11 +166,14 @@ DPORT_MAP = {"map": {"key": PORT, "data": {"set": [[22, 1]]}}}
 MARK = {"meta": {"key": "mark"}}
 
 
+def test_a_catch_all_element_stands_for_what_no_other_one_has():
+    assert verdict(listing([{"vmap": {"key": {"meta": {"key": "l4proto"}}, "data": REST}}]))[0] == "drop"
+
+
 @pytest.mark.parametrize(
     "statements",
     [
-        # A catch-all element, a named set behind a mask, and a prefix of ports.
-        [{"vmap": {"key": {"meta": {"key": "l4proto"}}, "data": REST}}],
+        # A named set behind a mask, and a prefix of ports.
         [match({"&": [{"payload": {"protocol": "tcp", "field": "flags"}}, ["syn", "ack"]]}, "@flags"), DROP],
         # Changes of a header, and a map without an entry.
         [{"mangle": {"key": {"payload": {"base": "nh", "offset": 96, "len": 32}}, "value": 1}}, match(PORT, 22), DROP],

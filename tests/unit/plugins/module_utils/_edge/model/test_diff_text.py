@@ -43,3 +43,38 @@ def test_first_run_with_long_groups_shows_counts_only():
 
 def test_stranger_is_shown_in_the_manager_s_words():
     assert diff_text.line(Unmanaged("chain input", "tcp dport 22 drop")) == "chain input  tcp dport 22 drop"
+
+
+def row(effective="yes", guarded="yes"):
+    """The facts of a row."""
+    return {"effective": effective, "decided_by": "rule A", "guarded": guarded, "guarded_by": "rule B"}
+
+
+def test_each_row_that_is_dropped_or_open_is_named():
+    assert diff_text.drop_message({"in": row(), "out": row("unknown", "unknown")}, False) is None
+    assert diff_text.drop_message({"in": row("no"), "out": row()}, False) == (
+        "another rule of this host still drops what the table allows, in: rule A"
+    )
+    assert diff_text.drop_message({"in": row("no", "no"), "out": row("yes", "no")}, True) == (
+        "another rule of this host would still drop what the table allows, in: rule A; "
+        "this host would still let pass what the table forbids, in: rule B; out: rule B"
+    )
+
+
+def test_every_unknown_is_a_message_with_its_reason():
+    found = {"in": row("unknown", "unknown"), "out": {**row("unknown"), "decided_by": None}, "gateway": row("no", "no")}
+    assert diff_text.unknown_messages(found) == [
+        "in: whether it is effective is unknown: rule A",
+        "in: whether it is guarded is unknown: rule B",
+        "out: whether it is effective is unknown: nothing could be evaluated",
+    ]
+    without_guard = {"effective": "yes", "decided_by": "rule A"}
+    assert diff_text.unknown_messages({"in": without_guard}) == []
+
+
+def test_of_many_denials_some_are_named():
+    assert diff_text.denial_messages({"in": [], "out": ["A"]}) == [
+        "out: unmanaged rules deny some of its connections, and stay in force: A"
+    ]
+    (message,) = diff_text.denial_messages({"in": list("ABCDE")})
+    assert message.endswith(": A; B; C; and 2 more")

@@ -1,0 +1,120 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Neighbour discovery (RFC 4861), without which no IPv6 packet finds its way over a link.
+
+Connection tracking takes no notice of it, so no rule for established connections lets it pass.
+"""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass, replace
+from typing import Iterator, Optional, Tuple
+
+from ..model.addresses import Span, number_of, point, span_of
+from ..model.literals import Direction
+from .connection import Connection
+from .fields import CT_STATES, FIB_TYPES, PROTOCOLS
+from .ruleset import Ruleset
+from .values import OUTSIDE, Fields, Value
+from .walk import ACCEPT, DROP, UNKNOWN_VERDICT, PacketVerdict, evaluate_packet
+
+_SOLICITATION, _ADVERTISEMENT = 135, 136
+_LINK_LOCAL = span_of("fe80::/64")
+_SOLICITED_NODE = number_of("ff02::1:ff00:0")
+
+
+@dataclass(frozen=True)
+class NeighbourPacket:
+    """A message of neighbour discovery. direction: seen from this host; kind: its type; source, destination: addresses,
+    of the link-local one of a router that is not known every one.
+    """
+
+    direction: Direction
+    kind: int
+    source: Span
+    destination: Span
+    interface: Optional[str]
+
+    def __str__(self) -> str:
+        """Return the message on one line."""
+        word = "solicitation" if self.kind == _SOLICITATION else "advertisement"
+        way = "from" if self.direction == "in" else "to"
+        return f"ICMPv6 neighbour {word} {way} {self.interface or 'the network'}"
+
+    @property
+    def fields(self) -> Fields:
+        """Return the fields of the packet."""
+        inbound = self.direction == "in"
+        interface: Value = self.interface or OUTSIDE
+        multicast = self.kind == _SOLICITATION
+        local, unicast = point(FIB_TYPES["local"]), point(FIB_TYPES["unicast"])
+        fields: Fields = {
+            "meta l4proto": point(PROTOCOLS["icmpv6"]),
+            "meta nfproto": point(socket.AF_INET6),
+            "meta protocol": point(0x86DD),
+            "meta pkttype": point(2 if multicast and inbound else 0),
+            "meta mark": point(0),
+            "meta iifname": interface if inbound else "",
+            "meta iif": interface if inbound else "",
+            "meta oifname": "" if inbound else interface,
+            "meta oif": "" if inbound else interface,
+            "ct state": point(CT_STATES["untracked"]),
+            "ip6 nexthdr": point(PROTOCOLS["icmpv6"]),
+            "ip6 hoplimit": point(255),
+            "icmpv6 type": point(self.kind),
+            "icmpv6 code": point(0),
+            "ip6 saddr": self.source,
+            "ip6 daddr": self.destination,
+            "fib saddr type": unicast if inbound else local,
+            "fib daddr type": point(FIB_TYPES["multicast"]) if multicast else local if inbound else unicast,
+            "exthdr exists": point(0),
+        }
+        if inbound and self.interface:
+            for key in ("fib saddr.iif oif", "fib saddr.mark.iif oif"):
+                fields[key], fields[f"{key} exists"] = (1, 1 << 31), point(1)
+        return fields
+
+
+def evaluate_neighbours(
+    ruleset: Ruleset, connection: Connection, gateway: Optional[str], on_link: bool
+) -> Optional[Tuple[PacketVerdict, NeighbourPacket]]:
+    """Return the verdict on what a connection needs of neighbour discovery, None where all of it passes.
+
+    gateway: address of the router towards the remote side; on_link: whether it is known that there is none. Whoever
+    begins asks for the other's address, and the other one learns from the question: the other one's own question
+    matters only once an address is forgotten, so where that is dropped the verdict is unknown.
+    """
+    found: Optional[Tuple[PacketVerdict, NeighbourPacket]] = None
+    for needed, packet in _packets(connection, gateway, on_link):
+        verdict = evaluate_packet(ruleset, packet.direction, "ipv6", packet.fields)
+        if verdict.verdict == DROP and needed:
+            return verdict, packet
+        if verdict.verdict != ACCEPT and found is None:
+            found = replace(verdict, verdict=UNKNOWN_VERDICT), packet
+    return found
+
+
+def _packets(connection: Connection, gateway: Optional[str], on_link: bool) -> Iterator[Tuple[bool, NeighbourPacket]]:
+    """Yield the messages, each with whether the connection needs it from the beginning."""
+    inbound = connection.direction == "in"
+    local = point(number_of(connection.local))
+    other = point(number_of(gateway or connection.remote)) if gateway or on_link else _LINK_LOCAL
+    # A router asks from its link-local address.
+    asker = other if on_link else _LINK_LOCAL
+    for direction, needed in (("in", inbound), ("out", not inbound)):
+        asked_in = direction == "in"
+        source, target = (asker, local) if asked_in else (local, other)
+        question: Direction = "in" if asked_in else "out"
+        answer: Direction = "out" if asked_in else "in"
+        yield needed, NeighbourPacket(question, _SOLICITATION, source, _solicited(target), connection.interface)
+        yield needed, NeighbourPacket(answer, _ADVERTISEMENT, target, source, connection.interface)
+
+
+def _solicited(target: Span) -> Span:
+    """Return the multicast addresses of the nodes that may have one of some addresses (RFC 4291, 2.7.1)."""
+    low = (1 << 24) - 1
+    if target[0] == target[1]:
+        return point(_SOLICITED_NODE | target[0] & low)
+    return _SOLICITED_NODE, _SOLICITED_NODE | low

@@ -1,0 +1,67 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ways to addresses, as the program ip and the kernel say them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.host import routes
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.host.runner import Completed
+
+PAIRS = [
+    ("198.18.0.2", "8.8.8.8"),
+    ("198.18.1.2", "8.8.8.8"),
+    ("198.18.0.2", "198.18.0.9"),
+    ("2001:db8::2", "2001:db8::9"),
+]
+ANSWERS = [
+    {"dst": "8.8.8.8", "from": "198.18.0.2", "gateway": "198.18.0.1", "dev": "eth0"},
+    {"dst": "8.8.8.8", "from": "198.18.1.2", "gateway": "198.18.1.1", "dev": "eth1"},
+    {"dst": "198.18.0.9", "from": "198.18.0.2", "dev": "eth0"},
+]
+
+
+@pytest.fixture
+def answers(monkeypatch):
+    monkeypatch.setattr(routes, "find_program", lambda name: f"/sbin/{name}")
+    texts = {}
+    monkeypatch.setattr(routes, "_kernel_text", lambda path: texts.get(path, ""))
+    return texts
+
+
+def run(_arguments, _stdin):
+    return Completed(2, "".join(f"{json.dumps([answer])}\n" for answer in ANSWERS), "")
+
+
+def test_two_own_addresses_reach_one_address_by_two_interfaces(answers):
+    found = routes.read_network(PAIRS, run)
+    assert found.routes == {PAIRS[0]: "eth0", PAIRS[1]: "eth1", PAIRS[2]: "eth0"}
+    assert found.surroundings.gateways == {PAIRS[0]: "198.18.0.1", PAIRS[1]: "198.18.1.1", PAIRS[2]: None}
+
+
+def test_an_address_without_a_route_is_said_to_have_none(answers):
+    pairs = [*PAIRS[:3], ("198.18.0.2", "9.9.9.9")]
+    assert routes.read_network(pairs, run).routes[pairs[3]] is None
+
+
+@pytest.mark.parametrize(("flags", "needs"), [("0x1003\n", True), ("0x10d1\n", False), ("0x83\n", False), ("", True)])
+def test_tunnels_have_no_neighbours(answers, flags, needs):
+    answers["/sys/class/net/eth0/flags"] = flags
+    found = routes.read_network(PAIRS, run)
+    assert ("eth0" in found.surroundings.without_neighbours) is not needs
+
+
+@pytest.mark.parametrize(
+    ("text", "ports"), [("15000\t30000\n", (15000, 30000)), ("", (32768, 60999)), ("odd", (32768, 60999))]
+)
+def test_local_ports_are_the_hosts(answers, text, ports):
+    answers["/proc/sys/net/ipv4/ip_local_port_range"] = text
+    assert routes.read_network(PAIRS, run).surroundings.local_ports == ports
+
+
+def test_the_kernels_own_file_can_be_read():
+    first, last = routes.read_network([], run).surroundings.local_ports
+    assert 0 < first < last < 65536
