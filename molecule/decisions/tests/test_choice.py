@@ -115,7 +115,8 @@ table ip6 filter {{
 
 
 def test_a_table_of_nft_with_a_name_of_iptables_stays_nfts(host):
-    load(host, NATIVE.format(count="").replace("ct state established,related accept", "tcp flags & (syn | ack) != syn accept"))
+    plain = "tcp flags & (syn | ack) != syn accept"
+    load(host, NATIVE.format(count="").replace("ct state established,related accept", plain))
     assert_opened("nftables", "chain ip filter INPUT drops")
 
 

@@ -41,7 +41,7 @@ def each(host, command, addresses=OUTSIDER):
 
 
 def assert_outsider_is_shut_out_and_that_is_said(reload):
-    """Assert that the first run says so, the second changes nothing, and a reload and a removal change nothing of it."""
+    """Assert that each run says so, and that a second one, a reload and a removal change nothing of it."""
     done = site()
     assert (done.failed, done.changed) == (False, 1)
     assert DENIES in done.said
@@ -118,9 +118,7 @@ FIREWALLD_DENIALS = {
         "firewall-cmd --permanent --zone=drop --add-source=ipset:list-{family}",
     ),
     "block zone by source": ("firewall-cmd --permanent --zone=block --add-source={address}",),
-    "rich rule": (
-        "firewall-cmd --permanent --add-rich-rule='rule family={family} source address={address} reject'",
-    ),
+    "rich rule": ("firewall-cmd --permanent --add-rich-rule='rule family={family} source address={address} reject'",),
 }
 
 
@@ -152,7 +150,8 @@ def test_a_run_leaves_alone_what_is_there_only_at_runtime_or_only_permanently(fi
 FAULTS = {
     "/etc/firewalld/zones/public.xml": '<?xml version="1.0"?><zone><port protocol="tpc" port="99"/></zone>',
     "/etc/firewalld/policies/mine.xml": (
-        '<?xml version="1.0"?><policy target="CONTINUE"><ingress-zone name="missing"/><egress-zone name="HOST"/></policy>'
+        '<?xml version="1.0"?><policy target="CONTINUE"><ingress-zone name="missing"/>'
+        '<egress-zone name="HOST"/></policy>'
     ),
     "/etc/firewalld/services/own.xml": '<?xml version="1.0"?><service><port protocol="tcp" port="bad"/></service>',
 }

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rulesets that an administrator saves while managed rules are live: they load, and bring nothing old to life unseen."""
+"""Rulesets that an administrator saves while managed rules are live: they load, and bring nothing back unseen."""
 
 from __future__ import annotations
 
