@@ -130,6 +130,8 @@ class Generator:
         extra = self._random.choice(
             ("", "", "", "counter ", "meta mark set 0x7 ", "meta mark set mark | 0x10 ", "ct mark set 0x3 ")
         )
+        if not matches and self._family != "inet":
+            extra = self._random.choice((extra, f"{self._family} dscp set cs1 ", extra))
         # nft refuses a rule that asks for two protocols at once.
         for clashing in (("ip ", "icmp ", "ip6 ", "icmpv6 ", "exthdr"), ("tcp ", "udp ", "icmp ", "icmpv6 ")):
             if sum(word in " ".join(matches) for word in clashing) > 1:

@@ -9,6 +9,7 @@ Source: libnftables-json(5). An unsupported expression makes unknown whatever de
 from __future__ import annotations
 
 import socket
+from functools import partial
 from typing import Any, Callable, ClassVar, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ..model.addresses import FAMILIES, point
@@ -170,7 +171,8 @@ class _RuleReader:
             return
         ((keyword, content),) = statement.items()
         if keyword == "match":
-            yield from _kinds_read(content.get("left") if isinstance(content, dict) else None)
+            if not _is_everything(content):
+                yield from _kinds_read(content.get("left") if isinstance(content, dict) else None)
         elif keyword == "vmap":
             yield from _kinds_read(content.get("key") if isinstance(content, dict) else None)
         elif keyword not in _WITHOUT_CONDITION or (
@@ -322,10 +324,13 @@ class _RuleReader:
     def _mangle(self, content: Mapping[str, Any]) -> List[Step]:
         ((kind, key),) = content["key"].items()
         if kind == "payload":
-            return _write_header(key.get("protocol", ""))
+            return _write_header(key.get("protocol", ""), key.get("field", ""))
         if kind not in ("meta", "ct"):
             return []  # No match of this model reads it, as with TCP options.
         steps: List[Step] = [_UNKNOWN_MATCH] if _looks_up(content["value"]) else []
+        # A packet without the header that the value is taken from goes on with the next rule.
+        headers = [f"{one['protocol']} {one.get('field', '')}" for one in _payloads(content["value"])]
+        steps += [Match(partial(_has_field, name)) for name in headers]
         return [*steps, Assign(field_name(content["key"]), _computed(content["value"]))]
 
     _READERS: ClassVar[Mapping[str, Callable[[_RuleReader, Any], List[Step]]]] = {
@@ -358,6 +363,13 @@ def _kinds_read(expression: Any) -> Iterator[str]:
         yield "other"
 
 
+def _is_everything(content: Any) -> bool:
+    """Return whether a match is one of all addresses of a family, which singles out nothing."""
+    right = content.get("right") if isinstance(content, dict) else None
+    prefix = right.get("prefix") if isinstance(right, dict) else None
+    return isinstance(prefix, dict) and prefix.get("len") == 0 and content.get("op") == "=="
+
+
 def _is_record(statements: Sequence[Mapping[str, Any]]) -> bool:
     """Return whether a rule only keeps records of packets, or drops what it logs."""
     names: Set[str] = {name for statement in statements if isinstance(statement, dict) for name in statement}
@@ -375,8 +387,34 @@ def _translate_source(content: Any) -> List[Step]:
     return [*steps, *(Assign(name, unknown) for name in TRANSLATED), Verdict("accept")]
 
 
-def _write_header(protocol: str) -> List[Step]:
-    """Return the steps of a change of a header, whose fields are all unknown from then on."""
+def _payloads(expression: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield the header fields that an expression reads by name."""
+    if isinstance(expression, dict):
+        for keyword, content in expression.items():
+            if keyword == "payload" and isinstance(content, dict) and "protocol" in content:
+                yield content
+            else:
+                yield from _payloads(content)
+    elif isinstance(expression, list):
+        for part in expression:
+            yield from _payloads(part)
+
+
+def _has_field(name: str, fields: Fields) -> Answer:
+    return value_of(name, fields) is not ABSENT
+
+
+_ADDRESSING = ("saddr", "daddr", "sport", "dport", "protocol", "nexthdr")
+"""Fields of headers that decide where a packet goes, and what it is."""
+
+
+def _write_header(protocol: str, field: str) -> List[Step]:
+    """Return the steps of a change of a header. What it changes is unknown from then on: one field, or where that has
+    no name every field.
+    """
+    if protocol in ("ip", "ip6") and field and field not in _ADDRESSING:
+        # Of the other family, a packet goes on with the next rule.
+        return [Match(partial(_has_field, f"{protocol} saddr")), Assign(f"{protocol} {field}", unknown)]
     named = {"ip": ("ip",), "ip6": ("ip6",), "tcp": ("tcp", "th"), "th": ("tcp", "th")}.get(protocol)
     if protocol and named is None:
         return []  # Packets of the evaluated connections lack this header, or no match of this model reads it.

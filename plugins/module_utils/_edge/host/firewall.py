@@ -152,8 +152,8 @@ def _describe(decision: Decision, listings: Mapping[str, str]) -> str:
     handle = decision.rule.handle if decision.rule else None
     if handle is None:
         return decision.label
-    # Within a table no two things have the same handle.
-    found = re.search(rf"^\s*(.*) # handle {handle}$", listings[decision.chain.table], re.MULTILINE)
+    # Handles of rules are their own: a table, chain or set of the same listing may have the same number.
+    found = re.search(rf"^\t\t(.*) # handle {handle}$", listings[decision.chain.table], re.MULTILINE)
     return f"{decision.chain.label}: {_COUNTER.sub('counter ', found[1])}" if found else decision.label
 
 
