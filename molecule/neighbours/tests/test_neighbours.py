@@ -27,6 +27,11 @@ class Neighbour:
     unban: str = ""
     undone_by: tuple[str, ...] = ()
 
+    @property
+    def service(self) -> str:
+        """Return the first service that it is started by."""
+        return self.start.partition("--now ")[2].split()[0]
+
 
 NEIGHBOURS = {
     "nftables": Neighbour(
@@ -98,7 +103,9 @@ def test_neighbour(neighbour):
     result = edge.result(partner_networks=["any"], front_end_networks=["any"])
     assert not result["changed"], result["diff"]
     assert result["backend"] == neighbour.backend
+    assert result["backend_reason"] == f"{neighbour.service}.service is active"
     assert result["persisted"], result
+    assert {row["guarded"] for row in result["rows"].values()} == {"yes"}
     assert {row["effective"] for row in result["rows"].values()} == {"yes"}
     if neighbour.ban:
         host.check_output(each_family(neighbour.ban))

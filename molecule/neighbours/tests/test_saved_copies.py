@@ -14,6 +14,7 @@ from neighbours import CLEAN, OPEN, OUTSIDER, SHUT, reach
 PARTNER = edge.TOPOLOGY.addresses("partner", "external")
 # Networks that overlap with those of a later list, which a set of nft refuses to have beside each other.
 AROUND = [f"{edge.TOPOLOGY.prefix('external', 'ipv4')}8/29", f"{edge.TOPOLOGY.prefix('external', 'ipv6')}10/124"]
+SNAPSHOT = "/var/lib/shorewall/restore-iptables"
 FORTY = [f"198.19.0.{number}" for number in range(1, 41)]
 
 
@@ -95,3 +96,15 @@ def test_a_ruleset_of_nftables_that_was_saved(host, head):
         assert "xmpp" not in host.check_output("nft list ruleset")
     finally:
         host.check_output("cp /root/nftables.conf /etc/nftables.conf")
+
+
+def test_a_snapshot_of_shorewall_is_named(host):
+    host.check_output("systemctl enable --now shorewall shorewall6")
+    site(PARTNER)
+    host.check_output("shorewall save")
+    # While the rules are managed, each load of it replaces them.
+    assert "saved copy" not in edge.play("site", xmpp_edge_partner_networks=PARTNER).stdout
+    said = remove()
+    host.check_output("sed -i %s %s", lines_named(said, SNAPSHOT), SNAPSHOT)
+    assert "XMPP" not in host.check_output("cat %s", SNAPSHOT)
+    assert "saved copy" not in edge.play("remove").stdout

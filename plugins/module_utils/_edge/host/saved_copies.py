@@ -25,6 +25,7 @@ _OTHERS = (
     "/var/lib/shorewall6/*",
     "/etc/firehol/*",
     "/var/lib/firehol/*",
+    "/var/spool/firehol/*",
     "/var/lib/foomuuri/*",
 )
 """Files in which the known programs keep rules that were live. Source: the programs' own documentation."""

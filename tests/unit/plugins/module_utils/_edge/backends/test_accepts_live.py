@@ -404,3 +404,44 @@ def test_a_chain_whose_name_cannot_stand_in_a_script_is_left_alone_and_named():
         "chain inet filter drop drops by default, and its name cannot stand in a script: rename it, or accept the "
         "table's rows there"
     ]
+
+
+UNDECIDED = {
+    "look-up on another protocol": "udp dport @ports accept",
+    "look-up on ICMPv6": "icmpv6 type . ip6 hoplimit @types accept",
+    "verdict map on ICMP": "icmp type vmap { echo-request : accept, echo-reply : drop }",
+    "MAC address": "ether saddr 02:00:00:00:00:09 accept",
+    "IPsec": "meta secpath exists accept",
+    "rate": "ct state new limit rate 10/second accept",
+    "interface group": "iifgroup 7 accept",
+    "loopback by its type": "meta iiftype loopback accept",
+    "quota": "quota until 1 mbytes accept",
+    "meter": "ct state new meter m { ip saddr limit rate 1/second } accept",
+    "routing header": "rt type 0 accept",
+    "socket": "socket transparent 1 accept",
+    "fragment": "ip frag-off & 0x1fff != 0 accept",
+    "random choice": "numgen random mod 2 == 1 accept",
+}
+
+
+@pytest.mark.parametrize("rule", UNDECIDED.values(), ids=list(UNDECIDED))
+def test_a_chain_that_may_drop_gets_accept_rules(rule):
+    load(f"""
+    table inet filter {{
+      set ports {{ type inet_service; elements = {{ 53 }}
+      }}
+      set types {{ typeof icmpv6 type . ip6 hoplimit; elements = {{ nd-router-advert . 255 }}
+      }}
+      chain input {{
+        type filter hook input priority 0; policy drop;
+        meta l4proto ipv6-icmp accept
+        ct state established,related accept
+        {rule}
+      }}
+    }}
+    """)
+    outcome = reconciled(DESIRED)
+    assert managed_before(chain("inet filter", "input")) == (IN, "")
+    # The accept rules decide, whatever the rule before them does.
+    assert set(verdicts(outcome).values()) == {"yes"}
+    assert not reconciled(DESIRED).change.plan.changed
