@@ -16,6 +16,7 @@ from ..evaluator.rebuilt import rebuilder_of
 from ..evaluator.rows import YES, RowVerdict
 from ..evaluator.ruleset import Chain, Content, FilterRule, Ruleset, Unsupported
 from ..evaluator.walk import Decision
+from ..model.diff_text import MOST_DENIALS
 from ..model.errors import EdgeError, understood
 from ..model.literals import Family
 from ..model.ownership import COMMENT, TABLE
@@ -79,13 +80,13 @@ def variant_of(program: str, run: Runner) -> str:
 @dataclass(frozen=True)
 class Explanation:
     """Words for verdicts. decided_by: by row, what decides, and where the row is not effective for which connection;
-    None where nothing is known; guarded_by: the same for guards; denials: by row, the unmanaged rules that deny some of
-    its connections explicitly.
+    None where nothing is known; guarded_by: the same for guards; denials: by row, some of the unmanaged rules that deny
+    a part of its connections explicitly, and how many more there are.
     """
 
     decided_by: Mapping[str, Optional[str]]
     guarded_by: Mapping[str, Optional[str]] = field(default_factory=dict)
-    denials: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    denials: Mapping[str, Tuple[Sequence[str], int]] = field(default_factory=dict)
 
 
 def explain(
@@ -100,7 +101,9 @@ def explain(
         why = f"not evaluated: {firewall.unread}"
         return Explanation(dict.fromkeys(verdicts, why), dict.fromkeys(guards, why))
     decisions = [one.decision for found in (verdicts, guards) for one in found.values() if one.decision]
-    decisions += [decision for found in denials.values() for decision in found]
+    # A blocklist may have thousands of rules, and to find the words of one takes its time.
+    named = {row: found[:MOST_DENIALS] for row, found in denials.items()}
+    decisions += [decision for found in named.values() for decision in found]
     tables = {decision.chain.table for decision in decisions if decision.rule and decision.rule.handle is not None}
     known = {TABLE: firewall.guards} if firewall.guards else {}
     listings = {table: known.get(table) or _listing_with_handles(table, run) for table in tables}
@@ -108,8 +111,8 @@ def explain(
         {row: _explanation(verdict, listings) for row, verdict in verdicts.items()},
         {row: _guard_explanation(verdict, listings) for row, verdict in guards.items()},
         {
-            row: list(dict.fromkeys(_describe(decision, listings) for decision in found))
-            for row, found in denials.items()
+            row: ([_describe(decision, listings) for decision in found], len(denials[row]) - len(found))
+            for row, found in named.items()
         },
     )
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .errors import printable
 from .plan import Item, Placed, Plan, Unmanaged
@@ -63,12 +63,15 @@ def unknown_messages(rows: Mapping[str, Mapping[str, Any]]) -> List[str]:
     return messages
 
 
-def denial_messages(denials: Mapping[str, Sequence[str]]) -> List[str]:
-    """Return a message about each row of which unmanaged rules deny a part. denials: the rules as text, by row."""
+def denial_messages(denials: Mapping[str, Tuple[Sequence[str], int]]) -> List[str]:
+    """Return a message about each row of which unmanaged rules deny a part.
+
+    denials: by row some of the rules as text, and how many more there are.
+    """
     return [
-        f"{row}: unmanaged rules deny some of its connections, and stay in force: {'; '.join(texts[:MOST_DENIALS])}"
-        + (f"; and {len(texts) - MOST_DENIALS} more" if len(texts) > MOST_DENIALS else "")
-        for row, texts in denials.items()
+        f"{row}: unmanaged rules deny some of its connections, and stay in force: {'; '.join(texts)}"
+        + (f"; and {more} more" if more else "")
+        for row, (texts, more) in denials.items()
         if texts
     ]
 

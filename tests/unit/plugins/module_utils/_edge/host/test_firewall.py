@@ -64,6 +64,11 @@ def test_guards_are_explained_as_rows_are():
     assert said == {"a": "chain inet mine input: tcp dport 5269 counter drop, for tcp", "b": "forwarded"}
 
 
+def test_of_many_denials_some_are_put_into_words():
+    found = explain(HostFirewall(), {}, {}, {"federation_in": [decision(2)] * 5000}, run).denials["federation_in"]
+    assert found == (["chain inet mine input: tcp dport 5269 counter drop"] * 3, 4997)
+
+
 def listing(*rules):
     return {
         "nftables": [
