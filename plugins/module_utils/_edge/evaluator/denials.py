@@ -5,16 +5,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Dict, FrozenSet, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from ..model.addresses import UNICAST, Span, common, merged, number_of, span_of
+from ..model.addresses import UNICAST, Span, common, merged, number_of, span_of, text_of
 from ..model.literals import Direction, Family
 from ..model.ownership import TABLE
 from ..model.rules import Group, Rule
-from .connection import Connection, first_packets
+from .connection import Connection, first_packet, first_packets
 from .rows import MOST_NETWORKS, Routes, connections_of
-from .ruleset import Ruleset
-from .walk import Decision, Ending
+from .ruleset import Match, Ruleset
+from .values import spans_of
+from .walk import ACCEPT, Decision, Ending
 
 LOCAL_SIDES: Mapping[Direction, FrozenSet[str]] = {"in": frozenset(("destination",)), "out": frozenset(("source",))}
 """The address that is the host's own, which a general drop may name."""
@@ -68,9 +70,34 @@ def _denials(ruleset: Ruleset, connection: Connection, span: Span) -> Iterator[D
     local_side = LOCAL_SIDES[connection.direction]
     for base, drops in first_packets(ruleset, connection, span, sets_may_change=False).drops:
         if base.kind == "filter" and base.table != TABLE:
-            for drop in drops:
-                if is_denial(drop, local_side):
+            denials = [drop for drop in drops if is_denial(drop, local_side)]
+            for number, drop in enumerate(denials):
+                # A long blocklist is taken as it is: its first rules show whether it is reached.
+                if number >= _MOST_TRIED or _is_real(ruleset, connection, span, drop):
                     yield Decision(drop.chain, drop.rule, base, drop.way)
+
+
+def _is_real(ruleset: Ruleset, connection: Connection, span: Span, drop: Ending) -> bool:
+    """Return whether a drop is reached by one of the addresses that it names; true where it names none.
+
+    A rule before it may have sent just these addresses elsewhere, which a walk of many addresses at once does not see.
+    """
+    six = connection.family == "ipv6"
+    side = f"{'ip6' if six else 'ip'} {'saddr' if connection.direction == 'in' else 'daddr'}"
+    rules = [rule for _chain, rule in drop.way] + ([drop.rule] if drop.rule else [])
+    tests = [step.test for rule in rules for step in rule.content.steps if isinstance(step, Match)]
+    named = [spans for test in tests if vars(test).get("field") == side for spans in [spans_of(test)] if spans]
+    if not named:
+        return True
+    left: List[Span] = [span]
+    for spans in named:
+        left = common(left, list(spans))
+    samples = [text_of(first, connection.family) for first, _last in left[:_MOST_SAMPLES]]
+    return any(first_packet(ruleset, replace(connection, remote=one)).verdict != ACCEPT for one in samples)
+
+
+_MOST_SAMPLES = 3
+_MOST_TRIED = 16
 
 
 def _spans(group: Optional[Group], connection: Connection) -> List[Span]:

@@ -13,7 +13,7 @@ import socket
 from typing import Any, Callable, Dict, List, Mapping
 
 from ..model.addresses import BITS, Span, number_of, point
-from .values import ABSENT, UNKNOWN, Answer, Fields, Matcher, Value, name_matcher, number_matcher
+from .values import ABSENT, UNKNOWN, Answer, Fields, Matcher, Value, name_matcher, number_matcher, spans_of
 
 
 class UnknownExpressionError(Exception):
@@ -193,6 +193,7 @@ def compare(name: str, matcher: Matcher) -> Callable[[Fields], Answer]:
             return False
         return None if value is UNKNOWN else matcher(value)
 
+    vars(test).update(spans=spans_of(matcher), field=name)
     return test
 
 

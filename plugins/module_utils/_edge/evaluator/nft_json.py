@@ -40,6 +40,7 @@ from .values import (
     differs_from_zero,
     number_matcher,
     opposite,
+    spans_of,
 )
 
 _FAMILIES = {"inet": FAMILIES, "ip": ("ipv4",), "ip6": ("ipv6",), "netdev": FAMILIES}
@@ -263,6 +264,8 @@ class _RuleReader:
             there, found = test(fields)
             return False if not there else opposite(found) if operator == "!=" else found
 
+        if operator != "!=":
+            vars(answer).update(vars(test))
         return answer
 
     def _lookup(self, left: Any, right: Any) -> Callable[[Fields], Tuple[bool, Answer]]:
@@ -291,6 +294,8 @@ class _RuleReader:
                 return True, None
             return True, any_of(all_of(match(value) for match, value in zip(row, values)) for row in rows)
 
+        if len(names) == 1:
+            vars(test).update(spans=spans_of(rows[0][0]), field=names[0])
         return test
 
     def _elements(self, right: Any) -> Tuple[List[Any], str]:

@@ -59,11 +59,23 @@ def any_of(answers: Iterable[Answer]) -> Answer:
 
 
 def number_matcher(spans: Iterable[Span]) -> Matcher:
-    """Return a matcher of numbers in any of the spans, in logarithmic time."""
-    spans = list(spans)
-    if len(spans) == 1:
-        return _span_matcher(*spans[0])
+    """Return a matcher of numbers in any of the spans, in logarithmic time. See spans_of."""
     joined = merged(spans)
+    matcher = _span_matcher(*joined[0]) if len(joined) == 1 else _spans_matcher(joined)
+    vars(matcher)[_SPANS] = joined
+    return matcher
+
+
+_SPANS = "spans"
+
+
+def spans_of(function: Callable[..., Answer]) -> Sequence[Span]:
+    """Return the spans that a matcher, or a test of one field, looks for; empty where it does not say."""
+    found: Sequence[Span] = vars(function).get(_SPANS, ()) if hasattr(function, "__dict__") else ()
+    return found
+
+
+def _spans_matcher(joined: Sequence[Span]) -> Matcher:
     firsts = [first for first, _last in joined]
     lasts = [last for _first, last in joined]
 

@@ -65,3 +65,10 @@ def test_what_denies_nothing_that_may_federate_is_none(rule):
 def test_only_what_denies_a_listed_network_is_found():
     inside, outside = "-A INPUT -s 198.18.7.9/32 -j DROP", "-A INPUT -s 198.18.8.9/32 -j DROP"
     assert found(LISTED, [inside, outside, ACCEPT]) == [inside]
+
+
+def test_addresses_that_another_rule_takes_before_are_not_denied():
+    zone = ["-A INPUT -s 203.0.114.0/24 -j f2b", "-A INPUT -s 203.0.114.0/24 -j REJECT"]
+    accept = "-A f2b -p tcp -m tcp --dport 5269 -j ACCEPT"
+    assert found(ANY, [*zone, accept, ACCEPT]) == []
+    assert found(ANY, [*zone, "-A f2b -p tcp -m tcp --dport 22 -j ACCEPT", ACCEPT]) == [zone[1]]
