@@ -25,8 +25,9 @@ def verdict(direction, rules, family="ipv4", policy="DROP", **surroundings):
     program = "iptables" if family == "ipv4" else "ip6tables"
     lines = ["*filter", f":INPUT {policy} [0:0]", *(f"-A INPUT {one}" for one in rules), "COMMIT"]
     ruleset = Ruleset(dict(iptables_save.read_ruleset("\n".join(lines), program).chains))
-    (found,) = evaluate_rows(ruleset, [rule(direction, family)], {}, Surroundings(**surroundings)).values()
-    return found.effective, found.subject
+    found = evaluate_rows(ruleset, [rule(direction, family)], {}, Surroundings(**surroundings))
+    assert list(found) == [f"federation_{direction}"]
+    return found[f"federation_{direction}"].effective, found[f"federation_{direction}"].subject
 
 
 OWN = "-p tcp -m tcp --dport 5269 -j ACCEPT"

@@ -15,12 +15,12 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.host.firewall impo
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.host.runner import Completed
 
 LISTING = """table inet mine { # handle 2
-	chain input { # handle 1
-		type filter hook input priority filter; policy accept;
-		tcp dport 5269 counter packets 7 bytes 420 drop # handle 2
-	}
+@chain input { # handle 1
+@@type filter hook input priority filter; policy accept;
+@@tcp dport 5269 counter packets 7 bytes 420 drop # handle 2
+@}
 }
-"""
+""".replace("@", "\t")
 
 
 @pytest.fixture(autouse=True)

@@ -17,20 +17,20 @@ IPTABLES = """*filter
 COMMIT
 """
 NFT = """table inet filter {
-	chain input {
-		type filter hook input priority filter; policy drop;
-		tcp dport 5269 counter accept comment "xmpp_edge federation_in"
-		drop
-	}
+@chain input {
+@@type filter hook input priority filter; policy drop;
+@@tcp dport 5269 counter accept comment "xmpp_edge federation_in"
+@@drop
+@}
 }
 table inet xmpp_edge {
-	chain input {
-		type filter hook input priority filter - 10; policy accept;
-	}
+@chain input {
+@@type filter hook input priority filter - 10; policy accept;
+@}
 }
 table ip mine {
 }
-"""
+""".replace("@", "\t")
 FORMER = "*filter\n-A XMPP-EDGE-IN -p tcp -m set --match-set xmpp-edge-partner_ipv4 src -j ACCEPT\nCOMMIT\n"
 
 
