@@ -41,6 +41,15 @@ def host(name: str = "edge") -> testinfra.host.Host:
     return testinfra.get_host(f"podman://{TOPOLOGY.container(name)}")
 
 
+@contextmanager
+def cleaned(script: str) -> Iterator[testinfra.host.Host]:
+    """Return the edge for the body, with a script run on it before and afterwards."""
+    found = host()
+    found.run(script)
+    yield found
+    found.run(script)
+
+
 def reboot(name: str = "edge") -> None:
     """Reboot a host, and return once its boot is over."""
     subprocess.run(["podman", "restart", "--time", str(BOOT_SECONDS), TOPOLOGY.container(name)], check=True)

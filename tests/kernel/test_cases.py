@@ -19,18 +19,11 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator import i
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator.connection import Connection
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator.rows import Surroundings, evaluate_one
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator.ruleset import Ruleset
-from network import EDGE, INTERFACE, PEER, Network
+from network import EDGE, INTERFACE, PEER
 
 CASES = sorted(Path(__file__).with_name("cases").iterdir())
 PROGRAMS = ("iptables", "ip6tables")
 PORT = 5269
-
-
-@pytest.fixture
-def network():
-    network = Network()
-    yield network
-    network.close()
 
 
 def flows(text):

@@ -26,13 +26,6 @@ PER_RULESET = 30
 SEED = int(os.environ.get("XMPP_EDGE_SEED", "20261122"))
 
 
-@pytest.fixture
-def network():
-    network = Network()
-    yield network
-    network.close()
-
-
 def draw_cases(dice):
     """Return connections to try: both directions and families, all addresses and ports."""
     cases = []

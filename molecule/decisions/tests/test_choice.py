@@ -7,17 +7,8 @@ from __future__ import annotations
 
 import edge
 import pytest
-from decisions import CLEAN, load, result, site
+from decisions import load, result, site
 from neighbours import OPEN, SHUT, reach
-
-
-@pytest.fixture
-def host():
-    found = edge.host()
-    found.run(CLEAN)
-    yield found
-    found.run(CLEAN)
-
 
 DROPPING = """
 table inet filter {

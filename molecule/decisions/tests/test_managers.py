@@ -7,19 +7,11 @@ from __future__ import annotations
 
 import edge
 import pytest
-from decisions import CLEAN, result, site
+from decisions import result, site
 from neighbours import OPEN, OUTSIDER, SHUT, reach
 
 PARTNER = edge.TOPOLOGY.addresses("partner", "external")
 DENIES = "unmanaged rules deny some of its connections, and stay in force"
-
-
-@pytest.fixture
-def host():
-    found = edge.host()
-    found.run(CLEAN)
-    yield found
-    found.run(CLEAN)
 
 
 @pytest.fixture

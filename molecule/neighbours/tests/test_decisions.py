@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import edge
 import pytest
-from neighbours import CLEAN, OPEN, OUTSIDER, SHUT, UNMANAGED, reach
+from neighbours import OPEN, OUTSIDER, SHUT, UNMANAGED, reach
 
 PARTNER = edge.TOPOLOGY.addresses("partner", "external")
 NFTABLES = """
@@ -25,14 +25,6 @@ table inet filter {{
   }}
 }}
 """
-
-
-@pytest.fixture
-def host():
-    found = edge.host()
-    found.run(CLEAN)
-    yield found
-    found.run(CLEAN)
 
 
 def load(host, denial, policy="drop"):

@@ -9,21 +9,13 @@ import re
 
 import edge
 import pytest
-from neighbours import CLEAN, OPEN, OUTSIDER, SHUT, reach
+from neighbours import OPEN, OUTSIDER, SHUT, reach
 
 PARTNER = edge.TOPOLOGY.addresses("partner", "external")
 # Networks that overlap with those of a later list, which a set of nft refuses to have beside each other.
 AROUND = [f"{edge.TOPOLOGY.prefix('external', 'ipv4')}8/29", f"{edge.TOPOLOGY.prefix('external', 'ipv6')}10/124"]
 SNAPSHOT = "/var/lib/shorewall/restore-iptables"
 FORTY = [f"198.19.0.{number}" for number in range(1, 41)]
-
-
-@pytest.fixture
-def host():
-    found = edge.host()
-    found.run(CLEAN)
-    yield found
-    found.run(CLEAN)
 
 
 def site(networks):

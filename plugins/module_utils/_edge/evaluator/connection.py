@@ -113,18 +113,13 @@ def _packet(connection: Connection, towards_host: bool, *flags: str) -> Fields:
     client, server = connection.client_ports, point(connection.port)
     ports = (server, client) if from_server else (client, server)
     source, destination = (remote, local) if towards_host else (local, remote)
-    interface: Value = connection.interface or OUTSIDE
     local_type, remote_type = point(FIB_TYPES["local"]), point(FIB_TYPES["unicast"])
     fields: Fields = {
         "meta l4proto": point(socket.IPPROTO_TCP),
         "meta nfproto": point(socket.AF_INET6 if six else socket.AF_INET),
         "meta protocol": point(0x86DD if six else 0x0800),
         "meta pkttype": point(0),
-        "meta mark": point(0),
-        "meta iifname": interface if towards_host else "",
-        "meta iif": interface if towards_host else "",
-        "meta oifname": "" if towards_host else interface,
-        "meta oif": "" if towards_host else interface,
+        **link_fields(connection.interface, towards_host),
         "ct state": point(CT_STATES["new"]),
         "ct mark": point(0),
         "ct direction": point(0),
@@ -144,7 +139,20 @@ def _packet(connection: Connection, towards_host: bool, *flags: str) -> Fields:
         fields["exthdr exists"], fields["ip6 version"] = point(0), point(6)
     else:
         fields["ip version"], fields["ip hdrlength"], fields["ip frag-off without flags"] = point(4), point(5), point(0)
-    if towards_host and connection.interface:
+    return fields
+
+
+def link_fields(interface: Optional[str], towards_host: bool) -> Fields:
+    """Return the fields of a packet that say by which interface it comes or goes, None where that is not known."""
+    name: Value = interface or OUTSIDE
+    fields: Fields = {
+        "meta mark": point(0),
+        "meta iifname": name if towards_host else "",
+        "meta iif": name if towards_host else "",
+        "meta oifname": "" if towards_host else name,
+        "meta oif": "" if towards_host else name,
+    }
+    if towards_host and interface:
         # This host reaches the remote side by this interface, so that the reverse path check passes.
         for key in ("fib saddr.iif oif", "fib saddr.mark.iif oif"):
             fields[key], fields[f"{key} exists"] = (1, 1 << 31), point(1)

@@ -14,10 +14,10 @@ from typing import Iterator, Optional, Tuple
 
 from ..model.addresses import Span, number_of, point, span_of
 from ..model.literals import Direction
-from .connection import Connection
+from .connection import Connection, link_fields
 from .fields import CT_STATES, FIB_TYPES, PROTOCOLS
 from .ruleset import Ruleset
-from .values import OUTSIDE, Fields, Value
+from .values import Fields
 from .walk import ACCEPT, DROP, UNKNOWN_VERDICT, PacketVerdict, evaluate_packet
 
 _SOLICITATION, _ADVERTISEMENT = 135, 136
@@ -47,19 +47,14 @@ class NeighbourPacket:
     def fields(self) -> Fields:
         """Return the fields of the packet."""
         inbound = self.direction == "in"
-        interface: Value = self.interface or OUTSIDE
         multicast = self.kind == _SOLICITATION
         local, unicast = point(FIB_TYPES["local"]), point(FIB_TYPES["unicast"])
-        fields: Fields = {
+        return {
             "meta l4proto": point(PROTOCOLS["icmpv6"]),
             "meta nfproto": point(socket.AF_INET6),
             "meta protocol": point(0x86DD),
             "meta pkttype": point(2 if multicast and inbound else 0),
-            "meta mark": point(0),
-            "meta iifname": interface if inbound else "",
-            "meta iif": interface if inbound else "",
-            "meta oifname": "" if inbound else interface,
-            "meta oif": "" if inbound else interface,
+            **link_fields(self.interface, inbound),
             "ct state": point(CT_STATES["untracked"]),
             "ip6 nexthdr": point(PROTOCOLS["icmpv6"]),
             "ip6 hoplimit": point(255),
@@ -71,10 +66,6 @@ class NeighbourPacket:
             "fib daddr type": point(FIB_TYPES["multicast"]) if multicast else local if inbound else unicast,
             "exthdr exists": point(0),
         }
-        if inbound and self.interface:
-            for key in ("fib saddr.iif oif", "fib saddr.mark.iif oif"):
-                fields[key], fields[f"{key} exists"] = (1, 1 << 31), point(1)
-        return fields
 
 
 def evaluate_neighbours(

@@ -198,17 +198,16 @@ def _effects(source: str, line: str) -> Iterator[UnknownLoader]:
 
 def nft_script(path: str) -> Optional[str]:
     """Return a script of nft with the scripts that it includes; None where it cannot be read."""
-    if _script_text(path) is None:
-        return None
-    return "\n".join(_script_text(one) or "" for one in nft_files(path))
+    texts = [text for _path, text in nft_files(path)]
+    return "\n".join(texts) if texts else None
 
 
-def nft_files(path: str, depth: int = 3) -> Iterator[str]:
-    """Yield the path of a script of nft, and those of the scripts that it includes."""
+def nft_files(path: str, depth: int = 3) -> Iterator[Tuple[str, str]]:
+    """Yield path and text of a script of nft, and of the scripts that it includes."""
     text = _script_text(path)
     if text is None:
         return
-    yield path
+    yield path, text
     for name in _NFT_INCLUDE.findall(text) if depth else ():
         where = name if name.startswith("/") else os.path.join("/etc", name)
         for one in sorted(glob.glob(where)):

@@ -203,8 +203,8 @@ def plan_persistence(
             f"{facts.read_only[0]} is read-only, so what loads the rules at boot cannot be changed there; {remedy}"
         )
     persisted, warnings = _promises(facts, kept, persist, manager)
-    put_back = frozenset(one.part for one in kept) if persist and facts.systemd else frozenset()
-    warnings += tuple(complaints(facts.saved, put_back))
+    restored = frozenset(one.part for one in kept) if persist and facts.systemd else frozenset()
+    warnings += tuple(complaints(facts.saved, restored))
     return PersistenceChange(drift, fresh, steps, rollback, persisted, warnings)
 
 

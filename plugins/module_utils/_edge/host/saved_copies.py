@@ -60,7 +60,9 @@ class SavedCopy:
 
 def saved_copies() -> Tuple[SavedCopy, ...]:
     """Return the copies in files that the known programs load."""
-    paths = dict.fromkeys(found for pattern in _NFT for path in sorted(glob.glob(pattern)) for found in nft_files(path))
+    paths = dict.fromkeys(
+        found for pattern in _NFT for path in sorted(glob.glob(pattern)) for found, _text in nft_files(path)
+    )
     paths.update(dict.fromkeys(path for pattern in _OTHERS for path in sorted(glob.glob(pattern))))
     return tuple(copy for path in paths for copy in copies_in(path, readable_text(path)))
 
@@ -87,7 +89,7 @@ def copies_in(path: str, text: str) -> Iterator[SavedCopy]:
 
 
 def complaints(copies: Sequence[SavedCopy], kept: FrozenSet[str]) -> Iterator[str]:
-    """Yield a sentence about each copy that nothing replaces when it is loaded. kept: the parts that are put back."""
+    """Yield a sentence about each copy that nothing replaces when it is loaded. kept: the parts that are restored."""
     for copy in copies:
         if copy.broken:
             yield (
