@@ -41,9 +41,8 @@ def host(name: str = "edge") -> testinfra.host.Host:
     return testinfra.get_host(f"podman://{TOPOLOGY.container(name)}")
 
 
-@contextmanager
 def cleaned(script: str) -> Iterator[testinfra.host.Host]:
-    """Return the edge for the body, with a script run on it before and afterwards."""
+    """Yield the edge once, for a fixture, with a script run on it before and afterwards."""
     found = host()
     found.run(script)
     yield found

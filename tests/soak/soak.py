@@ -159,7 +159,7 @@ def on_host(kinds, manager, count, seed):
             complaints = answer.pop("complaints")
             print(f"{kind} {manager}: {answer}", flush=True)
             for complaint in complaints:
-                print(*complaint, sep="\n  ")
+                print(f"WRONG {complaint[0]}", *complaint[1:], sep="\n  ")
             sound = sound and answer["wrong"] == 0 and answer["rounds"] == count
     return sound
 

@@ -12,5 +12,4 @@ from decisions import CLEAN
 
 @pytest.fixture
 def host():
-    with edge.cleaned(CLEAN) as found:
-        yield found
+    yield from edge.cleaned(CLEAN)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from ..model.addresses import family_of, is_address, number_of, span_of
+from ..model.addresses import canonical_network, family_of, is_address, number_of, span_of
 from ..model.errors import OptionError
 from ..model.port_table import ACCESS, ADDRESS_ENDPOINTS, PORT_TABLE, Row
 from ..model.rules import Group, Rule
@@ -96,7 +96,8 @@ def read_edge(name: str, variables: Mapping[str, Any]) -> Edge:
 def read_vantage(name: str, group: str, variables: Mapping[str, Any]) -> Vantage:
     """Return a vantage point from its variables. By default its address is the one that Ansible connects to."""
     given = variables.get("xmpp_edge_verify_addresses") or [variables.get("ansible_host") or ""]
-    addresses = [str(address) for address in given if is_address(str(address))]
+    # A host says its own address in the canonical form, whatever the form in the inventory.
+    addresses = [canonical_network(str(address)) for address in given if is_address(str(address))]
     return Vantage(name, group, addresses, str(variables.get("xmpp_edge_verify_domain") or name))
 
 

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 import pytest
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import OptionError
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify import evidence, tasks
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify import evidence, flows, tasks
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.inventory import read_inventory
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.report import as_data, table
 
@@ -301,6 +301,12 @@ def test_probe_arguments_of_an_edge():
     ]
     assert arguments["routes"] == ["198.18.0.10", "198.18.0.20", "2001:db8::10"]
     assert arguments["timeout"] == 1.5
+
+
+@pytest.mark.parametrize("text", ["2001:db8:0:0::10", "2001:DB8::0010", "2001:db8:0:0:0:0:0.0.0.16"])
+def test_an_address_has_one_form_however_the_inventory_writes_it(text):
+    vantage = flows.read_vantage("partner", "xmpp_partner", {"xmpp_edge_verify_addresses": [text]})
+    assert vantage.addresses == ["2001:db8::10"]
 
 
 @pytest.mark.parametrize("fail", [True, False])
