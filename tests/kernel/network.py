@@ -1,13 +1,14 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Two network namespaces joined by a veth pair: "edge", whose firewall is under test, and "peer"."""
+"""Three network namespaces: "edge", whose firewall is under test, between "peer" and "inner", to which it forwards."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
+from ipaddress import ip_address
 from pathlib import Path
 
 EDGE = {"ipv4": ["198.18.50.1", "198.18.50.2"], "ipv6": ["2001:db8:50::1", "2001:db8:50::2"]}
@@ -15,19 +16,31 @@ PEER = {
     "ipv4": ["198.18.50.10", "198.18.50.77", "198.18.50.200"],
     "ipv6": ["2001:db8:50::10", "2001:db8:50::77", "2001:db8:50::200"],
 }
+INNER = {"ipv4": ["198.18.51.10", "198.18.51.77"], "ipv6": ["2001:db8:51::10", "2001:db8:51::77"]}
+BEHIND = {"ipv4": ["198.18.51.1"], "ipv6": ["2001:db8:51::1"]}
+"""Addresses of the edge towards "inner", which uses it as its router."""
 INTERFACE = "edge0"
-_MACS = {"edge0": "02:00:00:00:50:01", "peer0": "02:00:00:00:50:02"}
+WAYS = {
+    (family, int(ip_address(address))): interface
+    for ends, interface in ((EDGE, "lo"), (PEER, INTERFACE), (INNER, "edge1"))
+    for family, addresses in ends.items()
+    for address in addresses
+}
+"""Interface by which the edge reaches each address, as Ruleset.ways."""
+_MACS = {
+    name: f"02:00:00:00:50:0{number}" for number, name in enumerate(("edge0", "peer0", "edge1", "inner0"), start=1)
+}
+_FORWARDING = "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"
 
 
 class End:
-    """Namespace with an agent in it that serves and connects; set_up gives it its addresses."""
+    """Namespace with an agent in it that serves and connects. links: its addresses by interface."""
 
-    def __init__(self, interface, addresses):
+    def __init__(self, links):
         command = ["unshare", "--net", sys.executable, str(Path(__file__).with_name("agent.py"))]
         self._agent = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._agent.stdout.readline() == "ready\n"
-        self._interface = interface
-        self._addresses = addresses
+        self._links = links
 
     @property
     def pid(self):
@@ -46,16 +59,18 @@ class End:
 
     def set_up(self):
         """Set addresses. Neighbours have to be discovered, as on any link."""
-        lines = ["link set lo up", f"link set {self._interface} address {_MACS[self._interface]}"]
-        lines += [f"link set {self._interface} up"]
-        for family, length in (("ipv4", 24), ("ipv6", 64)):
-            flag = " nodad" if family == "ipv6" else ""
-            lines += [f"address add {a}/{length} dev {self._interface}{flag}" for a in self._addresses[family]]
+        lines = ["link set lo up"]
+        for interface, addresses in self._links.items():
+            lines += [f"link set {interface} address {_MACS[interface]}", f"link set {interface} up"]
+            for family, length in (("ipv4", 24), ("ipv6", 64)):
+                flag = " nodad" if family == "ipv6" else ""
+                lines += [f"address add {a}/{length} dev {interface}{flag}" for a in addresses[family]]
         self.run("ip", "-batch", "-", stdin="\n".join(lines) + "\n")
 
     def forget_neighbours(self):
         """Empty the neighbour caches."""
-        self.run("ip", "neighbour", "flush", "dev", self._interface)
+        lines = [f"neighbour flush dev {interface}" for interface in self._links]
+        self.run("ip", "-batch", "-", stdin="\n".join(lines) + "\n")
 
     def attempt(self, tries, seconds):
         """Return which connections come to pass; see agent.py."""
@@ -70,16 +85,21 @@ class End:
 
 
 class Network:
-    """Both ends of the test network."""
+    """All ends of the test network."""
 
     def __init__(self):
-        self.edge = End("edge0", EDGE)
-        self.peer = End("peer0", PEER)
-        self.edge.run(
-            "ip", "link", "add", "edge0", "type", "veth", "peer", "name", "peer0", "netns", str(self.peer.pid)
-        )
-        self.edge.set_up()
-        self.peer.set_up()
+        self.edge = End({"edge0": EDGE, "edge1": BEHIND})
+        self.peer = End({"peer0": PEER})
+        self.inner = End({"inner0": INNER})
+        self._ends = (self.edge, self.peer, self.inner)
+        for here, there, end in (("edge0", "peer0", self.peer), ("edge1", "inner0", self.inner)):
+            link = f"ip link add {here} type veth peer name {there} netns {end.pid}"
+            self.edge.run(*link.split())
+        for end in self._ends:
+            end.set_up()
+        self.edge.run("sysctl", "-q", *_FORWARDING)
+        for (router,) in BEHIND.values():
+            self.inner.run("ip", "route", "add", "default", "via", router)
 
     def passes(self, cases, seconds):
         """Return whether each connection comes to pass, with empty neighbour caches.
@@ -91,13 +111,13 @@ class Network:
             mine = [number for number, case in enumerate(cases) if case[0] == direction]
             tries = [(cases[n][2], cases[n][1], cases[n][3]) if direction == "in" else cases[n][1:] for n in mine]
             if tries:
-                self.edge.forget_neighbours()
-                self.peer.forget_neighbours()
+                for one in self._ends:
+                    one.forget_neighbours()
             for number, passed in zip(mine, end.attempt(tries, seconds) if tries else []):
                 results[number] = passed
         return results
 
     def close(self):
-        """Stop both ends."""
-        self.edge.close()
-        self.peer.close()
+        """Stop all ends."""
+        for end in self._ends:
+            end.close()

@@ -5,14 +5,15 @@
 
 from __future__ import annotations
 
-from network import EDGE, INTERFACE, PEER
+from network import EDGE, INNER, INTERFACE, PEER
 
 PORTS = (22, 80, 5269, 23456)
 _STATES = ("NEW", "ESTABLISHED", "RELATED", "INVALID", "UNTRACKED")
 _CHAINS = {
     "raw": ("PREROUTING", "OUTPUT"),
-    "mangle": ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"),
-    "filter": ("INPUT", "OUTPUT"),
+    "mangle": ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"),
+    "nat": ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"),
+    "filter": ("INPUT", "FORWARD", "OUTPUT"),
 }
 _DISCOVERY = (
     "-p ipv6-icmp",
@@ -39,9 +40,10 @@ class Generator:
         random = self._random
         own = [f"c{number}" for number in range(random.randint(0, 2))]
         lines = [f"*{table}"]
-        lines += [f":{chain} {random.choice(('ACCEPT',) * 11 + ('DROP',))} [0:0]" for chain in _CHAINS[table]]
+        policies = ("ACCEPT",) * 11 + (("ACCEPT",) if table == "nat" else ("DROP",))
+        lines += [f":{chain} {random.choice(policies)} [0:0]" for chain in _CHAINS[table]]
         lines += [f":{chain} - [0:0]" for chain in own]
-        busy = table == "filter" or random.random() < 0.2
+        busy = random.random() < {"filter": 1, "nat": 0.6}.get(table, 0.2)
         for index, chain in enumerate((*_CHAINS[table], *own)):
             later = own[index - len(_CHAINS[table]) + 1 :] if chain in own else own
             if chain not in own and random.random() < 0.6:
@@ -56,7 +58,10 @@ class Generator:
         kinds = [match.split()[-2] for match in matches]
         if len(set(kinds)) < len(kinds) or sum("-p " in match for match in matches) > 1:
             matches = matches[:1]
-        target = self._random.choice(("ACCEPT", "ACCEPT", "ACCEPT", "DROP", "RETURN", *targets, *targets))
+        if table == "nat" and chain in _CHAINS["nat"] and self._random.random() < 0.6:
+            return f"-A {chain} {self._translation(chain)}"
+        ends = ("ACCEPT", "ACCEPT", "ACCEPT", "RETURN" if table == "nat" else "DROP", "RETURN")
+        target = self._random.choice((*ends, *targets, *targets))
         if target in targets and self._random.random() < 0.3:
             return f"-A {chain} {' '.join(matches)} -g {target}"
         if table == "mangle" and self._random.random() < 0.3:
@@ -68,6 +73,21 @@ class Generator:
         if table == "filter" and target == "DROP" and self._random.random() < 0.5:
             target = "REJECT"
         return f"-A {chain} {' '.join(matches)} -j {target}"
+
+    def _translation(self, chain):
+        """Return match and target of a rule that translates."""
+        random = self._random
+        port, other = random.choice(PORTS), random.choice(PORTS)
+        match = f"-p tcp -m tcp --dport {port} {random.choice(('', f'-s {random.choice(PEER[self._family])}'))}"
+        brackets = "[{}]" if self._family == "ipv6" else "{}"
+        if chain in ("PREROUTING", "OUTPUT"):
+            here = (*EDGE[self._family], *INNER[self._family])
+            to = random.choice(here if chain == "PREROUTING" else PEER[self._family])
+            targets = (f"DNAT --to-destination {to}", f"DNAT --to-destination {brackets.format(to)}:{other}")
+            return f"{match} -j {random.choice((*targets, f'REDIRECT --to-ports {other}', 'REDIRECT'))}"
+        to = random.choice(PEER[self._family] if chain == "INPUT" else EDGE[self._family])
+        targets = [f"SNAT --to-source {to}"] + (["MASQUERADE"] if chain == "POSTROUTING" else [])
+        return f"{match} -j {random.choice(targets)}"
 
     def _match(self, chain):
         random = self._random
@@ -91,6 +111,8 @@ class Generator:
             f"-m iprange {not_}--src-range {first}-{PEER[self._family][1]}",
             f"-m conntrack {not_}--ctstate {','.join(random.sample(_STATES, 2))}",
             f"-m state {not_}--state {random.choice(_STATES[:4])}",
+            f"-m conntrack {not_}--ctstate {random.choice(('DNAT', 'SNAT', 'DNAT,NEW', 'ESTABLISHED,SNAT'))}",
+            f"-m conntrack {not_}--ctstatus {random.choice(('SEEN_REPLY', 'CONFIRMED', 'EXPECTED,ASSURED'))}",
             f"-m conntrack --ctdir {random.choice(('ORIGINAL', 'REPLY'))}",
             f"-m mark {not_}--mark {random.choice(('0x0', '0x7', '0x10/0x10'))}",
             f"-m connmark {not_}--mark {random.choice(('0x0', '0x3'))}",

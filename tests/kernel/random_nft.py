@@ -5,15 +5,22 @@
 
 from __future__ import annotations
 
-from network import EDGE, INTERFACE, PEER
+from network import EDGE, INNER, INTERFACE, PEER
 
 PORTS = (22, 80, 5269, 23456)
 _STATES = ("new", "established", "related", "invalid", "untracked")
 _PRIORITIES = {
     "prerouting": (-300, -250, -150, -10, 0, 10),
     "input": (-150, -10, 0, 5, 50),
+    "forward": (-150, 0, 5),
     "output": (-300, -150, -10, 0, 5, 50),
     "postrouting": (-150, 0, 50, 100),
+}
+_NAT_PRIORITIES = {
+    "prerouting": (-110, -100, -100, -90),
+    "output": (-110, -100, -100, -90),
+    "input": (90, 100, 110),
+    "postrouting": (90, 100, 100, 110),
 }
 _DISCOVERY = (
     "meta l4proto ipv6-icmp accept",
@@ -55,9 +62,9 @@ class Generator:
             bodies.append((name, [], regular[index + 1 :]))
         for name in base:
             hook = self._random.choice(tuple(_PRIORITIES))
-            kind = "filter"
-            policy = self._random.choice(("accept", "accept", "drop"))
-            priority = self._random.choice(_PRIORITIES[hook])
+            kind = "nat" if hook in _NAT_PRIORITIES and self._random.random() < 0.25 else "filter"
+            policy = self._random.choice(("accept", "accept", "drop" if kind == "filter" else "accept"))
+            priority = self._random.choice((_NAT_PRIORITIES if kind == "nat" else _PRIORITIES)[hook])
             bodies.append((name, [f"type {kind} hook {hook} priority {priority}; policy {policy};"], regular))
         lines += [f"  chain {name} {{\n  }}" for name in regular]
         if regular and self._random.random() < 0.5:
@@ -75,6 +82,8 @@ class Generator:
                 lines.append(f"    {self._random.choice(_DISCOVERY)}")
             self._hook = head[0].split()[3] if head else ""
             lines += [f"    {self._rule(targets)}" for _number in range(self._random.randint(0, 6))]
+            if head and head[0].startswith("type nat"):
+                lines += [f"    {self._translation()}" for _number in range(self._random.randint(1, 3))]
             lines.append("  }")
         return "\n".join([*lines, "}\n"])
 
@@ -153,6 +162,31 @@ class Generator:
             verdict = self._random.choice(("drop", "reject"))
         return f"{' '.join(matches)} {extra}{verdict}".strip()
 
+    def _translation(self):
+        """Return a rule of a base chain of type nat."""
+        random = self._random
+        family = self._address_family()
+        protocol = "ip" if family == "ipv4" else "ip6"
+        matches = f"{protocol} {random.choice(('saddr', 'daddr'))} {self._network(family)} "
+        matches = f"{random.choice(('', '', matches))}tcp dport {random.choice(PORTS)}"
+        port, brackets = random.choice(PORTS), "[{}]" if family == "ipv6" else "{}"
+        if self._hook in ("prerouting", "output"):
+            here = (*EDGE[family], *INNER[family])
+            to = random.choice(here if self._hook == "prerouting" else PEER[family])
+            return random.choice(
+                (
+                    f"{matches} dnat {protocol} to {to}",
+                    f"{matches} dnat {protocol} to {brackets.format(to)}:{port}",
+                    f"{matches} dnat to :{port}",
+                    f"{matches} redirect to :{port}",
+                    f"{matches} redirect",
+                )
+            )
+        to = random.choice(PEER[family] if self._hook == "input" else EDGE[family])
+        if self._hook == "postrouting" and random.random() < 0.4:
+            return f"{matches} masquerade"
+        return f"{matches} snat {protocol} to {to}"
+
     def _verdict(self, targets):
         plain = ("accept", "accept", "drop", "return", "continue")
         jumps = [f"{word} {target}" for target in targets for word in ("jump", "goto")]
@@ -181,8 +215,8 @@ class Generator:
             f"ct state {{ {', '.join(random.sample(_STATES, 2))} }}",
             f"ct state {', '.join(random.sample(_STATES, 2))}".replace(", ", ","),
             f"ct direction {random.choice(('original', 'reply'))}",
-            f'iifname {not_}"{random.choice(("lo", INTERFACE, "edge*", "eth0"))}"',
-            f'oifname {not_}"{random.choice(("lo", INTERFACE, "edge*", "eth0"))}"',
+            f'iifname {not_}"{random.choice(("lo", INTERFACE, "edge*", "edge1"))}"',
+            f'oifname {not_}"{random.choice(("lo", INTERFACE, "edge*", "edge1"))}"',
             f'iifname {{ "lo", "{random.choice((INTERFACE, "eth0"))}" }}',
             'iif "lo"',
             f"meta l4proto {not_}{random.choice(('tcp', 'udp'))}",
@@ -196,6 +230,7 @@ class Generator:
             "tcp flags ! syn",
             "tcp flags { syn, syn | ack }",
             f"fib daddr type {not_}local",
+            f"ct status {random.choice(('dnat', 'snat', 'dnat,snat', 'seen-reply', 'confirmed', 'expected'))}",
             "icmp type echo-request" if family == "ipv4" else f"icmpv6 type {random.choice((128, 135, 136))}",
             "meta l4proto vmap { udp : drop, 58 : accept }",
             "udp dport { 53, 5269 }",

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator import i
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator.connection import Connection
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator.rows import Surroundings, evaluate_one
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator.ruleset import Ruleset
-from network import EDGE, INTERFACE, PEER
+from network import EDGE, INTERFACE, PEER, WAYS
 
 CASES = sorted(Path(__file__).with_name("cases").iterdir())
 PROGRAMS = ("iptables", "ip6tables")
@@ -39,8 +40,9 @@ def load(edge, path, text):
     """Load a file's ruleset. Return it as the evaluator sees it."""
     if path.suffix == ".nft":
         edge.run("nft", "-f", "-", stdin=text)
-        return nft_json.read_ruleset(json.loads(edge.run("nft", "-j", "list", "ruleset").stdout))
-    ruleset = Ruleset()
+        listing = json.loads(edge.run("nft", "-j", "list", "ruleset").stdout)
+        return replace(nft_json.read_ruleset(listing), ways=WAYS, forwards=frozenset(EDGE))
+    ruleset = Ruleset(ways=WAYS, forwards=frozenset(EDGE))
     for program in PROGRAMS:
         edge.run(f"{program}-restore", stdin=text)
         ruleset.chains.update(iptables_save.read_ruleset(edge.run(f"{program}-save").stdout, program).chains)

@@ -9,13 +9,14 @@ import json
 import os
 import random
 import shutil
+from dataclasses import replace
 
 import pytest
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator import iptables_save, nft_json
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator.connection import Connection
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator.rows import Surroundings, evaluate_one
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator.ruleset import Ruleset
-from network import EDGE, INTERFACE, PEER, Network
+from network import EDGE, INTERFACE, PEER, WAYS, Network
 from random_iptables import Generator as IptablesGenerator
 from random_nft import PORTS
 from random_nft import Generator as NftGenerator
@@ -69,7 +70,8 @@ class Nft:
 
     def read(self, edge):
         """Return the loaded ruleset as the evaluator sees it."""
-        return nft_json.read_ruleset(json.loads(edge.run("nft", "-j", "list", "ruleset").stdout))
+        listing = json.loads(edge.run("nft", "-j", "list", "ruleset").stdout)
+        return replace(nft_json.read_ruleset(listing), ways=WAYS, forwards=frozenset(EDGE))
 
 
 class Iptables:
@@ -93,7 +95,7 @@ class Iptables:
 
     def read(self, edge):
         """Return the loaded ruleset as the evaluator sees it."""
-        ruleset = Ruleset()
+        ruleset = Ruleset(ways=WAYS, forwards=frozenset(EDGE))
         for program in self._programs:
             ruleset.chains.update(iptables_save.read_ruleset(edge.run(f"{program}-save").stdout, program).chains)
         return ruleset
@@ -109,7 +111,7 @@ def test_verdicts_agree_with_the_kernel(network, tool):
         pytest.fail(f"{tool}-restore is not installed; install the package iptables")
     dice = random.Random(SEED)
     source = Nft(dice) if tool == "nft" else Iptables(dice, tool.partition("-")[2])
-    counts = {"accept": 0, "drop": 0, "unknown": 0, "refused rulesets": 0}
+    counts = {"accept": 0, "drop": 0, "unknown": 0, "translated": 0, "refused rulesets": 0}
     while counts["accept"] + counts["drop"] < CASES[tool]:
         loaded = source.load(network.edge)
         if loaded is None:
@@ -122,6 +124,7 @@ def test_verdicts_agree_with_the_kernel(network, tool):
         # A busy machine may be late, but no connection comes to pass by itself.
         for number, verdict in enumerate(verdicts):
             counts[verdict.verdict] += 1
+            counts["translated"] += bool(verdict.translation.new) and verdict.verdict != "unknown"
             if verdict.verdict == "accept" and not passed[number]:
                 passed[number] = network.passes([cases[number]], 60)[0]
             # An end may have learned a neighbour for another connection.
@@ -132,5 +135,6 @@ def test_verdicts_agree_with_the_kernel(network, tool):
             assert verdict.verdict in ("unknown", "accept" if came_to_pass else "drop"), f"{case}: {label}\n{loaded}"
     print(tool, counts)
     assert min(counts["accept"], counts["drop"]) > CASES[tool] / 10
+    assert counts["translated"] > CASES[tool] / 100
     assert counts["unknown"] < CASES[tool] / 4
     assert counts["refused rulesets"] < CASES[tool] / PER_RULESET / 4

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from shlex import quote
 from typing import ClassVar, Optional, Tuple
 
@@ -134,7 +134,7 @@ def _simulated(ruleset: Ruleset, desired: Desired) -> Ruleset:
         rules += block_rules(desired.rules, hook.direction, hook is PREROUTING)
         chain = Chain(TABLE, hook.chain, FAMILIES, rules, hook.chain, priority=hook.number)
         chains[chain.key] = chain
-    return Ruleset(chains, ruleset.owners)
+    return replace(ruleset, chains=chains)
 
 
 def _version(facts: Facts) -> Tuple[int, ...]:

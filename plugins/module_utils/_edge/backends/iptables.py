@@ -8,7 +8,7 @@ Both variants are seen, nft and legacy: the rules go into whichever has chains t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from shlex import quote
 from typing import ClassVar, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
@@ -90,7 +90,7 @@ class IptablesBackend(Backend[IptablesSnapshot]):
         """See Backend.without_managed."""
         for key, chain in list(ruleset.chains.items()):
             if key[1] in CHAINS.values():
-                ruleset = Ruleset({one: kept for one, kept in ruleset.chains.items() if one != key}, ruleset.owners)
+                ruleset = replace(ruleset, chains={one: kept for one, kept in ruleset.chains.items() if one != key})
             elif any(_is_jump(rule) for rule in chain.rules):
                 ruleset = ruleset.with_rules(key, [rule for rule in chain.rules if not _is_jump(rule)])
         return ruleset

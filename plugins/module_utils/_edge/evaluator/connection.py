@@ -6,26 +6,29 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass
-from typing import Optional
+from dataclasses import dataclass, replace
+from typing import Optional, Sequence, Tuple
 
 from ..model.addresses import Span, number_of, point
 from ..model.literals import Direction, Family
-from .fields import CT_STATES, FIB_TYPES, SETS_MAY_CHANGE, TCP_FLAGS, TRANSLATED
+from .fields import CT_STATES, FIB_TYPES, SETS_MAY_CHANGE, TCP_FLAGS
 from .ruleset import Ruleset
+from .translation import AS_SENT, HERE, translated_later
 from .values import OUTSIDE, UNKNOWN, Fields, Value
-from .walk import ACCEPT, DROP, PacketVerdict, evaluate_packet
+from .walk import ACCEPT, DROP, UNKNOWN_VERDICT, PacketVerdict, evaluate_packet
 
 CLIENT_PORTS = (1024, 65535)
 """Any port that a client may connect from (RFC 6056, 3.2)."""
 
 
-_ADDRESSING = [
+_ADDRESSES = frozenset(
     f"{protocol} {side}{what}"
     for what, protocols in (("addr", ("ip", "ip6")), ("port", ("tcp", "th")))
     for protocol in protocols
     for side in "sd"
-]
+)
+_KEPT = frozenset(("ct mark", "ct status dnat", "ct status snat"))
+_BETWEEN_OTHERS = dict.fromkeys(("fib saddr type", "fib daddr type"), point(FIB_TYPES["unicast"]))
 
 
 @dataclass(frozen=True)
@@ -76,33 +79,71 @@ def evaluate_connection(ruleset: Ruleset, connection: Connection) -> PacketVerdi
 
     The verdict is unknown where that on one of the packets is.
     """
-    inbound = connection.direction == "in"
     first = first_packet(ruleset, connection)
     if first.verdict == DROP:
         return first
+    if not _is_followed(first, connection):
+        return replace(first, verdict=UNKNOWN_VERDICT)
     tracked = first.fields.get("ct state") == point(CT_STATES["new"])
     result, left = first, first.fields
-    translated = any(first.fields.get(name) is UNKNOWN for name in TRANSLATED)
     for to_server, flags in ((False, ("syn", "ack")), (True, ("ack",)), (False, ("ack",))):
-        towards_host = inbound == to_server
-        packet = _packet(connection, towards_host, *flags)
-        packet["ct state"] = point(CT_STATES["established"]) if tracked else UNKNOWN
-        if translated:
-            # Where the translation is done and undone decides which chains see which address.
-            packet.update(dict.fromkeys(set(packet).intersection(_ADDRESSING), UNKNOWN))
-        packet["ct direction"] = point(0 if to_server else 1)
-        # Earlier packets left marks of the connection and changed sets behind.
-        packet.update({name: value for name, value in left.items() if name == "ct mark" or name.startswith("touched ")})
-        verdict = evaluate_packet(ruleset, "in" if towards_host else "out", connection.family, packet)
+        verdict = _later_packet(ruleset, connection, first, left, (to_server, flags, tracked))
         left = verdict.fields
         # The state of a packet depends on every packet that connection tracking saw before.
-        tracked = tracked and left.get("ct state") == packet["ct state"]
+        tracked = tracked and left.get("ct state") == point(CT_STATES["established"])
         if verdict.verdict == DROP:
             # That drop is sure only if the first packet was sure to pass.
             return verdict if result.verdict == ACCEPT else result
+        if verdict.verdict == ACCEPT and first.translation.new and not tracked:
+            # Nothing translates a packet back that is not tracked, so that the other side does not know it.
+            verdict = replace(verdict, verdict=UNKNOWN_VERDICT)
         if verdict.verdict != ACCEPT and result.verdict == ACCEPT:
             result = verdict
     return result
+
+
+def _is_followed(first: PacketVerdict, connection: Connection) -> bool:
+    """Return whether it is known where the packets of a connection go."""
+    way = first.translation.way
+    if way is None or (way == HERE and connection.direction == "out"):
+        return False
+    return way in (HERE, AS_SENT) or connection.interface is not None
+
+
+def _later_packet(
+    ruleset: Ruleset, connection: Connection, first: PacketVerdict, left: Fields, kind: Tuple[bool, Sequence[str], bool]
+) -> PacketVerdict:
+    """Return the verdict on a packet behind the first one.
+
+    left: the packet before it, at the end of its way; kind: whether it goes to the server, its TCP flags, and whether
+    connection tracking surely knows it.
+    """
+    to_server, flags, tracked = kind
+    inbound, way = connection.direction == "in", first.translation.way
+    towards_host = inbound == to_server
+    packet = _packet(connection, towards_host, *flags)
+    packet["ct state"] = point(CT_STATES["established"]) if tracked else UNKNOWN
+    packet["ct direction"] = point(0 if to_server else 1)
+    packet["ct status seen-reply"] = packet["ct status confirmed"] = point(1)
+    # Earlier packets left marks of the connection and changed sets behind.
+    packet.update({name: value for name, value in left.items() if name in _KEPT or name.startswith("touched ")})
+    original = _packet(connection, inbound, "syn")
+    on_the_wire, translations = translated_later(first.translation, original, to_server=to_server)
+    packet.update(on_the_wire)
+    if any(
+        first.fields[name] != first.translation.new.get(name, original[name]) for name in _ADDRESSES & set(original)
+    ):
+        # Rewritten without tracking: where that is done and undone decides which chains see which address.
+        packet.update(dict.fromkeys(_ADDRESSES & set(packet), UNKNOWN))
+        translations = {}
+    if way in (HERE, AS_SENT):
+        return evaluate_packet(ruleset, "in" if towards_host else "out", connection.family, packet, translations)
+    if inbound:
+        coming, going = (connection.interface, way) if to_server else (way, connection.interface)
+        packet.update({**link_fields(coming, towards_host=True), **({} if to_server else _BETWEEN_OTHERS)})
+        return evaluate_packet(ruleset, "in", connection.family, packet, translations, going)
+    packet.update(link_fields(way, towards_host))
+    return evaluate_packet(ruleset, "in" if towards_host else "out", connection.family, packet, translations)
 
 
 def _packet(connection: Connection, towards_host: bool, *flags: str) -> Fields:
@@ -123,8 +164,8 @@ def _packet(connection: Connection, towards_host: bool, *flags: str) -> Fields:
         "ct state": point(CT_STATES["new"]),
         "ct mark": point(0),
         "ct direction": point(0),
-        # The model does not follow a packet whose destination was translated.
-        "ct status dnat": point(0),
+        **dict.fromkeys(("ct status dnat", "ct status snat", "ct status expected", "ct status dying"), point(0)),
+        **dict.fromkeys(("ct status seen-reply", "ct status confirmed"), point(0)),
         "fib saddr type": remote_type if towards_host else local_type,
         "fib daddr type": local_type if towards_host else remote_type,
         "tcp flags": point(sum(TCP_FLAGS[flag] for flag in flags)),

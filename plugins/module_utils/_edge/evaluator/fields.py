@@ -10,10 +10,22 @@ from __future__ import annotations
 
 import re
 import socket
-from typing import Any, Callable, Dict, List, Mapping
+from typing import Any, Callable, Dict, List, Mapping, Sequence
 
 from ..model.addresses import BITS, Span, number_of, point
-from .values import ABSENT, UNKNOWN, Answer, Fields, Matcher, Value, name_matcher, number_matcher, spans_of
+from .values import (
+    ABSENT,
+    UNKNOWN,
+    Answer,
+    Fields,
+    Matcher,
+    Value,
+    any_of,
+    name_matcher,
+    number_matcher,
+    opposite,
+    spans_of,
+)
 
 
 class UnknownExpressionError(Exception):
@@ -86,7 +98,7 @@ _READERS: Dict[str, Callable[[Any], int]] = {
     **{f"{protocol} {side}port": _port for protocol in ("tcp", "th") for side in "sd"},
     **dict.fromkeys(("ip protocol", "ip6 nexthdr", "meta l4proto"), _named(PROTOCOLS)),
     **dict.fromkeys(("fib daddr type", "fib saddr type", "fib daddr.iif type"), _named(FIB_TYPES)),
-    **dict.fromkeys(("meta mark", "ct mark", "ct status dnat", "meta secpath"), int),
+    **dict.fromkeys(("meta mark", "ct mark", "meta secpath"), int),
     **dict.fromkeys(("ip version", "ip6 version", "ip hdrlength", "ip frag-off", "ip frag-off without flags"), int),
     "tcp flags": _named(TCP_FLAGS),
     "icmpv6 type": _named(_ICMPV6_TYPES),
@@ -174,10 +186,6 @@ def value_of(name: str, fields: Fields) -> Value:
     return UNKNOWN
 
 
-TRANSLATED = ("ip saddr", "ip6 saddr", "tcp sport", "th sport")
-"""Fields that the translation of a source changes."""
-
-
 def state_after_notrack(fields: Fields) -> Value:
     """Return the connection state behind "notrack", which has no effect after connection tracking."""
     state = fields.get("ct state", UNKNOWN)
@@ -194,6 +202,20 @@ def compare(name: str, matcher: Matcher) -> Callable[[Fields], Answer]:
         return None if value is UNKNOWN else matcher(value)
 
     vars(test).update(spans=spans_of(matcher), field=name)
+    return test
+
+
+def has_status(bits: Sequence[str], *, negated: bool = False) -> Callable[[Fields], Answer]:
+    """Return a test whether a connection has one of some bits of its status. No connection passes even the negation."""
+    names = [f"ct status {bit}" for bit in bits]
+    tests = [compare(name, number_matcher([point(1)])) for name in names]
+
+    def test(fields: Fields) -> Answer:
+        if ABSENT in [value_of(name, fields) for name in names]:
+            return False
+        found = any_of(one(fields) for one in tests)
+        return opposite(found) if negated else found
+
     return test
 
 

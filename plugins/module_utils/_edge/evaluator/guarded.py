@@ -15,6 +15,7 @@ from ..model.rules import Group, Rule
 from .connection import Connection, first_packet
 from .rows import ANYWHERE, NO, UNKNOWN, YES, neighbour_of
 from .ruleset import Ruleset
+from .translation import HERE
 from .walk import ACCEPT, DROP, Decision, PacketVerdict
 
 # An address of the host that the table does not name, of the space for documentation (RFC 5737, RFC 3849).
@@ -107,13 +108,12 @@ _MOST_BESIDE = 4
 
 
 def _is_published(ruleset: Ruleset, port: int, allows: Sequence[Rule]) -> bool:
-    """Return whether a rule translates the destination of inbound connections to a port, so that they are forwarded."""
+    """Return whether a rule translates the destination of inbound connections to a port to that of another host."""
     without = ruleset.without_tables([TABLE])
     for rule in allows:
         for local in _addresses(rule.local):
             family = family_of(local)
             for remote in ANYWHERE[family]:
-                verdict = first_packet(without, Connection("in", family, local, remote, port))
-                if verdict.decision and verdict.decision.base.kind == "nat" and verdict.verdict not in (ACCEPT, DROP):
+                if first_packet(without, Connection("in", family, local, remote, port)).translation.way != HERE:
                     return True
     return False

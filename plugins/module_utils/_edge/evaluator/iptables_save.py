@@ -14,20 +14,33 @@ import shlex
 from functools import partial
 from typing import Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
-from ..model.addresses import Span, number_of, point, span_of
+from ..model.addresses import Span, family_of, is_address, number_of, point, span_of
+from ..model.literals import Side
 from .fields import (
     CT_STATES,
     FIB_TYPES,
     PROTOCOLS,
     SETS_MAY_CHANGE,
     TCP_FLAGS,
-    TRANSLATED,
     compare,
+    has_status,
     kind_of,
     state_after_notrack,
     value_of,
 )
-from .ruleset import Assign, Chain, Content, FilterRule, Match, Ruleset, Step, Unsupported, Verdict
+from .ruleset import (
+    KERNEL_CHOICE,
+    Assign,
+    Chain,
+    Content,
+    FilterRule,
+    Match,
+    Ruleset,
+    Step,
+    Translate,
+    Unsupported,
+    Verdict,
+)
 from .values import (
     UNKNOWN,
     Answer,
@@ -49,12 +62,12 @@ _HOOKS: Mapping[Tuple[str, str], Tuple[str, int]] = {
     **{
         (table, chain.upper()): (chain, priority)
         for table, priority in (("raw", -300), ("mangle", -150))
-        for chain in ("prerouting", "input", "output", "postrouting")
+        for chain in ("prerouting", "input", "forward", "output", "postrouting")
     },
     **{
         (table, chain.upper()): (chain, priority)
         for table, priority in (("filter", 0), ("security", 50))
-        for chain in ("input", "output")
+        for chain in ("input", "forward", "output")
     },
     ("nat", "PREROUTING"): ("prerouting", -100),
     ("nat", "INPUT"): ("input", 100),
@@ -66,7 +79,7 @@ _HOOKS: Mapping[Tuple[str, str], Tuple[str, int]] = {
 _ONE_ARGUMENT = ("--comment", "--string", "--hex-string", "--log-prefix", "--nflog-prefix")
 _COMMENT = re.compile(r'--comment (?:"([^"]*)"|(\S+))')
 _ENDS = {"ACCEPT": "accept", "DROP": "drop", "REJECT": "drop", "RETURN": "return"}
-_ENDS.update(dict.fromkeys(("DNAT", "REDIRECT", "TPROXY", "NFQUEUE", "QUEUE", "SYNPROXY", "NETMAP"), "other"))
+_ENDS.update(dict.fromkeys(("TPROXY", "NFQUEUE", "QUEUE", "SYNPROXY", "NETMAP"), "other"))
 _GO_ON = frozenset(
     (
         *("LOG", "NFLOG", "TRACE", "AUDIT", "CLASSIFY", "TOS", "DSCP", "TTL", "HL", "TCPMSS", "TCPOPTSTRIP"),
@@ -186,33 +199,38 @@ class _RuleReader:
             # Packets of the model are no fragments.
             self._steps.append(Match(lambda _fields: negated))
         elif option == "--comment" or (option == "-p" and arguments[0] in ("all", "0")):
-            pass
+            pass  # It tests nothing.
         elif option == "--ports":
             self._kinds.add("port")
-            tests = [compare(f"th {side}", number_matcher(_ports(arguments[0]))) for side in ("sport", "dport")]
-            either = partial(_either, tests)
-            self._steps.append(Match((lambda fields: opposite(either(fields))) if negated else either))
+            matcher = number_matcher(_ports(arguments[0]))
+            self._any([compare(f"th {side}", matcher) for side in ("sport", "dport")], negated)
         elif option == "--match-set":
-            # A list of several sides stands for parts of one member, such as an address and a port.
-            self._kinds.update({"src": "source", "dst": "destination"}[side] for side in arguments[1].split(","))
-            self._kinds.update(["port"] if "," in arguments[1] else [])
-            spans = [span_of(member) for member in self._sets[arguments[0]]]
-            side = {"src": "saddr", "dst": "daddr"}[arguments[1]]
-            test = self._compared(f"{self._protocol} {side}", number_matcher(spans), negated)
-            self._steps.append(Match(lambda fields: None if SETS_MAY_CHANGE in fields else test(fields)))
+            self._set(*arguments[:2], negated=negated)
         elif option == "--mark":
             number, mask = _marked(arguments[0])
-            name = {"mark": "meta mark", "connmark": "ct mark"}[self._module]
-            self._test(name, bits_matcher(mask, number_matcher([point(number)])), negated)
+            self._test(_MARKS[self._module], bits_matcher(mask, number_matcher([point(number)])), negated)
+        elif option in ("--ctstate", "--state", "--ctstatus"):
+            self._state(option, arguments[0].split(","), negated)
         elif option in ("--dst-type", "--src-type"):
-            names = arguments[0].lower().split(",")
-            if "unicast" in names and self._protocol == "ip6":
-                names.append("local")  # For IPv6 an address of this host has both types.
-            matcher = number_matcher(point(FIB_TYPES[name]) for name in names)
-            self._test("fib daddr type" if option == "--dst-type" else "fib saddr type", matcher, negated)
+            self._address_type("fib daddr type" if option == "--dst-type" else "fib saddr type", arguments[0], negated)
         else:
             name, read = _OPTIONS[option]
             self._test(name.format(ip=self._protocol), read(arguments), negated)
+
+    def _set(self, name: str, sides: str, *, negated: bool) -> None:
+        """Add the test of an ipset. Several sides stand for parts of one member, such as an address and a port."""
+        self._kinds.update({"src": "source", "dst": "destination"}[side] for side in sides.split(","))
+        self._kinds.update(["port"] if "," in sides else [])
+        spans = [span_of(member) for member in self._sets[name]]
+        side = {"src": "saddr", "dst": "daddr"}[sides]
+        test = self._compared(f"{self._protocol} {side}", number_matcher(spans), negated)
+        self._steps.append(Match(lambda fields: None if SETS_MAY_CHANGE in fields else test(fields)))
+
+    def _address_type(self, name: str, types: str, negated: bool) -> None:
+        names = types.lower().split(",")
+        if "unicast" in names and self._protocol == "ip6":
+            names.append("local")  # For IPv6 an address of this host has both types.
+        self._test(name, number_matcher(point(FIB_TYPES[one]) for one in names), negated)
 
     def _enter_module(self, module: str) -> None:
         """Note a match extension: some never match, and of some only the options test anything."""
@@ -223,6 +241,20 @@ class _RuleReader:
             self._test("meta l4proto", number_matcher([point(PROTOCOLS["icmpv6"])]), False)
         elif module not in _MODULES_WITH_OPTIONS:
             raise KeyError(module)
+
+    def _state(self, option: str, names: Sequence[str], negated: bool) -> None:
+        """Add the test of a connection's state or status. Among states DNAT and SNAT stand for translated ones."""
+        bits = [_STATUS_BITS[name] for name in names if option == "--ctstatus" or name in ("DNAT", "SNAT")]
+        if option == "--ctstatus":
+            self._steps.append(Match(has_status(bits, negated=negated)))
+        else:
+            matcher = number_matcher(point(CT_STATES[name.lower()]) for name in names if name not in ("DNAT", "SNAT"))
+            self._any([compare("ct state", matcher), *([has_status(bits)] if bits else [])], negated)
+
+    def _any(self, tests: Sequence[Callable[[Fields], Answer]], negated: bool) -> None:
+        """Add the test whether one of some tests holds, or none."""
+        either = partial(_either, tests)
+        self._steps.append(Match((lambda fields: opposite(either(fields))) if negated else either))
 
     def _reverse_path(self, flags: Sequence[str]) -> None:
         """Add the test whether the host reaches the source by the interface that the packet came by."""
@@ -261,6 +293,11 @@ def _is_extension(name: str, words: Sequence[str]) -> bool:
     return known or any(word.startswith("--") for word in words)
 
 
+_MARKS = {"mark": "meta mark", "connmark": "ct mark"}
+_STATUS_BITS = {
+    **{name: name.lower() for name in ("DNAT", "SNAT", "EXPECTED", "ASSURED", "CONFIRMED")},
+    "SEEN_REPLY": "seen-reply",
+}
 _RPFILTER_FLAGS = ("--loose", "--validmark", "--accept-local", "--invert")
 _KINDS_OF_OPTIONS = {"--mac-source": "mac", "--rsource": "source", "--rdest": "destination"}
 """Kinds of what unsupported options name."""
@@ -305,14 +342,31 @@ def _tracking_target(name: str, words: List[str]) -> List[Step]:
     return [Assign("ct state", state_after_notrack)] if name == "NOTRACK" or "--notrack" in words else []
 
 
-def _translating_target(_name: str, _words: List[str]) -> List[Step]:
-    return [*(Assign(field, lambda _fields: UNKNOWN) for field in TRANSLATED), Verdict("accept")]
+def _translating_target(name: str, words: List[str]) -> List[Step]:
+    side: Side = "destination" if name in ("DNAT", "REDIRECT") else "source"
+    option = {"DNAT": "--to-destination", "SNAT": "--to-source"}.get(name, "--to-ports")
+    given = words[words.index(option) + 1] if option in words else ""
+    if option == "--to-ports":
+        address, port = "", given
+    elif given.startswith("["):
+        address, _bracket, port = given[1:].partition("]")
+        port = port.lstrip(":")
+    else:
+        address, _colon, port = given.partition(":") if given.count(":") < 2 else (given, "", "")
+    new_address: Optional[Value] = None
+    if address or option == "--to-ports":
+        new_address = point(number_of(address)) if is_address(address) else UNKNOWN
+    new_port: Optional[Value] = KERNEL_CHOICE if side == "source" else None
+    if port:
+        new_port = point(int(port)) if port.isdigit() else UNKNOWN
+    family = family_of(address) if isinstance(new_address, tuple) else None
+    return [Translate(side, new_address, new_port, family, to_host=name == "REDIRECT")]
 
 
 _ASSIGNING: Mapping[str, Callable[[str, List[str]], List[Step]]] = {
     **dict.fromkeys(("MARK", "CONNMARK"), _mark_target),
     **dict.fromkeys(("CT", "NOTRACK"), _tracking_target),
-    **dict.fromkeys(("SNAT", "MASQUERADE"), _translating_target),
+    **dict.fromkeys(("SNAT", "MASQUERADE", "DNAT", "REDIRECT"), _translating_target),
 }
 
 
@@ -367,11 +421,6 @@ def _numbers(names: Mapping[str, int]) -> Callable[[List[str]], Matcher]:
     return lambda arguments: number_matcher(point(names[name.lower()]) for name in arguments[0].split(","))
 
 
-def _states(text: str) -> Matcher:
-    """Return a matcher of connection states. DNAT and SNAT are none, and untranslated connections do not have them."""
-    return number_matcher(point(CT_STATES[name.lower()]) for name in text.split(",") if name not in ("DNAT", "SNAT"))
-
-
 def _protocol(arguments: List[str]) -> Matcher:
     name = arguments[0]
     number = int(name) if name.isdigit() else PROTOCOLS.get(name, -1)
@@ -411,7 +460,6 @@ _OPTIONS: Mapping[str, Tuple[str, Callable[[List[str]], Matcher]]] = {
     "--tcp-flags": ("tcp flags", _tcp_flags),
     "--icmpv6-type": ("icmpv6 type", _icmpv6_type),
     "--hl-eq": ("ip6 hoplimit", lambda arguments: number_matcher([point(int(arguments[0]))])),
-    **dict.fromkeys(("--ctstate", "--state"), ("ct state", lambda arguments: _states(arguments[0]))),
     "--ctdir": ("ct direction", _numbers({"original": 0, "reply": 1})),
     "--pkt-type": ("meta pkttype", _numbers({"unicast": 0, "broadcast": 1, "multicast": 2})),
 }

@@ -17,11 +17,13 @@ from ..model.literals import Direction
 from .connection import Connection, link_fields
 from .fields import CT_STATES, FIB_TYPES, PROTOCOLS
 from .ruleset import Ruleset
+from .translation import AS_SENT, HERE, Translation
 from .values import Fields
 from .walk import ACCEPT, DROP, UNKNOWN_VERDICT, PacketVerdict, evaluate_packet
 
 _SOLICITATION, _ADVERTISEMENT = 135, 136
 _LINK_LOCAL = span_of("fe80::/64")
+_ANY: Span = (0, (1 << 128) - 1)
 _SOLICITED_NODE = number_of("ff02::1:ff00:0")
 
 
@@ -68,17 +70,47 @@ class NeighbourPacket:
         }
 
 
-def evaluate_neighbours(
-    ruleset: Ruleset, connection: Connection, gateway: Optional[str], on_link: bool
-) -> Optional[Tuple[PacketVerdict, NeighbourPacket]]:
-    """Return the verdict on what a connection needs of neighbour discovery, None where all of it passes.
+@dataclass(frozen=True)
+class Link:
+    """A link that a connection crosses. direction: in where the other side sends the first packet over it; local:
+    addresses of this host, from which it may ask; other: those of the neighbour; asker: those from which it may ask.
+    """
 
-    gateway: address of the router towards the remote side; on_link: whether it is known that there is none. Whoever
-    begins asks for the other's address, and the other one learns from the question: the other one's own question
-    matters only once an address is forgotten, so where that is dropped the verdict is unknown.
+    direction: Direction
+    local: Span
+    other: Span
+    asker: Span
+    interface: Optional[str]
+
+
+def link_of(connection: Connection, gateway: Optional[str], *, on_link: bool) -> Link:
+    """Return the link towards the remote side of a connection.
+
+    gateway: address of the router there; on_link: whether it is known that there is none.
+    """
+    local = point(number_of(connection.local))
+    other = point(number_of(gateway or connection.remote)) if gateway or on_link else _LINK_LOCAL
+    # A router asks from its link-local address.
+    return Link(connection.direction, local, other, other if on_link else _LINK_LOCAL, connection.interface)
+
+
+def link_behind(translation: Translation) -> Optional[Link]:
+    """Return the link by which this host passes the packets of a connection on; None where it does not do so."""
+    way, target = translation.way, translation.fields.get("ip6 daddr")
+    if way in (None, HERE, AS_SENT) or not isinstance(target, tuple):
+        return None
+    # Of which address this host asks there is not known, nor whether a router stands in between.
+    return Link("out", _ANY, _ANY, _ANY, way)
+
+
+def evaluate_neighbours(ruleset: Ruleset, link: Link) -> Optional[Tuple[PacketVerdict, NeighbourPacket]]:
+    """Return the verdict on what a connection needs of neighbour discovery on a link, None where all of it passes.
+
+    Whoever begins asks for the other's address, and the other one learns from the question: the other one's own
+    question matters only once an address is forgotten, so where that is dropped the verdict is unknown.
     """
     found: Optional[Tuple[PacketVerdict, NeighbourPacket]] = None
-    for needed, packet in _packets(connection, gateway, on_link):
+    for needed, packet in _packets(link):
         verdict = evaluate_packet(ruleset, packet.direction, "ipv6", packet.fields)
         if verdict.verdict == DROP and needed:
             return verdict, packet
@@ -87,20 +119,16 @@ def evaluate_neighbours(
     return found
 
 
-def _packets(connection: Connection, gateway: Optional[str], on_link: bool) -> Iterator[Tuple[bool, NeighbourPacket]]:
+def _packets(link: Link) -> Iterator[Tuple[bool, NeighbourPacket]]:
     """Yield the messages, each with whether the connection needs it from the beginning."""
-    inbound = connection.direction == "in"
-    local = point(number_of(connection.local))
-    other = point(number_of(gateway or connection.remote)) if gateway or on_link else _LINK_LOCAL
-    # A router asks from its link-local address.
-    asker = other if on_link else _LINK_LOCAL
+    inbound = link.direction == "in"
     for direction, needed in (("in", inbound), ("out", not inbound)):
         asked_in = direction == "in"
-        source, target = (asker, local) if asked_in else (local, other)
+        source, target = (link.asker, link.local) if asked_in else (link.local, link.other)
         question: Direction = "in" if asked_in else "out"
         answer: Direction = "out" if asked_in else "in"
-        yield needed, NeighbourPacket(question, _SOLICITATION, source, _solicited(target), connection.interface)
-        yield needed, NeighbourPacket(answer, _ADVERTISEMENT, target, source, connection.interface)
+        yield needed, NeighbourPacket(question, _SOLICITATION, source, _solicited(target), link.interface)
+        yield needed, NeighbourPacket(answer, _ADVERTISEMENT, target, source, link.interface)
 
 
 def _solicited(target: Span) -> Span:

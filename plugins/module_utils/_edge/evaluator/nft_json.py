@@ -12,21 +12,35 @@ import socket
 from functools import partial
 from typing import Any, Callable, ClassVar, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
 
-from ..model.addresses import FAMILIES, point
+from ..model.addresses import FAMILIES, family_of, number_of, point
+from ..model.literals import Family, Side
 from .fields import (
     OTHER_PROTOCOLS,
     SETS_MAY_CHANGE,
-    TRANSLATED,
     UnknownExpressionError,
     bits_of,
     compare,
     field_name,
+    has_status,
     kind_of,
     matcher_of,
     state_after_notrack,
     value_of,
 )
-from .ruleset import Assign, Chain, Choice, Content, FilterRule, Match, Ruleset, Step, Unsupported, Verdict
+from .ruleset import (
+    KERNEL_CHOICE,
+    Assign,
+    Chain,
+    Choice,
+    Content,
+    FilterRule,
+    Match,
+    Ruleset,
+    Step,
+    Translate,
+    Unsupported,
+    Verdict,
+)
 from .values import (
     ABSENT,
     UNKNOWN,
@@ -55,7 +69,7 @@ _SIMPLE: Mapping[str, Step] = {
     "drop": Verdict("drop"),
     "return": Verdict("return"),
     # These send the packet elsewhere, or hand it to a program, which the model does not follow.
-    **dict.fromkeys(("dnat", "redirect", "tproxy", "queue", "synproxy", "fwd"), Verdict("other")),
+    **dict.fromkeys(("tproxy", "queue", "synproxy", "fwd"), Verdict("other")),
     **dict.fromkeys(("limit", "quota", "ct count", "meter"), _UNKNOWN_MATCH),
     "notrack": Assign("ct state", state_after_notrack),
 }
@@ -239,8 +253,8 @@ class _RuleReader:
         name = field_name(left)
         if name.partition(" ")[0] in OTHER_PROTOCOLS:
             return lambda _fields: False
-        if name == "ct status" and (operator, right) == ("in", "dnat"):
-            name, operator, right = "ct status dnat", "==", 1
+        if name == "ct status" and operator in ("in", "!") and mask_constant is None:
+            return has_status([right] if isinstance(right, str) else right, negated=operator == "!")
         if isinstance(right, bool) and name.startswith("fib "):
             name += " exists"  # The comparison is with a truth value instead of an interface.
         if name in _LOOPBACK and right == "loopback":
@@ -344,8 +358,10 @@ class _RuleReader:
         "goto": lambda _self, content: [Verdict("goto", content["target"])],
         "reject": lambda _self, content: _reject(content),
         "mangle": _mangle,
-        "snat": lambda _self, content: _translate_source(content),
-        "masquerade": lambda _self, content: _translate_source(content),
+        "snat": lambda _self, content: _translation("source", content),
+        "masquerade": lambda _self, content: _translation("source", {"addr": None, **(content or {})}),
+        "dnat": lambda _self, content: _translation("destination", content),
+        "redirect": lambda _self, content: _translation("destination", {"addr": None, **(content or {})}, to_host=True),
         "set": _set_update,
         "vmap": lambda self, content: [Choice(self._verdict_map(content))],
     }
@@ -386,10 +402,25 @@ def _is_record(statements: Sequence[Mapping[str, Any]]) -> bool:
     )
 
 
-def _translate_source(content: Any) -> List[Step]:
-    """Return the steps of a translation of the source, which is unknown from then on, and ends the chain."""
+def _translation(side: Side, content: Mapping[str, Any], *, to_host: bool = False) -> List[Step]:
+    """Return the steps of a translation. to_host: to whichever address this host has on the interface."""
+    address, port = content.get("addr"), content.get("port")
+    family: Optional[Family] = {"ip": "ipv4", "ip6": "ipv6"}.get(content.get("family", ""))  # type: ignore[assignment]
     steps: List[Step] = [_UNKNOWN_MATCH] if _looks_up(content) else []
-    return [*steps, *(Assign(name, unknown) for name in TRANSLATED), Verdict("accept")]
+    if isinstance(address, str):
+        family = family or family_of(address)
+    if family:
+        steps.append(_family_match(int(socket.AF_INET6 if family == "ipv6" else socket.AF_INET)))
+    new_address: Optional[Value] = None
+    if "addr" in content:
+        new_address = point(number_of(address)) if isinstance(address, str) else UNKNOWN
+    if _looks_up(content):
+        new_port: Optional[Value] = UNKNOWN  # A map may name the port besides the address.
+    elif port is None:
+        new_port = KERNEL_CHOICE if side == "source" else None
+    else:
+        new_port = point(port) if isinstance(port, int) else UNKNOWN
+    return [*steps, Translate(side, new_address, new_port, family, to_host)]
 
 
 def _payloads(expression: Any) -> Iterator[Mapping[str, Any]]:

@@ -12,7 +12,7 @@ from ..model.addresses import Span, family_of, number_of, span_of, text_of
 from ..model.literals import Direction, Effective, Family
 from ..model.rules import Rule
 from .connection import CLIENT_PORTS, Connection, evaluate_connection
-from .neighbours import evaluate_neighbours
+from .neighbours import Link, evaluate_neighbours, link_behind, link_of
 from .ruleset import Ruleset
 from .walk import ACCEPT, DROP, UNKNOWN_VERDICT, Decision, PacketVerdict
 
@@ -136,18 +136,24 @@ class _Evaluator:
     def connection(self, connection: Connection) -> Tuple[PacketVerdict, str]:
         """Return the verdict on one connection, and what it is about."""
         verdict = self._from_any_port(connection)
-        if verdict.verdict == DROP or not self._has_neighbours(connection):
+        if verdict.verdict == DROP or connection.family == "ipv4":
             return verdict, str(connection)
+        for link in self._links(connection, verdict):
+            found = evaluate_neighbours(self._ruleset, link)
+            if found is not None and (found[0].verdict == DROP or verdict.verdict == ACCEPT):
+                return found[0], str(found[1])
+        return verdict, str(connection)
+
+    def _links(self, connection: Connection, verdict: PacketVerdict) -> List[Link]:
+        """Return the links that a connection crosses on which neighbours have to be discovered."""
         pair = (connection.local, connection.remote)
         gateway = self._surroundings.gateways.get(pair)
         on_link = pair in self._surroundings.gateways and gateway is None
-        found = evaluate_neighbours(self._ruleset, connection, gateway, on_link)
-        if found is not None and (found[0].verdict == DROP or verdict.verdict == ACCEPT):
-            return found[0], str(found[1])
-        return verdict, str(connection)
-
-    def _has_neighbours(self, connection: Connection) -> bool:
-        return connection.family == "ipv6" and connection.interface not in self._surroundings.without_neighbours
+        behind = link_behind(verdict.translation)
+        links = [behind] if behind else []
+        if not behind or connection.direction == "in":
+            links.insert(0, link_of(connection, gateway, on_link=on_link))
+        return [link for link in links if link.interface not in self._surroundings.without_neighbours]
 
     def _from_any_port(self, connection: Connection) -> PacketVerdict:
         """Return the verdict on a connection, from whichever port the client takes."""

@@ -5,14 +5,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Callable, Dict, FrozenSet, List, Optional, Sequence, Set, Tuple, Union
+from dataclasses import dataclass, field, replace
+from typing import Callable, Dict, FrozenSet, Iterator, List, Mapping, Optional, Sequence, Set, Tuple, Union
 
-from ..model.literals import Family
+from ..model.addresses import Span
+from ..model.literals import Family, Side
 from .values import Answer, Fields, Value
 
 CONNTRACK_PRIORITY = -200
 """Chains of lower priority see a packet before connection tracking does (netfilter's NF_IP_PRI_CONNTRACK)."""
+
+KERNEL_CHOICE: Span = (1024, 65535)
+"""Ports of which the kernel takes one where a translated client's own is taken (nf_nat_core.c)."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +53,26 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class Translate:
+    """Translation of one side of a connection, which ends the chain (RFC 3022).
+
+    address, port: the new ones as numbers, UNKNOWN for those that are no constant, None for what stays as it is;
+    family: of a constant address; to_host: the new address is one of this host's own, whichever.
+    """
+
+    side: Side
+    address: Optional[Value] = None
+    port: Optional[Value] = None
+    family: Optional[Family] = None
+    to_host: bool = False
+
+
+@dataclass(frozen=True)
 class Unsupported:
     """Statement that this model does not follow: it may match or not, and it may decide by itself."""
 
 
-Step = Union[Match, Assign, Verdict, Choice, Unsupported]
+Step = Union[Match, Assign, Verdict, Choice, Translate, Unsupported]
 
 
 @dataclass(frozen=True)
@@ -129,10 +148,17 @@ class Chain:
 
 @dataclass
 class Ruleset:
-    """All chains of a host by table and name. owners: the program that manages a table, where one does."""
+    """All chains of a host by table and name.
+
+    owners: the program that manages a table, where one does; ways: the interface by which this host reaches an address
+    that one of its translations names, "lo" for an address of its own; one is missing where that is not known;
+    forwards: the families whose packets this host passes on.
+    """
 
     chains: Dict[Tuple[str, str], Chain] = field(default_factory=dict)
     owners: Dict[str, str] = field(default_factory=dict)
+    ways: Mapping[Tuple[Family, int], str] = field(default_factory=dict)
+    forwards: FrozenSet[Family] = frozenset()
 
     def add(self, chain: Chain) -> Chain:
         """Add a chain."""
@@ -154,9 +180,18 @@ class Ruleset:
 
     def without_tables(self, tables: Sequence[str]) -> Ruleset:
         """Return the ruleset without some tables; chains are shared with this one."""
-        return Ruleset({key: chain for key, chain in self.chains.items() if chain.table not in tables}, self.owners)
+        return replace(self, chains={key: chain for key, chain in self.chains.items() if chain.table not in tables})
 
     def with_rules(self, key: Tuple[str, str], rules: Sequence[FilterRule]) -> Ruleset:
         """Return the ruleset with other rules in one chain."""
         chain = Chain(**{**vars(self.chains[key]), "rules": list(rules)})
-        return Ruleset({**self.chains, key: chain}, self.owners)
+        return replace(self, chains={**self.chains, key: chain})
+
+    def translations(self) -> Iterator[Tuple[Family, int]]:
+        """Yield each constant address that connections are translated to."""
+        tables = {chain.table for chain in self.chains.values() if chain.kind == "nat" and chain.hook}
+        for chain in self.chains.values():
+            if chain.table in tables:
+                for step in (step for rule in chain.rules for step in rule.content.steps):
+                    if isinstance(step, Translate) and step.side == "destination" and isinstance(step.address, tuple):
+                        yield step.family or chain.families[0], step.address[0]

@@ -11,12 +11,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Dict, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Dict, FrozenSet, List, Mapping, Optional, Sequence, Tuple
 
 from ..model.addresses import point
 from ..model.literals import Direction, Family, Outcome
 from .fields import CT_STATES, value_of
-from .ruleset import CONNTRACK_PRIORITY, Assign, Chain, Choice, FilterRule, Match, Ruleset, Unsupported, Verdict
+from .ruleset import (
+    CONNTRACK_PRIORITY,
+    Assign,
+    Chain,
+    Choice,
+    FilterRule,
+    Match,
+    Ruleset,
+    Translate,
+    Unsupported,
+    Verdict,
+)
+from .translation import AS_SENT, CONSEQUENCES, HERE, PLACES, Translation
 from .values import ABSENT, OUTSIDE, UNKNOWN, Answer, Fields, Value
 
 ACCEPT: Outcome = "accept"
@@ -28,6 +40,9 @@ _HOOKS: Mapping[Direction, Tuple[str, ...]] = {
     "in": ("ingress", "prerouting", "input"),
     "out": ("output", "postrouting", "egress"),
 }
+_ROUTED_AFTER: Mapping[Direction, str] = {"in": "prerouting", "out": "output"}
+_STRAIGHT: Mapping[Direction, str] = {"in": HERE, "out": AS_SENT}
+"""Where a packet goes that nothing translates."""
 _MOST_STEPS = 2_000_000
 _MOST_JUMPS = 16  # NFT_JUMP_STACK_SIZE
 
@@ -78,14 +93,16 @@ class PacketVerdict:
     """Verdict on a packet: accept, drop or unknown.
 
     decision: what decides, None where nothing does; droppers: the sure drop in each base chain that has one;
-    fields: the packet at the end of its way; drops: each base chain with all endings at which it may drop.
+    fields: the packet at the end of its way; drops: each base chain with all endings at which it may drop;
+    translation: what was translated, and where the packet goes.
     """
 
     verdict: Outcome
     decision: Optional[Decision]
     droppers: List[Decision]
     fields: Fields
-    drops: Sequence[Tuple[Chain, Sequence[Ending]]] = ()
+    drops: Sequence[Tuple[Chain, Sequence[Ending]]]
+    translation: Translation
 
 
 @dataclass
@@ -112,64 +129,193 @@ class _TooLongError(Exception):
     """Error for more rules than an evaluation may take, by jumps within jumps."""
 
 
-def evaluate_packet(ruleset: Ruleset, direction: Direction, family: Family, packet: Fields) -> PacketVerdict:
-    """Return the verdict on one packet. direction: in (to this host) or out; packet: its fields on the wire."""
+def evaluate_packet(
+    ruleset: Ruleset,
+    direction: Direction,
+    family: Family,
+    packet: Fields,
+    translations: Optional[Mapping[str, Fields]] = None,
+    forwarded_by: Optional[str] = None,
+) -> PacketVerdict:
+    """Return the verdict on one packet. direction: in (to this host) or out; packet: its fields on the wire.
+
+    translations: fields that a packet behind the first one gets at each hook, from what the first one met;
+    forwarded_by: the interface by which a packet behind the first one leaves this host again, None for one that stays.
+    """
     fields = dict(packet)
-    walk = _Walk(ruleset, fields)
-    tracking = _Tracking(fields)
     interface = fields.get("meta iifname" if direction == "in" else "meta oifname", UNKNOWN)
-    droppers: List[Decision] = []
-    undecided: Optional[Decision] = None
-    last_accept: Optional[Decision] = None
-    drops: List[Tuple[Chain, Sequence[Ending]]] = []
-    for base, outcomes in (
-        pair
-        for hook in _HOOKS[direction]
-        for _priority, group in groupby(ruleset.base_chains(hook, family), lambda base: base.priority)
-        for pair in _evaluate_equals(
-            walk, tracking, [base for base in group if _on_device(base, interface) is not False]
-        )
-    ):
+    way = forwarded_by or (HERE if direction == "in" else AS_SENT)
+    walk = _Walk(ruleset, fields, Translation(ruleset, family, fields, {way}))
+    journey = _Journey(walk, _Tracking(fields), translations or {})
+    hooks = list(_HOOKS[direction])
+    while hooks:
+        hook = hooks.pop(0)
+        journey.pass_hook(hook, ruleset.base_chains(hook, family), interface)
+        if hook == _ROUTED_AFTER[direction] and walk.translation.way != _STRAIGHT[direction]:
+            hooks, interface = _elsewhere(walk, direction)
+    path = walk.translation.way
+    if journey.droppers:
+        return PacketVerdict(DROP, journey.droppers[0], journey.droppers, fields, journey.drops, walk.translation)
+    if journey.undecided or path is None or (direction == "out" and path == HERE):
+        decision = journey.undecided or walk.translated_by
+        return PacketVerdict(UNKNOWN_VERDICT, decision, [], fields, journey.drops, walk.translation)
+    return PacketVerdict(ACCEPT, journey.last_accept, [], fields, (), walk.translation)
+
+
+def _elsewhere(walk: _Walk, direction: Direction) -> Tuple[List[str], Value]:
+    """Return the hooks that a packet still passes which does not go where it went untranslated, and its interface.
+
+    There are none where that is not known, or where a packet of this host comes back to it.
+    """
+    translation = walk.translation
+    if direction == "in" and translation.family not in translation.ruleset.forwards:
+        translation.ways.add(None)
+    way = translation.way
+    if way is None or way == HERE:
+        return [], UNKNOWN
+    walk.fields.update({"meta oifname": way, "meta oif": way})
+    return [*(["forward"] if direction == "in" else []), "postrouting", "egress"], way
+
+
+class _Journey:
+    """Everything that becomes of a packet, hook by hook.
+
+    droppers: the sure drop in each base chain that has one; drops: each base chain with all endings at which it may
+    drop; undecided: the first decision that may drop the packet; last_accept: the last that accepts it.
+    """
+
+    def __init__(self, walk: _Walk, tracking: _Tracking, translations: Mapping[str, Fields]) -> None:
+        self._walk = walk
+        self._tracking = tracking
+        self._translations = translations
+        self.droppers: List[Decision] = []
+        self.drops: List[Tuple[Chain, Sequence[Ending]]] = []
+        self.undecided: Optional[Decision] = None
+        self.last_accept: Optional[Decision] = None
+
+    def pass_hook(self, hook: str, bases: Sequence[Chain], interface: Value) -> None:
+        """Pass all chains of a hook, in the order of their priorities."""
+        self._walk.translation.done = False
+        for units in _by_priority(hook, [base for base in bases if _on_device(base, interface) is not False]):
+            for base, outcomes in self._evaluate_equals(units, self._translations.get(hook, {})):
+                self._note(base, outcomes, _on_device(base, interface))
+
+    def _note(self, base: Chain, outcomes: _Outcomes, on_device: Answer) -> None:
         verdicts = outcomes.verdicts
         if outcomes.drops:
-            drops.append((base, outcomes.drops))
-        if set(verdicts) == {DROP} and _on_device(base, interface):
-            droppers.append(verdicts[DROP])
+            self.drops.append((base, outcomes.drops))
+        if set(verdicts) == {DROP} and on_device:
+            self.droppers.append(verdicts[DROP])
         elif set(verdicts) != {ACCEPT}:
-            undecided = undecided or verdicts.get(DROP) or verdicts[UNKNOWN_VERDICT]
+            self.undecided = self.undecided or verdicts.get(DROP) or verdicts[UNKNOWN_VERDICT]
         elif verdicts[ACCEPT].rule:
-            last_accept = verdicts[ACCEPT]
-    if droppers:
-        return PacketVerdict(DROP, droppers[0], droppers, fields, drops)
-    if undecided:
-        return PacketVerdict(UNKNOWN_VERDICT, undecided, [], fields, drops)
-    return PacketVerdict(ACCEPT, last_accept, [], fields)
+            self.last_accept = verdicts[ACCEPT]
 
+    def _evaluate_equals(self, units: Sequence[_Unit], later: Fields) -> List[Tuple[Chain, _Outcomes]]:
+        """Return the outcomes of what has one hook and one priority.
 
-def _evaluate_equals(walk: _Walk, tracking: _Tracking, bases: Sequence[Chain]) -> List[Tuple[Chain, _Outcomes]]:
-    """Return the outcomes of base chains of one hook and one priority.
+        The order depends on when each was made, which no listing says. So a field that one of them assigns is unknown
+        to the others, and of two that translate a packet either may be the one that does. later: fields that a packet
+        behind the first gets from translation.
+        """
+        if len(units) == 1:
+            return self._evaluate(units[0], later)
+        walk, fields, before, translation = (
+            self._walk,
+            self._walk.fields,
+            dict(self._walk.fields),
+            self._walk.translation,
+        )
+        found = [_Found({}, translation, []) for _unit in units]
+        while True:
+            previous, found = found, []
+            for number, unit in enumerate(units):
+                others = [one for other, one in enumerate(previous) if other != number]
+                unsure = {name for other in others for name in other.changes if name not in other.translated(unit)}
+                start = {**before, **dict.fromkeys(unsure, UNKNOWN)}
+                fields.update(start)
+                walk.translation = translation.copy()
+                results = self._evaluate(unit, later)
+                changes = {**previous[number].changes, **_changes(start, fields)}
+                found.append(_Found(changes, walk.translation, results))
+            if [set(one.changes) for one in found] == [set(one.changes) for one in previous]:
+                break
+        fields.update(before)
+        for name in {name for one in found for name in one.changes}:
+            values = [one.changes[name] for one in found if name in one.changes]
+            fields[name] = values[0] if len(values) == 1 else UNKNOWN
+        self._merge(units, found, translation)
+        return [pair for one in found for pair in one.results]
 
-    Their order depends on when each was made, which no listing says. So a field that any of them assigns is unknown to
-    all of them.
-    """
-    forgotten: Set[str] = set()
-    before = dict(walk.fields)
-    while True:
+    def _merge(self, units: Sequence[_Unit], found: Sequence[_Found], before: Translation) -> None:
+        """Take over what was translated. A chain is skipped where another one translates the packet before it."""
+        translating = [one for one in found if one.translation.done is not False]
+        self._walk.translation = translating[0].translation if translating else before
+        if len(translating) > 1:
+            for one in translating:
+                self._walk.translation.new.update(one.translation.new)
+            self._walk.translation.forget()
+        for unit, one in zip(units, found):
+            if unit.translates and any(other is not one for other in translating):
+                own = set(one.changes).difference(one.translation.new)
+                self._walk.fields.update(dict.fromkeys(own, UNKNOWN))
+                for base, outcomes in one.results:
+                    outcomes.may(ACCEPT, Decision(base, None, base))
+
+    def _evaluate(self, unit: _Unit, later: Fields) -> List[Tuple[Chain, _Outcomes]]:
+        """Return the outcomes of a chain, or of all chains of type nat of a hook."""
+        if unit.translates and not self._tracking.is_first:
+            self._walk.fields.update(later)
+            return []
+        if not unit.translates or len(unit.chains) == 1:
+            return [(base, self._enter(base)) for base in unit.chains]
         results: List[Tuple[Chain, _Outcomes]] = []
-        changed: Set[str] = set()
-        for base in bases:
-            if base.kind != "nat" or tracking.is_first:
-                walk.fields.update({**before, **dict.fromkeys(forgotten, UNKNOWN)})
-                tracking.enter(base)
-                results.append((base, walk.base_chain(base)))
-                tracking.leave()
-                changed |= {name for name, value in walk.fields.items() if before.get(name) != value}
-        if len(results) < 2:
-            return results
-        walk.fields.update(dict.fromkeys(changed | forgotten, UNKNOWN))
-        if changed <= forgotten:
-            return results
-        forgotten |= changed
+        for _priority, group in groupby(unit.chains, lambda base: base.priority):
+            if self._walk.translation.done:
+                break
+            results += self._evaluate_equals([_Unit([base], translates=True) for base in group], later)
+        return results
+
+    def _enter(self, base: Chain) -> _Outcomes:
+        self._tracking.enter(base)
+        outcomes = self._walk.base_chain(base)
+        self._tracking.leave()
+        return outcomes
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What becomes of a packet in a unit. changes: its fields that are other ones afterwards."""
+
+    changes: Fields
+    translation: Translation
+    results: Sequence[Tuple[Chain, _Outcomes]]
+
+    def translated(self, other: _Unit) -> FrozenSet[str]:
+        """Return the changes that another unit does not see, since it is skipped once the packet is translated."""
+        return frozenset((*self.translation.new, *CONSEQUENCES)) if other.translates else frozenset()
+
+
+def _changes(before: Fields, after: Fields) -> Fields:
+    return {name: value for name, value in after.items() if before.get(name) != value}
+
+
+@dataclass(frozen=True)
+class _Unit:
+    """Chains that run one after the other. translates: they are all those of type nat of a hook."""
+
+    chains: Sequence[Chain]
+    translates: bool = False
+
+
+def _by_priority(hook: str, bases: Sequence[Chain]) -> List[List[_Unit]]:
+    """Return the chains of a hook in their order; those of one priority may run in any order."""
+    units = [(base.priority, _Unit([base])) for base in bases if base.kind != "nat"]
+    if hook in PLACES:
+        # A later packet is translated there without a chain.
+        units.append((PLACES[hook], _Unit([base for base in bases if base.kind == "nat"], translates=True)))
+    units.sort(key=lambda pair: pair[0])
+    return [[unit for _priority, unit in group] for _priority, group in groupby(units, lambda pair: pair[0])]
 
 
 def _on_device(base: Chain, interface: Value) -> Answer:
@@ -230,9 +376,11 @@ class _Position:
 class _Walk:
     """Walk of one packet through the chains of one ruleset."""
 
-    def __init__(self, ruleset: Ruleset, fields: Fields) -> None:
+    def __init__(self, ruleset: Ruleset, fields: Fields, translation: Translation) -> None:
         self._ruleset = ruleset
         self.fields = fields
+        self.translation = translation
+        self.translated_by: Optional[Decision] = None
         self._steps_left = _MOST_STEPS
         self._base: Chain
         self._forked = False
@@ -240,7 +388,9 @@ class _Walk:
     def base_chain(self, base: Chain) -> _Outcomes:
         """Return the outcomes of a base chain, with its policy where the packet may reach the end."""
         self._base = base
-        self._forked = False
+        # Where an earlier chain may have translated the packet, this one may be skipped.
+        self._forked = base.kind == "nat" and self.translation.done is None
+        may_be_skipped = self._forked
         try:
             outcomes = self._chain(base, ())
         except _TooLongError:
@@ -249,6 +399,8 @@ class _Walk:
             outcomes.may(DROP if base.policy == DROP else ACCEPT, Decision(base, None, base))
             if base.policy == DROP:
                 outcomes.drops += outcomes.exits
+        if may_be_skipped:
+            outcomes.may(ACCEPT, Decision(base, None, base))
         return outcomes
 
     def _chain(self, chain: Chain, way: Tuple[Jump, ...]) -> _Outcomes:
@@ -274,6 +426,11 @@ class _Walk:
                 certain = certain and answer is True
             elif isinstance(step, Assign):
                 self._assign(step, certain)
+            elif isinstance(step, Translate):
+                self.translation.apply(step, certain and not self._forked)
+                if step.side == "destination":
+                    self.translated_by = Decision(position.chain, position.rule, self._base, position.way)
+                return self._verdict(position, Verdict("accept"), certain) or not certain
             elif isinstance(step, Unsupported):
                 certain = False
                 self._verdict(position, Verdict("other"), certain)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Sequence
 
 from ..evaluator.rows import Route, Routes, Surroundings
@@ -34,5 +34,7 @@ def read_facts(run: Runner, pairs: Sequence[Route]) -> Facts:
     with understood("what systemctl show prints"):
         persistence = read_persistence(run)
     with understood("what ip route get prints"):
-        network = read_network(pairs, run)
+        network = read_network(pairs, run, firewall.ruleset.translations())
+    ruleset = replace(firewall.ruleset, ways=network.targets, forwards=network.forwards)
+    firewall = replace(firewall, ruleset=ruleset)
     return Facts(firewall, persistence, network.routes, network.surroundings)

@@ -6,17 +6,24 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Dict, FrozenSet, Iterable, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, FrozenSet, Iterable, Iterator, Mapping, Optional, Sequence, Tuple
 
 from ..evaluator.rows import Route, Routes, Surroundings
-from ..model.addresses import Span
+from ..evaluator.translation import HERE
+from ..model.addresses import Span, family_of, number_of, text_of
+from ..model.literals import Family
 from .runner import Runner, find_program
 
 _IFF_POINTOPOINT, _IFF_NOARP = 0x10, 0x80
 """Flags of interfaces without neighbours. Source: netdevice(7)."""
 
 _LOCAL_PORTS = "/proc/sys/net/ipv4/ip_local_port_range"
+_FORWARDING: Mapping[Family, str] = {
+    "ipv4": "/proc/sys/net/ipv4/ip_forward",
+    "ipv6": "/proc/sys/net/ipv6/conf/all/forwarding",
+}
 _LONGEST = 256
 _NOWHERE = ("local", "unreachable", "prohibit", "blackhole")
 
@@ -25,41 +32,73 @@ _NOWHERE = ("local", "unreachable", "prohibit", "blackhole")
 class Network:
     """Ways of this host to addresses. routes: the interface by pair of a local and a remote address, None where there
     is no route; a pair is missing where nothing can be said: no program "ip", or one without JSON; surroundings: what
-    else matters to connections.
+    else matters to connections; targets: as Ruleset.ways; forwards: the families whose packets this host passes on.
     """
 
     routes: Routes = field(default_factory=dict)
     surroundings: Surroundings = field(default_factory=Surroundings)
+    targets: Mapping[Tuple[Family, int], str] = field(default_factory=dict)
+    forwards: FrozenSet[Family] = frozenset()
 
 
-def read_network(pairs: Sequence[Route], run: Runner) -> Network:
-    """Return the ways for pairs of a local and a remote address."""
+def read_network(pairs: Sequence[Route], run: Runner, targets: Iterable[Tuple[Family, int]] = ()) -> Network:
+    """Return the ways for pairs of a local and a remote address.
+
+    targets: addresses that connections are translated to.
+    """
     program = find_program("ip")
     found: Mapping[Route, Tuple[str, Optional[str]]] = {}
+    known: Mapping[Tuple[Family, int], str] = {}
     if program is not None and pairs:
-        commands = "".join(f"route get {remote} from {local}\n" for local, remote in pairs)
-        found = _ways(run([program, "-json", "-force", "-batch", "-"], commands).stdout)
+        commands = [f"route get {remote} from {local}\n" for local, remote in pairs]
+        commands += [f"route get {text_of(number, family)}\n" for family, number in sorted(set(targets))]
+        output = run([program, "-json", "-force", "-batch", "-"], "".join(commands)).stdout
+        found, known = _ways(output), _ways_to_targets(output)
     # A kernel without a family, or addresses that are not (yet) on an interface, are no missing route.
     answered = {":" in remote for _local, remote in found}
     routes = {pair: found[pair][0] if pair in found else None for pair in pairs if (":" in pair[1]) in answered}
     gateways = {pair: gateway for pair, (_interface, gateway) in found.items()}
     interfaces = {interface for interface, _gateway in found.values()}
-    return Network(routes, Surroundings(gateways, _without_neighbours(interfaces), _local_ports()))
+    forwards = frozenset(family for family, path in _FORWARDING.items() if known and _kernel_text(path).strip() == "1")
+    return Network(routes, Surroundings(gateways, _without_neighbours(interfaces), _local_ports()), known, forwards)
+
+
+def _answers(output: str) -> Iterator[Mapping[str, Any]]:
+    """Yield every route, from one JSON list per line."""
+    for line in output.splitlines():
+        with suppress(ValueError):
+            yield from json.loads(line)
 
 
 def _ways(output: str) -> Dict[Route, Tuple[str, Optional[str]]]:
-    """Return interface and router by pair of addresses, from one JSON list per line; own addresses are left out."""
+    """Return interface and router by pair of addresses; own addresses are left out."""
     ways: Dict[Route, Tuple[str, Optional[str]]] = {}
-    for line in output.splitlines():
-        try:
-            routes = json.loads(line)
-        except ValueError:
-            continue
-        for route in routes:
-            if route.get("type") not in _NOWHERE and "dev" in route and "from" in route:
-                gateway = route.get("gateway") or route.get("via", {}).get("host")
-                ways[route["from"], route["dst"]] = route["dev"], gateway
+    for route in _answers(output):
+        if route.get("type") not in _NOWHERE and "dev" in route and "from" in route:
+            gateway = route.get("gateway") or route.get("via", {}).get("host")
+            ways[route["from"], route["dst"]] = route["dev"], gateway
     return ways
+
+
+def _ways_to_targets(output: str) -> Dict[Tuple[Family, int], str]:
+    """Return the interface by which this host reaches them, by address; HERE for an address of its own.
+
+    Addresses of the loopback network are left out, since packets from a network may not get there.
+    """
+    ways: Dict[Tuple[Family, int], str] = {}
+    for route in _answers(output):
+        if "from" in route or "dev" not in route or _is_loopback(route["dst"]):
+            continue
+        family = family_of(route["dst"])
+        if route.get("type") == "local":
+            ways[family, number_of(route["dst"])] = HERE
+        elif route.get("type") not in _NOWHERE:
+            ways[family, number_of(route["dst"])] = route["dev"]
+    return ways
+
+
+def _is_loopback(address: str) -> bool:
+    return address == "::1" or address.startswith("127.")
 
 
 def _without_neighbours(interfaces: Iterable[str]) -> FrozenSet[str]:

@@ -16,6 +16,9 @@ Family = Literal["ipv4", "ipv6"]
 RuleFamily = Literal["ipv4", "ipv6", "any"]
 """Family of a rule; a block rule is for both."""
 
+Side = Literal["source", "destination"]
+"""Side of a packet whose address or port is translated."""
+
 Outcome = Literal["accept", "drop", "unknown"]
 """Verdict on a packet or connection."""
 

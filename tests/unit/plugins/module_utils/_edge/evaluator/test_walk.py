@@ -11,6 +11,7 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator.connecti
     Connection,
     evaluate_connection,
 )
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator.values import UNKNOWN
 
 INBOUND = Connection("in", "ipv4", "198.18.0.2", "198.18.0.10", 5269, "eth0")
 OUTBOUND = Connection("out", "ipv6", "2001:db8::2", "2001:db8::10", 5269, "eth0")
@@ -110,7 +111,7 @@ def test_fields_that_a_packet_lacks_never_match_not_even_negated():
     assert verdict(listing([udp, DROP])) == ("accept", None)
 
 
-def test_translated_destination_is_not_followed():
+def test_translated_destination_is_followed_only_where_it_is_known_where_that_is():
     assert verdict(listing([match(PORT, 5269), {"dnat": {"addr": "10.0.0.1"}}], hook="prerouting"))[0] == "unknown"
 
 
@@ -190,7 +191,43 @@ def test_prefix_of_ports_has_16_bits():
     assert verdict(listing([match(PORT, {"prefix": {"addr": 1024, "len": 8}}), DROP])) == ("accept", None)
 
 
-def test_translated_source_is_unknown_to_later_chains():
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ("DNAT --to-destination 198.18.0.2", ("destination", 0xC6120002, None)),
+        ("DNAT --to-destination 198.18.0.2:80", ("destination", 0xC6120002, 80)),
+        ("DNAT --to-destination 198.18.0.2:80-90", ("destination", 0xC6120002, UNKNOWN)),
+        ("DNAT --to-destination 198.18.0.2-198.18.0.3:80", ("destination", UNKNOWN, 80)),
+        ("DNAT --to-destination [2001:db8::2]:80", ("destination", 0x20010DB8 << 96 | 2, 80)),
+        ("DNAT --to-destination 2001:db8::2", ("destination", 0x20010DB8 << 96 | 2, None)),
+        ("DNAT --to-destination [2001:db8::2-2001:db8::4]:80", ("destination", UNKNOWN, 80)),
+        ("REDIRECT --to-ports 80", ("destination", UNKNOWN, 80)),
+        ("REDIRECT", ("destination", UNKNOWN, None)),
+        ("SNAT --to-source 198.18.0.2 --persistent", ("source", 0xC6120002, (1024, 65535))),
+        ("MASQUERADE", ("source", UNKNOWN, (1024, 65535))),
+        ("MASQUERADE --to-ports 2000-3000", ("source", UNKNOWN, UNKNOWN)),
+    ],
+)
+def test_targets_that_translate(rule, expected):
+    (step,) = iptables_save._content(f"-A PREROUTING -j {rule}", "2001" in rule, {}).steps
+
+    def of(value):
+        return value[0] if isinstance(value, tuple) and value[0] == value[1] else value
+
+    assert (step.side, of(step.address), of(step.port)) == expected
+    assert step.to_host is rule.startswith("REDIRECT")
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        ({"snat": {"addr": "2001:db8::99"}}, "drop"),
+        ({"snat": {"addr": "2001:db8::98"}}, "accept"),
+        ({"snat": {"addr": {"range": ["2001:db8::98", "2001:db8::99"]}}}, "unknown"),
+        ({"masquerade": None}, "unknown"),
+    ],
+)
+def test_translated_source_is_what_later_chains_see(statement, expected):
     source = {"payload": {"protocol": "ip6", "field": "saddr"}}
     later = listing([match(source, "2001:db8::99"), DROP], hook="postrouting", priority=150)
     nat = {"family": "inet", "table": "t", "name": "n", "type": "nat", "hook": "postrouting", "prio": 100}
@@ -202,11 +239,11 @@ def test_translated_source_is_unknown_to_later_chains():
                 "table": "t",
                 "chain": "n",
                 "handle": 9,
-                "expr": [{"snat": {"addr": "2001:db8::99"}}],
+                "expr": [statement],
             }
         },
     ]
-    assert verdict(later, OUTBOUND)[0] == "unknown"
+    assert verdict(later, OUTBOUND)[0] == expected
 
 
 @pytest.mark.parametrize(

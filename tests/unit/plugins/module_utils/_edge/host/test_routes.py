@@ -65,3 +65,30 @@ def test_local_ports_are_the_hosts(answers, text, ports):
 def test_the_kernels_own_file_can_be_read():
     first, last = routes.read_network([], run).surroundings.local_ports
     assert 0 < first < last < 65536
+
+
+TARGETS = [("ipv4", 0xC6120002), ("ipv4", 0x0A000005), ("ipv4", 0x7F000001), ("ipv6", 9)]
+
+
+def translated(_arguments, stdin):
+    assert "route get 10.0.0.5\n" in stdin and "route get ::9\n" in stdin
+    found = [
+        {"type": "local", "dst": "198.18.0.2", "dev": "lo"},
+        {"dst": "10.0.0.5", "dev": "podman0"},
+        {"type": "local", "dst": "127.0.0.1", "dev": "lo"},
+        {"type": "unreachable", "dst": "::9", "dev": "lo"},
+    ]
+    return Completed(2, "".join(f"{json.dumps([answer])}\n" for answer in found), "")
+
+
+def test_ways_to_what_connections_are_translated_to(answers):
+    answers["/proc/sys/net/ipv4/ip_forward"] = "1\n"
+    found = routes.read_network(PAIRS, translated, TARGETS)
+    assert found.targets == {TARGETS[0]: "lo", TARGETS[1]: "podman0"}
+    assert found.forwards == {"ipv4"}
+    assert found.routes == {}
+
+
+def test_a_host_without_translation_is_not_asked_whether_it_forwards(answers):
+    answers["/proc/sys/net/ipv4/ip_forward"] = "1\n"
+    assert routes.read_network(PAIRS, run).forwards == frozenset()
