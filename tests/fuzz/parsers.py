@@ -63,7 +63,7 @@ def managed_table(text):
 
 
 def iptables(text):
-    every_rule(iptables_save.read_ruleset(text, "iptables-nft", iptables_save.members_of(text)))
+    every_rule(iptables_save.read_ruleset(text, "iptables-nft", iptables_save.members_of(text, text.split())))
     for direction, chain in iptables_lines.CHAINS.items():
         iptables_lines.jumps_in(text, chain)
         for line in iptables_lines.lines_in(text, chain):

@@ -13,7 +13,7 @@ from .backends.choose import Choice
 from .backends.guards import Guards
 from .evaluator.denials import denials_of
 from .evaluator.guarded import GuardVerdict, evaluate_guards
-from .evaluator.rows import NO, UNKNOWN, RowVerdict, evaluate_rows, routes_to_ask
+from .evaluator.rows import NO, UNKNOWN, Routes, RowVerdict, Surroundings, evaluate_rows, routes_to_ask
 from .evaluator.ruleset import Ruleset
 from .evaluator.walk import Decision
 from .host.facts import Facts, read_facts
@@ -102,9 +102,16 @@ class Outcome:
     cut: Sequence[str] = ()
 
 
-def observe(run: Runner, desired: Desired) -> Facts:
-    """Return the facts of this host that matter for a desired state. Raises EdgeError."""
-    return read_facts(run, routes_to_ask(desired.accepts))
+def observe(run: Runner, desired: Desired, before: Optional[Facts] = None) -> Facts:
+    """Return the facts of this host that matter for a desired state. before: of the same run. Raises EdgeError."""
+
+    def consult(ruleset: Ruleset, routes: Routes, surroundings: Surroundings) -> None:
+        evaluate_rows(ruleset, desired.accepts, routes, surroundings)
+        denials_of(ruleset, desired.accepts, routes)
+        if desired.guarded:
+            evaluate_guards(ruleset, desired.rules)
+
+    return read_facts(run, routes_to_ask(desired.accepts), consult, before)
 
 
 def reconcile(
@@ -125,7 +132,7 @@ def reconcile(
     pending = Changes(run, terms.lock, terms.home).begin([change.rollback], terms.seconds, change.permanent)
     try:
         _execute(change, run)
-        facts = observe(run, desired)
+        facts = observe(run, desired, facts)
         remaining = plan_host(facts, choice, desired)
         if remaining.plan.changed:
             raise EdgeError(f"the host still differs after the change, in: {'; '.join(_difference(remaining.plan))}")

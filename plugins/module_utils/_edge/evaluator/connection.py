@@ -11,6 +11,7 @@ from typing import Optional, Sequence, Tuple
 
 from ..model.addresses import Span, number_of, point
 from ..model.literals import Direction, Family
+from ..model.ownership import TABLE
 from .fields import CT_STATES, FIB_TYPES, SETS_MAY_CHANGE, TCP_FLAGS
 from .ruleset import Ruleset
 from .translation import AS_SENT, HERE, translated_later
@@ -57,6 +58,13 @@ def first_packet(ruleset: Ruleset, connection: Connection) -> PacketVerdict:
     """Return the verdict on the first packet of a connection, with all that drops it."""
     inbound = connection.direction == "in"
     return evaluate_packet(ruleset, connection.direction, connection.family, _packet(connection, inbound, "syn"))
+
+
+def until_guard(ruleset: Ruleset, connection: Connection) -> PacketVerdict:
+    """Return the verdict on the first packet of a connection, which a drop by the managed table ends."""
+    inbound = connection.direction == "in"
+    packet = _packet(connection, inbound, "syn")
+    return evaluate_packet(ruleset, connection.direction, connection.family, packet, until_dropped_in=TABLE)
 
 
 def first_packets(

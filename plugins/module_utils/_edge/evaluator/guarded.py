@@ -12,7 +12,7 @@ from ..model.addresses import FAMILIES, UNICAST, common, family_of, merged, numb
 from ..model.literals import Direction, Effective, Family
 from ..model.ownership import TABLE
 from ..model.rules import Group, Rule
-from .connection import Connection, first_packet
+from .connection import Connection, first_packet, until_guard
 from .rows import ANYWHERE, NO, UNKNOWN, YES, neighbour_of
 from .ruleset import Ruleset
 from .translation import HERE
@@ -55,7 +55,7 @@ def _evaluate(ruleset: Ruleset, guard: Rule, allows: Sequence[Rule]) -> GuardVer
     closed: Optional[GuardVerdict] = None
     unsure: Optional[GuardVerdict] = None
     for connection in _forbidden(guard, allows):
-        verdict = first_packet(ruleset, connection)
+        verdict = until_guard(ruleset, connection)
         if verdict.verdict == ACCEPT:
             return GuardVerdict(NO, verdict.decision, str(connection))
         if verdict.verdict == DROP:

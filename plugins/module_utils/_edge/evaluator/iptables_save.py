@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import shlex
 from functools import partial
-from typing import Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Callable, Container, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ..model.addresses import Span, family_of, is_address, number_of, point, span_of
 from ..model.literals import Side
@@ -57,6 +57,9 @@ from .values import (
 
 IpSets = Mapping[str, Sequence[str]]
 """Members of the host's ipsets of addresses and networks, by name."""
+
+MOST_MEMBERS = 200_000
+"""Members of an ipset that are read, for the sake of time and memory."""
 
 _HOOKS: Mapping[Tuple[str, str], Tuple[str, int]] = {
     **{
@@ -370,18 +373,20 @@ _ASSIGNING: Mapping[str, Callable[[str, List[str]], List[Step]]] = {
 }
 
 
-def members_of(listing: str) -> Dict[str, List[str]]:
-    """Return the members of each set of addresses or networks that "ipset save" lists."""
+def members_of(listing: str, names: Container[str]) -> Dict[str, List[str]]:
+    """Return the members of those sets of addresses or networks that "ipset save" lists.
+
+    A set with more than MOST_MEMBERS is left out, as are those whose members are no plain addresses or networks.
+    """
     sets: Dict[str, List[str]] = {}
     for line in listing.splitlines():
         words = line.split()
-        if words[:1] == ["create"] and words[2] in ("hash:net", "hash:ip"):
-            sets[words[1]] = []
-            # A member of such a set stands for a whole network.
-            if {"netmask", "bitmask"} & set(words):
-                del sets[words[1]]
+        if words[:1] == ["create"] and words[2] in ("hash:net", "hash:ip") and words[1] in names:
+            # With these options a member stands for a whole network.
+            if not {"netmask", "bitmask"} & set(words):
+                sets[words[1]] = []
         elif words[:1] == ["add"] and words[1] in sets:
-            if "nomatch" in words:
+            if "nomatch" in words or len(sets[words[1]]) == MOST_MEMBERS:
                 del sets[words[1]]
             else:
                 sets[words[1]].append(words[2])

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import socket
 from functools import partial
-from typing import Any, Callable, ClassVar, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Any, Callable, ClassVar, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ..model.addresses import FAMILIES, family_of, number_of, point
 from ..model.literals import Family, Side
@@ -73,7 +73,9 @@ _SIMPLE: Mapping[str, Step] = {
     **dict.fromkeys(("limit", "quota", "ct count", "meter"), _UNKNOWN_MATCH),
     "notrack": Assign("ct state", state_after_notrack),
 }
-_Sets = Mapping[Tuple[str, str], Mapping[str, Any]]
+SetName = Tuple[str, str]
+"""Table and name of a set or map, such as ("inet filter", "blocklist")."""
+_Sets = Mapping[SetName, Mapping[str, Any]]
 _REJECT_FAMILIES = {"icmp": int(socket.AF_INET), "icmpv6": int(socket.AF_INET6)}
 _ANONYMOUS = "touched"
 _CATCH_ALL = "*"
@@ -87,8 +89,12 @@ _CONDITIONS = frozenset(("match", "limit", "quota"))
 _WITHOUT_CONDITION = _NO_EFFECT | {*("accept", "drop", "return", "jump", "goto", "reject", "notrack", "mangle", "set")}
 
 
-def read_ruleset(listing: Mapping[str, Any]) -> Ruleset:
-    """Return the model of a listing, already parsed as JSON. Never fails on an unsupported expression."""
+def read_ruleset(listing: Mapping[str, Any], asked: Optional[Set[SetName]] = None) -> Ruleset:
+    """Return the model of a listing, already parsed as JSON. Never fails on an unsupported expression.
+
+    asked: for a terse listing, which leaves out what sets have; it gets the name of each such set that a packet is
+    looked up in. That look-up is unknown. Without it, a set that lists no elements has none.
+    """
     entries = [entry for entry in listing.get("nftables", ()) if isinstance(entry, dict)]
     sets = {
         (_table(entry[kind]), entry[kind]["name"]): entry[kind]
@@ -106,7 +112,7 @@ def read_ruleset(listing: Mapping[str, Any]) -> Ruleset:
             rule = entry["rule"]
             chain = ruleset.chains.get((_table(rule), rule["chain"]))
             if chain is not None:
-                chain.rules.append(_rule(rule, sets))
+                chain.rules.append(_rule(rule, sets, asked))
     _heed_flags(ruleset, flags)
     return ruleset
 
@@ -157,20 +163,21 @@ def _chain(entry: Mapping[str, Any]) -> Chain:
     )
 
 
-def _rule(entry: Mapping[str, Any], sets: _Sets) -> FilterRule:
+def _rule(entry: Mapping[str, Any], sets: _Sets, asked: Optional[Set[SetName]]) -> FilterRule:
     comment = entry.get("comment", "")
     text = f"handle {entry.get('handle')}" + (f' comment "{comment}"' if comment else "")
     return FilterRule(
-        text, lambda: _RuleReader(_table(entry), sets).read(entry.get("expr", ())), entry.get("handle"), comment
+        text, lambda: _RuleReader(_table(entry), sets, asked).read(entry.get("expr", ())), entry.get("handle"), comment
     )
 
 
 class _RuleReader:
     """Reader of the rules of one table."""
 
-    def __init__(self, table: str, sets: _Sets) -> None:
+    def __init__(self, table: str, sets: _Sets, asked: Optional[Set[SetName]]) -> None:
         self._table = table
         self._sets = sets
+        self._asked = asked
 
     def read(self, statements: Sequence[Mapping[str, Any]]) -> Content:
         """Return what a rule's statements do."""
@@ -242,8 +249,14 @@ class _RuleReader:
             Assign(f"touched {self._table} {content['set']}", lambda _fields: point(1)),
         ]
         named = self._sets[(self._table, content["set"][1:])]
+        if content.get("stmt"):
+            return [*steps, _UNKNOWN_MATCH]
+        if "size" in named and self._is_unread(content["set"]):
+            # A full set takes no more elements, and the rule ends there.
+            asking = self._asking(names, content["set"])
+            return [*steps, Match(lambda fields: asking(fields)[1])]
         full = "size" in named and len(named.get("elem", ())) >= named["size"]
-        return [*steps, _UNKNOWN_MATCH] if content.get("stmt") or full else steps
+        return [*steps, _UNKNOWN_MATCH] if full else steps
 
     def _match(self, content: Mapping[str, Any]) -> Callable[[Fields], Answer]:
         left, right, operator = content["left"], content["right"], content["op"]
@@ -286,6 +299,8 @@ class _RuleReader:
         """Return a test: does a packet have all fields of a key, and is the key in a set."""
         parts = left.get("concat", [left])
         names = [field_name(part) for part in parts]
+        if isinstance(right, str) and self._is_unread(right):
+            return self._asking(names, right)
         constants, touched = self._elements(right)
         try:
             rows: List[List[Matcher]] = (
@@ -312,6 +327,24 @@ class _RuleReader:
             vars(test).update(spans=spans_of(rows[0][0]), field=names[0])
         return test
 
+    def _is_unread(self, reference: str) -> bool:
+        """Return whether a set is there whose elements the listing leaves out. reference: its name behind an "@"."""
+        named = self._sets.get((self._table, reference[1:])) if reference.startswith("@") else None
+        return self._asked is not None and named is not None and "elem" not in named
+
+    def _asking(self, names: Sequence[str], reference: str) -> Callable[[Fields], Tuple[bool, Answer]]:
+        """Return a look-up in a set that was not read, which notes that it is needed."""
+
+        def test(fields: Fields) -> Tuple[bool, Answer]:
+            if ABSENT in [value_of(name, fields) for name in names]:
+                return False, False
+            may_change = SETS_MAY_CHANGE in fields or f"touched {self._table} {reference}" in fields
+            if self._asked is not None and not may_change:
+                self._asked.add((self._table, reference[1:]))
+            return True, None
+
+        return test
+
     def _elements(self, right: Any) -> Tuple[List[Any], str]:
         """Return the constants of a set, and the field that says that the packet changed the set on its way."""
         if isinstance(right, str) and right.startswith("@"):
@@ -321,8 +354,10 @@ class _RuleReader:
             return [_plain(element) for element in right["set"]], _ANONYMOUS
         return [_plain(right)], _ANONYMOUS
 
-    def _verdict_map(self, content: Mapping[str, Any]) -> Callable[[Fields], Sequence[Tuple[Answer, Verdict]]]:
+    def _verdict_map(self, content: Mapping[str, Any]) -> Callable[[Fields], Iterable[Tuple[Answer, Verdict]]]:
         data = content["data"]
+        if isinstance(data, str) and self._is_unread(data):
+            raise UnknownExpressionError
         pairs = self._sets[(self._table, data[1:])].get("elem", ()) if isinstance(data, str) else data["set"]
         tests = [
             (self._lookup(content["key"], {"set": [key]}), _verdict(verdict))
@@ -333,10 +368,10 @@ class _RuleReader:
         others = [_verdict(verdict) for key, verdict in pairs if key == _CATCH_ALL]
         names = [field_name(part) for part in content["key"].get("concat", [content["key"]])]
 
-        def options(fields: Fields) -> Sequence[Tuple[Answer, Verdict]]:
-            if ABSENT in [value_of(name, fields) for name in names]:
-                return []
-            return [*((test(fields)[1], verdict) for test, verdict in tests), *((True, verdict) for verdict in others)]
+        def options(fields: Fields) -> Iterator[Tuple[Answer, Verdict]]:
+            if ABSENT not in [value_of(name, fields) for name in names]:
+                yield from ((test(fields)[1], verdict) for test, verdict in tests)
+                yield from ((True, verdict) for verdict in others)
 
         return options
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Callable, Dict, FrozenSet, Iterator, List, Mapping, Optional, Sequence, Set, Tuple, Union
+from typing import Callable, Dict, FrozenSet, Iterable, Iterator, List, Mapping, Optional, Sequence, Set, Tuple, Union
 
 from ..model.addresses import Span
 from ..model.literals import Family, Side
@@ -49,7 +49,7 @@ class Verdict:
 class Choice:
     """Verdict map: every verdict that the packet may get, each with how sure that is; the first True one decides."""
 
-    options: Callable[[Fields], Sequence[Tuple[Answer, Verdict]]]
+    options: Callable[[Fields], Iterable[Tuple[Answer, Verdict]]]
 
 
 @dataclass(frozen=True)

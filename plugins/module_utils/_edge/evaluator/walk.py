@@ -136,11 +136,13 @@ def evaluate_packet(
     packet: Fields,
     translations: Optional[Mapping[str, Fields]] = None,
     forwarded_by: Optional[str] = None,
+    until_dropped_in: Optional[str] = None,
 ) -> PacketVerdict:
     """Return the verdict on one packet. direction: in (to this host) or out; packet: its fields on the wire.
 
     translations: fields that a packet behind the first one gets at each hook, from what the first one met;
-    forwarded_by: the interface by which a packet behind the first one leaves this host again, None for one that stays.
+    forwarded_by: the interface by which a packet behind the first one leaves this host again, None for one that stays;
+    until_dropped_in: the table whose sure drop ends the walk, since what else drops the packet does not matter.
     """
     fields = dict(packet)
     interface = fields.get("meta iifname" if direction == "in" else "meta oifname", UNKNOWN)
@@ -148,7 +150,7 @@ def evaluate_packet(
     walk = _Walk(ruleset, fields, Translation(ruleset, family, fields, {way}))
     journey = _Journey(walk, _Tracking(fields), translations or {})
     hooks = list(_HOOKS[direction])
-    while hooks:
+    while hooks and not journey.has_ended(until_dropped_in):
         hook = hooks.pop(0)
         journey.pass_hook(hook, ruleset.base_chains(hook, family), interface)
         if hook == _ROUTED_AFTER[direction] and walk.translation.way != _STRAIGHT[direction]:
@@ -199,6 +201,10 @@ class _Journey:
         for units in _by_priority(hook, [base for base in bases if _on_device(base, interface) is not False]):
             for base, outcomes in self._evaluate_equals(units, self._translations.get(hook, {})):
                 self._note(base, outcomes, _on_device(base, interface))
+
+    def has_ended(self, table: Optional[str]) -> bool:
+        """Return whether a table has surely dropped the packet."""
+        return table is not None and any(dropper.base.table == table for dropper in self.droppers)
 
     def _note(self, base: Chain, outcomes: _Outcomes, on_device: Answer) -> None:
         verdicts = outcomes.verdicts
@@ -410,6 +416,9 @@ class _Walk:
             self._steps_left -= 1
             if self._steps_left < 0 or len(way) > _MOST_JUMPS:
                 raise _TooLongError
+            steps = rule.content.steps
+            if steps and isinstance(steps[0], Match) and steps[0].test(self.fields) is False:
+                continue  # Most of many rules end here.
             if not self._rule(_Position(chain, rule, way, outcomes)):
                 return outcomes
         outcomes.exits.append(Ending(chain, None, way, certain=True))

@@ -6,14 +6,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Sequence
+from typing import Callable, Optional, Sequence
 
 from ..evaluator.rows import Route, Routes, Surroundings
+from ..evaluator.ruleset import Ruleset
 from ..model.errors import understood
-from .firewall import HostFirewall, read_host_firewall
+from .firewall import HostFirewall, Remembering, has_unread_sets, read_host_firewall, with_sets
 from .persistence import PersistenceFacts, read_persistence
-from .routes import read_network
+from .routes import Network, read_network
 from .runner import Runner
+
+Consult = Callable[[Ruleset, Routes, Surroundings], None]
 
 
 @dataclass(frozen=True)
@@ -28,13 +31,25 @@ class Facts:
     surroundings: Surroundings = field(default_factory=Surroundings)
 
 
-def read_facts(run: Runner, pairs: Sequence[Route]) -> Facts:
-    """Read the facts of this host. pairs: the addresses whose routes matter. Raises EdgeError."""
-    firewall = read_host_firewall(run)
+def read_facts(run: Runner, pairs: Sequence[Route], consult: Consult, before: Optional[Facts] = None) -> Facts:
+    """Read the facts of this host. Raises EdgeError.
+
+    pairs: the addresses whose routes matter; consult: looks up what matters in a ruleset, for the sets that it is then
+    read with; before: facts of the same run, from which those sets are taken that were read already.
+    """
+    run = Remembering(run)
+    firewall = read_host_firewall(run, before.firewall.elements if before else None)
     with understood("what systemctl show prints"):
         persistence = read_persistence(run)
     with understood("what ip route get prints"):
         network = read_network(pairs, run, firewall.ruleset.translations())
-    ruleset = replace(firewall.ruleset, ways=network.targets, forwards=network.forwards)
-    firewall = replace(firewall, ruleset=ruleset)
+    firewall = _on_network(firewall, network)
+    if has_unread_sets(firewall):
+        with understood("the firewall of this host"):
+            consult(firewall.ruleset, network.routes, network.surroundings)
+        firewall = _on_network(with_sets(firewall, run), network)
     return Facts(firewall, persistence, network.routes, network.surroundings)
+
+
+def _on_network(firewall: HostFirewall, network: Network) -> HostFirewall:
+    return replace(firewall, ruleset=replace(firewall.ruleset, ways=network.targets, forwards=network.forwards))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ..evaluator import iptables_save, nft_json
 from ..evaluator.guarded import GuardVerdict
@@ -21,7 +21,8 @@ from ..model.errors import EdgeError, understood
 from ..model.literals import Family
 from ..model.ownership import COMMENT, TABLE
 from .loaders import nft_script
-from .runner import Runner, find_program
+from .runner import Completed, Runner, find_program
+from .sets import MOST_MEGABYTES, MOST_SECONDS, Elements, read_sets, with_elements
 
 _LEGACY_TABLES = {"ipv4": "/proc/net/ip_tables_names", "ipv6": "/proc/net/ip6_tables_names"}
 _IPTABLES = {"ipv4": "iptables", "ipv6": "ip6tables"}
@@ -29,6 +30,7 @@ _NFT_SCRIPTS = ("/etc/nftables.conf", "/etc/sysconfig/nftables.conf")
 _IPTABLES_TABLES = frozenset(("raw", "mangle", "nat", "filter", "security"))
 _NFT_FAMILIES = {"ipv4": "ip", "ipv6": "ip6"}
 _COUNTER = re.compile(r"counter packets \d+ bytes \d+ ")
+_MATCHED_SETS = re.compile(r"--match-set (\S+)")
 _SET_WITH_ELEMENTS = re.compile(r"\bset (\w+) \{[^{}]*elements = \{([^{}]*)\}")
 _OWNED = {"inet firewalld": "firewalld", "ip firewalld": "firewalld", "ip6 firewalld": "firewalld"}
 
@@ -39,7 +41,9 @@ class HostFirewall:
 
     ruleset: the model; listing: what nft lists, as JSON, without the elements of the managed table's sets; None without
     nft; saves: what iptables-save prints, by program; unread: why a part could not be read, None where all was;
-    guards: what "nft -a list table" prints of the managed table, empty where there is none.
+    guards: what "nft -a list table" prints of the managed table, empty where there is none; elements: those of the
+    unmanaged sets that were read, None for one that is too large; asked: the sets that a packet was looked up in
+    although they were not read.
     """
 
     ruleset: Ruleset = field(default_factory=Ruleset)
@@ -47,17 +51,63 @@ class HostFirewall:
     saves: Mapping[str, str] = field(default_factory=dict)
     unread: Optional[str] = None
     guards: str = ""
+    elements: Elements = field(default_factory=dict)
+    asked: Set[nft_json.SetName] = field(default_factory=set)
 
 
-def read_host_firewall(run: Runner) -> HostFirewall:
-    """Read everything. What is there but cannot be read makes all verdicts that it may change unknown.
+def read_host_firewall(run: Runner, elements: Optional[Elements] = None) -> HostFirewall:
+    """Read all but the elements of unmanaged sets. What cannot be read makes all verdicts that it may change unknown.
 
-    Raises EdgeError where the right to read is missing.
+    elements: those of unmanaged sets that were read before. Raises EdgeError where the right to read is missing.
     """
     listing, unread = _read_nft(run)
     with understood("what nft -j list ruleset prints"):
+        # Where a rule jumps to has to be known for whatever packet.
+        elements = read_sets(listing or {}, _verdict_maps(listing or {}), elements or {}, run)
+    return _host_firewall(run, listing, unread, elements)
+
+
+def has_unread_sets(firewall: HostFirewall) -> bool:
+    """Return whether there are unmanaged sets whose elements are not known."""
+    names = {
+        (_table_of(one), one["name"]) for one in _entries(firewall.listing or {}, "set", "map") if "elem" not in one
+    }
+    return any(name not in firewall.elements for name in names if name[0] != TABLE)
+
+
+def with_sets(firewall: HostFirewall, run: Runner) -> HostFirewall:
+    """Return the firewall with the elements of all sets that a packet was looked up in. run: see Remembering."""
+    listing = firewall.listing or {}
+    with understood("what nft -j list set prints"):
+        elements = read_sets(listing, firewall.asked, firewall.elements, run)
+    if elements == firewall.elements:
+        return firewall
+    return _host_firewall(run, firewall.listing, firewall.unread, elements)
+
+
+class Remembering:
+    """Runner that runs a command once, for reading the same again with more sets."""
+
+    def __init__(self, run: Runner) -> None:
+        self._run = run
+        self._known: Dict[Tuple[Tuple[str, ...], str], Completed] = {}
+
+    def __call__(self, arguments: List[str], stdin: str) -> Completed:
+        """Return what the command printed the first time."""
+        key = tuple(arguments), stdin
+        if key not in self._known:
+            self._known[key] = self._run(arguments, stdin)
+        return self._known[key]
+
+
+def _host_firewall(
+    run: Runner, listing: Optional[Mapping[str, Any]], unread: Optional[str], elements: Elements
+) -> HostFirewall:
+    asked: Set[nft_json.SetName] = set()
+    with understood("what nft -j list ruleset prints"):
         guards = _listing_with_handles(TABLE, run) if TABLE in _tables_of(listing or {}) else ""
-        ruleset = nft_json.read_ruleset(_with_elements(listing or {}, guards))
+        whole = with_elements(_with_own_elements(listing or {}, guards), elements)
+        ruleset = nft_json.read_ruleset(whole, asked)
     ruleset.owners.update({table: owner for table, owner in _OWNED.items() if table in ruleset.tables()})
     saves: Dict[str, str] = {}
     for family, program in _IPTABLES.items():
@@ -66,7 +116,7 @@ def read_host_firewall(run: Runner) -> HostFirewall:
             ruleset = _with_iptables(ruleset, listing or {}, saves, f"{program}-nft", table_names, run)
         if _has_content(_LEGACY_TABLES[family]):
             ruleset = _with_iptables(ruleset, listing or {}, saves, f"{program}-legacy", [], run)
-    return HostFirewall(ruleset, listing, saves, unread, guards)
+    return HostFirewall(ruleset, listing, saves, unread, guards, elements, asked)
 
 
 def variant_of(program: str, run: Runner) -> str:
@@ -105,11 +155,11 @@ def explain(
     named = {row: found[:MOST_DENIALS] for row, found in denials.items()}
     decisions += [decision for found in named.values() for decision in found]
     tables = {decision.chain.table for decision in decisions if decision.rule and decision.rule.handle is not None}
-    known = {TABLE: firewall.guards} if firewall.guards else {}
-    listings = {table: known.get(table) or _listing_with_handles(table, run) for table in tables}
+    listings = _with_handles(tables, firewall.guards, run)
+    too_large = [name for name, found in firewall.elements.items() if found is None]
     return Explanation(
-        {row: _explanation(verdict, listings) for row, verdict in verdicts.items()},
-        {row: _guard_explanation(verdict, listings) for row, verdict in guards.items()},
+        {row: _explanation(verdict, listings, too_large) for row, verdict in verdicts.items()},
+        {row: _guard_explanation(verdict, listings, too_large) for row, verdict in guards.items()},
         {
             row: ([_describe(decision, listings) for decision in found], len(denials[row]) - len(found))
             for row, found in named.items()
@@ -132,22 +182,38 @@ def packets_by_row(firewall: HostFirewall) -> Dict[str, int]:
     return counted
 
 
-def _explanation(verdict: RowVerdict, listings: Mapping[str, str]) -> Optional[str]:
+def _explanation(
+    verdict: RowVerdict, listings: Mapping[str, str], too_large: Sequence[nft_json.SetName]
+) -> Optional[str]:
     if verdict.decision is None:
         return None
     text = _describe(verdict.decision, listings)
     if verdict.effective == YES:
         return text
+    text += _about_sets(verdict.decision, text, too_large)
     rebuilder = rebuilder_of(verdict.decision.chain)
     remedy = f"; {rebuilder.program} rebuilds this chain, so {rebuilder.remedy}" if rebuilder else ""
     return f"{text}, for {verdict.subject}{remedy}"
 
 
-def _guard_explanation(verdict: GuardVerdict, listings: Mapping[str, str]) -> Optional[str]:
+def _guard_explanation(
+    verdict: GuardVerdict, listings: Mapping[str, str], too_large: Sequence[nft_json.SetName]
+) -> Optional[str]:
     if verdict.decision is None:
         return verdict.reason or None
     text = _describe(verdict.decision, listings)
-    return text if verdict.guarded == YES else f"{text}, for {verdict.subject}"
+    if verdict.guarded == YES:
+        return text
+    return f"{text}{_about_sets(verdict.decision, text, too_large)}, for {verdict.subject}"
+
+
+def _about_sets(decision: Decision, text: str, too_large: Sequence[nft_json.SetName]) -> str:
+    """Return the reason why a rule is not decided that looks up a packet in a set which is too large."""
+    for table, name in too_large:
+        if table == decision.chain.table and re.search(rf"@{re.escape(name)}\b", text):
+            limits = f"{MOST_SECONDS} seconds or {MOST_MEGABYTES} MB"
+            return f" (the set {name} was not read: it takes nft more than {limits})"
+    return ""
 
 
 def _describe(decision: Decision, listings: Mapping[str, str]) -> str:
@@ -156,7 +222,7 @@ def _describe(decision: Decision, listings: Mapping[str, str]) -> str:
     if handle is None:
         return decision.label
     # Handles of rules are their own: a table, chain or set of the same listing may have the same number.
-    found = re.search(rf"^\t\t(.*) # handle {handle}$", listings[decision.chain.table], re.MULTILINE)
+    found = re.search(rf"^\t\t(.*) # handle {handle}$", listings.get(decision.chain.table, ""), re.MULTILINE)
     return f"{decision.chain.label}: {_COUNTER.sub('counter ', found[1])}" if found else decision.label
 
 
@@ -165,29 +231,35 @@ def _listing_with_handles(table: str, run: Runner) -> str:
     return run([program, "-a", "list", "table", *table.split(" ", 1)], "").stdout if program else ""
 
 
+def _with_handles(tables: Set[str], guards: str, run: Runner) -> Mapping[str, str]:
+    """Return what nft lists of tables, with handles. guards: the managed table, which was read already.
+
+    Of a single table some releases of nft read all elements, even where they are told to leave them out.
+    """
+    program = find_program("nft")
+    listings = {TABLE: guards} if guards else {}
+    if program and tables - set(listings):
+        whole = run([program, "-a", "-t", "list", "ruleset"], "").stdout
+        sections = re.split(r"^table (\S+ \S+) \{", whole, flags=re.MULTILINE)
+        listings = {**dict(zip(sections[1::2], sections[2::2])), **listings}
+    return listings
+
+
 def _read_nft(run: Runner) -> Tuple[Optional[Mapping[str, Any]], Optional[str]]:
-    """Return what nft lists, and why it could not be read; the elements of sets only where there are unmanaged sets."""
+    """Return what nft lists, without the elements of sets, and why it could not be read."""
     program = find_program("nft")
     if program is None:
         # Without the program there may be rules all the same, made by another one or left over.
         return None, "nft is not installed"
-    listing: Optional[Mapping[str, Any]] = None
-    for options in (["-j", "-t"], ["-j"]):
-        done = run([program, *options, "list", "ruleset"], "")
-        if done.returncode != 0:
-            if "Operation not permitted" in done.stderr:
-                raise EdgeError(
-                    "the firewall cannot be read: run as root (become: true), or give the right CAP_NET_ADMIN"
-                )
-            return None, f"nft -j list ruleset failed: {done.complaint}"
-        try:
-            listing = json.loads(done.stdout)
-        except (ValueError, RecursionError):
-            return None, "nft -j list ruleset prints no JSON"
-        with understood("what nft -j list ruleset prints"):
-            if not _has_unmanaged_sets(listing or {}):
-                break
-    return listing, None
+    done = run([program, "-j", "-t", "list", "ruleset"], "")
+    if done.returncode != 0:
+        if "Operation not permitted" in done.stderr:
+            raise EdgeError("the firewall cannot be read: run as root (become: true), or give the right CAP_NET_ADMIN")
+        return None, f"nft -j list ruleset failed: {done.complaint}"
+    try:
+        return json.loads(done.stdout), None
+    except (ValueError, RecursionError):
+        return None, "nft -j list ruleset prints no JSON"
 
 
 def _entries(listing: Mapping[str, Any], *kinds: str) -> Iterator[Mapping[str, Any]]:
@@ -197,15 +269,19 @@ def _entries(listing: Mapping[str, Any], *kinds: str) -> Iterator[Mapping[str, A
                 yield entry[kind]
 
 
+def _verdict_maps(listing: Mapping[str, Any]) -> List[nft_json.SetName]:
+    return [(_table_of(one), one["name"]) for one in _entries(listing, "map") if one.get("map") == "verdict"]
+
+
+def _table_of(entry: Mapping[str, Any]) -> str:
+    return f"{entry['family']} {entry['table']}"
+
+
 def _tables_of(listing: Mapping[str, Any]) -> List[str]:
     return [f"{table['family']} {table['name']}" for table in _entries(listing, "table")]
 
 
-def _has_unmanaged_sets(listing: Mapping[str, Any]) -> bool:
-    return any(f"{one['family']} {one['table']}" != TABLE for one in _entries(listing, "set", "map"))
-
-
-def _with_elements(listing: Mapping[str, Any], guards: str) -> Mapping[str, Any]:
+def _with_own_elements(listing: Mapping[str, Any], guards: str) -> Mapping[str, Any]:
     """Return the listing with the elements of the managed table's sets, which nft lists faster as text."""
     if not guards:
         return listing
@@ -285,7 +361,8 @@ def _with_iptables(
                 ruleset.add(Chain(f"{program} filter", hook.upper(), (family,), [rule], hook))
         return ruleset
     with understood("what ipset save prints"):
-        sets = iptables_save.members_of(_ipset_listing(run)) if "--match-set" in done.stdout else {}
+        matched = set(_MATCHED_SETS.findall(done.stdout))
+        sets = iptables_save.members_of(_ipset_listing(run), matched) if matched else {}
     saves[program] = text = done.stdout + _listed_by_chain(
         ruleset, nft_tables, done.stdout, (path or "")[: -len("-save")], run
     )

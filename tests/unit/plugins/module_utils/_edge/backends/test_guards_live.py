@@ -329,7 +329,7 @@ def test_a_removal_that_fails_is_rolled_back_in_full(before, monkeypatch):
     reconciled(desired_for(**before))
     state = listed("-s", "ruleset")
 
-    def fail(_run, _desired):
+    def fail(_run, _desired, _before):
         raise EdgeError("disk full")
 
     # The host is read once more after the change.

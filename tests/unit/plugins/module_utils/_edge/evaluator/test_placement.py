@@ -68,5 +68,5 @@ def test_nft(case):
 
 @pytest.mark.parametrize("case", IPTABLES_CASES, ids=lambda case: case.name)
 def test_iptables(case):
-    sets = iptables_save.members_of("create bans hash:ip family inet\n")
+    sets = iptables_save.members_of("create bans hash:ip family inet\n", {"bans"})
     assert found(iptables_save.read_ruleset(case.ruleset, "iptables-nft", sets), case) == case.expected

@@ -156,7 +156,8 @@ COMMIT
 def test_iptables(rules, expected):
     sets = iptables_save.members_of(
         "create partners hash:net family inet\nadd partners 198.18.0.0/28\n"
-        "create others hash:ip,port family inet\nadd others 198.18.0.10,tcp:5269\n"
+        "create others hash:ip,port family inet\nadd others 198.18.0.10,tcp:5269\n",
+        {"partners", "others"},
     )
     ruleset = iptables_save.read_ruleset(SAVE.format(rules=rules), "iptables-nft", sets)
     assert evaluate_connection(ruleset, INBOUND).verdict == expected
@@ -272,4 +273,4 @@ def test_comment_may_look_like_an_option():
 
 
 def test_ipset_whose_members_are_networks_of_addresses_is_left_out():
-    assert iptables_save.members_of("create s hash:ip family inet netmask 24\nadd s 10.9.0.0\n") == {}
+    assert iptables_save.members_of("create s hash:ip family inet netmask 24\nadd s 10.9.0.0\n", {"s"}) == {}
