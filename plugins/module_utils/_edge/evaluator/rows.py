@@ -14,6 +14,7 @@ from ..model.rules import Rule
 from .connection import CLIENT_PORTS, Connection, evaluate_connection
 from .neighbours import Link, evaluate_neighbours, link_behind, link_of
 from .ruleset import Ruleset
+from .translation import AS_SENT
 from .walk import ACCEPT, DROP, UNKNOWN_VERDICT, Decision, PacketVerdict
 
 YES: Effective = "yes"
@@ -151,7 +152,8 @@ class _Evaluator:
         on_link = pair in self._surroundings.gateways and gateway is None
         behind = link_behind(verdict.translation)
         links = [behind] if behind else []
-        if not behind or connection.direction == "in":
+        # A packet of this host whose destination is translated goes another way.
+        if connection.direction == "in" or verdict.translation.way == AS_SENT:
             links.insert(0, link_of(connection, gateway, on_link=on_link))
         return [link for link in links if link.interface not in self._surroundings.without_neighbours]
 
