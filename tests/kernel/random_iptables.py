@@ -69,7 +69,7 @@ class Generator:
                 ("MARK --set-mark 0x7", "CONNMARK --set-mark 0x3", "MARK --set-xmark 0x10/0x10")
             )
         if table == "raw" and self._random.random() < 0.2:
-            target = "CT --notrack"
+            target = self._random.choice(("CT --notrack", "CT --zone 1"))
         if table == "filter" and target == "DROP" and self._random.random() < 0.5:
             target = "REJECT"
         return f"-A {chain} {' '.join(matches)} -j {target}"
@@ -113,6 +113,8 @@ class Generator:
             f"-m state {not_}--state {random.choice(_STATES[:4])}",
             f"-m conntrack {not_}--ctstate {random.choice(('DNAT', 'SNAT', 'DNAT,NEW', 'ESTABLISHED,SNAT'))}",
             f"-m conntrack {not_}--ctstatus {random.choice(('SEEN_REPLY', 'CONFIRMED', 'EXPECTED,ASSURED'))}",
+            f"-m conntrack {not_}--ctorigdstport {port}",
+            f"-m conntrack {not_}--ctorigsrc {random.choice(PEER[self._family])}",
             f"-m conntrack --ctdir {random.choice(('ORIGINAL', 'REPLY'))}",
             f"-m mark {not_}--mark {random.choice(('0x0', '0x7', '0x10/0x10'))}",
             f"-m connmark {not_}--mark {random.choice(('0x0', '0x3'))}",

@@ -229,6 +229,9 @@ class Generator:
             "tcp flags & (fin|syn|rst|ack) != syn",
             "tcp flags ! syn",
             "tcp flags { syn, syn | ack }",
+            "tcp flags == syn",
+            f"ct original {protocol} {random.choice(('saddr', 'daddr'))} {not_}{self._network(family)}",
+            f"meta l4proto tcp ct original proto-dst {not_}{port}",
             f"fib daddr type {not_}local",
             f"ct status {random.choice(('dnat', 'snat', 'dnat,snat', 'seen-reply', 'confirmed', 'expected'))}",
             "icmp type echo-request" if family == "ipv4" else f"icmpv6 type {random.choice((128, 135, 136))}",
@@ -248,6 +251,7 @@ class Generator:
             choices.append("fib saddr . iif oif missing")
         if self._hook in ("prerouting", "output"):
             choices.append("notrack")
+            choices.append("ct zone set 1")
         if self._family == "inet":
             choices.append(f"meta nfproto {self._random.choice(('ipv4', 'ipv6'))}")
         if family == "ipv6":
@@ -257,10 +261,11 @@ class Generator:
     @staticmethod
     def _choices_of_set(key, name, not_):
         source = f"{'ip' if key.endswith('4') else 'ip6'} saddr"
+        mask = "255.255.255.192" if key.endswith("4") else "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ff00"
         return {
             "dport": [f"tcp dport {not_}@{name}"] * 3,
             "ifname": [f"iifname {not_}@{name}"] * 3,
-            "saddr": [f"{source} {not_}@{name}"] * 3,
+            "saddr": [f"{source} {not_}@{name}"] * 3 + [f"{source} & {mask} {not_}@{name}"],
             "pair": [f"{source} . tcp dport @{name}"] * 3,
             "dynamic": [f"{source} {not_}@{name}", f"{source} {not_}@{name}", f"add @{name} {{ {source} }}"],
             "vmap": [],

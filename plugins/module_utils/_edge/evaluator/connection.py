@@ -12,10 +12,10 @@ from typing import Optional, Sequence, Tuple
 from ..model.addresses import Span, number_of, point
 from ..model.literals import Direction, Family
 from ..model.ownership import TABLE
-from .fields import CT_STATES, FIB_TYPES, SETS_MAY_CHANGE, TCP_FLAGS
+from .fields import CT_STATES, FIB_TYPES, SETS_MAY_CHANGE, TCP_FLAGS, ZONE
 from .ruleset import Ruleset
 from .translation import AS_SENT, HERE, translated_later
-from .values import OUTSIDE, UNKNOWN, Fields, Value
+from .values import ABSENT, OUTSIDE, UNKNOWN, Fields, Value
 from .walk import ACCEPT, DROP, UNKNOWN_VERDICT, PacketVerdict, evaluate_packet
 
 CLIENT_PORTS = (1024, 65535)
@@ -56,8 +56,12 @@ class Connection:
 
 def first_packet(ruleset: Ruleset, connection: Connection) -> PacketVerdict:
     """Return the verdict on the first packet of a connection, with all that drops it."""
-    inbound = connection.direction == "in"
-    return evaluate_packet(ruleset, connection.direction, connection.family, _packet(connection, inbound, "syn"))
+    return _first_packet(ruleset, connection, "syn")
+
+
+def _first_packet(ruleset: Ruleset, connection: Connection, *flags: str) -> PacketVerdict:
+    packet = _packet(connection, connection.direction == "in", *flags)
+    return evaluate_packet(ruleset, connection.direction, connection.family, packet)
 
 
 def until_guard(ruleset: Ruleset, connection: Connection) -> PacketVerdict:
@@ -90,6 +94,11 @@ def evaluate_connection(ruleset: Ruleset, connection: Connection) -> PacketVerdi
     first = first_packet(ruleset, connection)
     if first.verdict == DROP:
         return first
+    if connection.direction == "in" and first.verdict == ACCEPT:
+        explicit = _first_packet(ruleset, connection, "syn", "ecn", "cwr")
+        if explicit.verdict != ACCEPT:
+            # Some clients ask for explicit congestion notification (RFC 3168, 6.1.1), others do not.
+            return replace(explicit, verdict=UNKNOWN_VERDICT)
     if not _is_followed(first, connection):
         return replace(first, verdict=UNKNOWN_VERDICT)
     tracked = first.fields.get("ct state") == point(CT_STATES["new"])
@@ -102,8 +111,10 @@ def evaluate_connection(ruleset: Ruleset, connection: Connection) -> PacketVerdi
         if verdict.verdict == DROP:
             # That drop is sure only if the first packet was sure to pass.
             return verdict if result.verdict == ACCEPT else result
-        if verdict.verdict == ACCEPT and first.translation.new and not tracked:
-            # Nothing translates a packet back that is not tracked, so that the other side does not know it.
+        untracked = first.translation.new and not tracked
+        if verdict.verdict == ACCEPT and (untracked or left.get(ZONE) != first.fields.get(ZONE)):
+            # Nothing translates a packet back that is not tracked, so that the other side does not know it. In another
+            # zone a packet belongs to another connection.
             verdict = replace(verdict, verdict=UNKNOWN_VERDICT)
         if verdict.verdict != ACCEPT and result.verdict == ACCEPT:
             result = verdict
@@ -171,6 +182,7 @@ def _packet(connection: Connection, towards_host: bool, *flags: str) -> Fields:
         **link_fields(connection.interface, towards_host),
         "ct state": point(CT_STATES["new"]),
         "ct mark": point(0),
+        ZONE: point(0),
         "ct direction": point(0),
         **dict.fromkeys(("ct status dnat", "ct status snat", "ct status expected", "ct status dying"), point(0)),
         **dict.fromkeys(("ct status seen-reply", "ct status confirmed"), point(0)),
@@ -183,6 +195,10 @@ def _packet(connection: Connection, towards_host: bool, *flags: str) -> Fields:
         fields[f"{protocol} sport"], fields[f"{protocol} dport"] = ports
     protocol = "ip6" if six else "ip"
     fields[f"{protocol} saddr"], fields[f"{protocol} daddr"] = point(source), point(destination)
+    first, second = (destination, source) if from_server else (source, destination)
+    fields[f"ct original {protocol} saddr"], fields[f"ct original {protocol} daddr"] = point(first), point(second)
+    fields["ct original proto-src"], fields["ct original proto-dst"] = client, server
+    fields.update({f"ct original {'ip' if six else 'ip6'} {side}addr": ABSENT for side in "sd"})
     fields["meta secpath"] = point(0)
     if six:
         fields["exthdr exists"], fields["ip6 version"] = point(0), point(6)

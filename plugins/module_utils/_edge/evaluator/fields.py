@@ -96,6 +96,8 @@ def _named(numbers: Mapping[str, int], otherwise: int = _NO_SUCH_NUMBER) -> Call
 _READERS: Dict[str, Callable[[Any], int]] = {
     **{f"{protocol} {side}addr": number_of for protocol in ("ip", "ip6") for side in "sd"},
     **{f"{protocol} {side}port": _port for protocol in ("tcp", "th") for side in "sd"},
+    **{f"ct original {protocol} {side}addr": number_of for protocol in ("ip", "ip6") for side in "sd"},
+    **{f"ct original proto-{side}": _port for side in ("src", "dst")},
     **dict.fromkeys(("ip protocol", "ip6 nexthdr", "meta l4proto"), _named(PROTOCOLS)),
     **dict.fromkeys(("fib daddr type", "fib saddr type", "fib daddr.iif type"), _named(FIB_TYPES)),
     **dict.fromkeys(("meta mark", "ct mark", "meta secpath"), int),
@@ -123,8 +125,10 @@ def field_name(expression: Any) -> str:
         return f"{content['protocol']} {content['field']}"
     if kind == "meta":
         return f"meta {content['key']}"
-    if kind == "ct" and "dir" not in content:
-        return f"ct {content['key']}"
+    if kind == "ct":
+        # Some releases name the family of an address apart.
+        words = [content.get(part) for part in ("dir", "family", "key")]
+        return " ".join(["ct", *(word for word in words if word)])
     if kind == "fib":
         flags = content["flags"]
         return f"fib {'.'.join([flags] if isinstance(flags, str) else flags)} {content['result']}"
@@ -149,6 +153,10 @@ _KINDS.update(dict.fromkeys(("sport", "dport", "proto-src", "proto-dst"), "port"
 
 SETS_MAY_CHANGE = "touched by programs"
 """Field of a packet for which the content of named sets is unknown, since programs change them at any time."""
+
+
+ZONE = "zone of tracking"
+"""Field for the zone in which a packet is tracked, which rules set before it is."""
 
 
 def kind_of(name: str) -> str:
@@ -229,7 +237,7 @@ def span_of(name: str, constant: Any) -> Span:
     if isinstance(constant, dict) and "prefix" in constant:
         prefix = constant["prefix"]
         first = read(prefix["addr"])
-        bits = 16 if name.endswith("port") else BITS["ipv6" if name.startswith("ip6 ") else "ipv4"]
+        bits = 16 if name.endswith("port") else BITS["ipv6" if "ip6" in name.split() else "ipv4"]
         return first, first + (1 << (bits - prefix["len"])) - 1
     if isinstance(constant, dict) and "range" in constant:
         first, last = constant["range"]

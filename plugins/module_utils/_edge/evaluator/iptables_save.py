@@ -22,6 +22,7 @@ from .fields import (
     PROTOCOLS,
     SETS_MAY_CHANGE,
     TCP_FLAGS,
+    ZONE,
     compare,
     has_status,
     kind_of,
@@ -342,6 +343,9 @@ def _mark_target(name: str, words: List[str]) -> List[Step]:
 
 
 def _tracking_target(name: str, words: List[str]) -> List[Step]:
+    if any(word.startswith("--zone") for word in words):
+        zone = words[words.index("--zone") + 1] if "--zone" in words else ""
+        return [Assign(ZONE, lambda _fields: point(int(zone, 0)) if zone.isdigit() else UNKNOWN)]
     return [Assign("ct state", state_after_notrack)] if name == "NOTRACK" or "--notrack" in words else []
 
 
@@ -465,6 +469,14 @@ _OPTIONS: Mapping[str, Tuple[str, Callable[[List[str]], Matcher]]] = {
     "--tcp-flags": ("tcp flags", _tcp_flags),
     "--icmpv6-type": ("icmpv6 type", _icmpv6_type),
     "--hl-eq": ("ip6 hoplimit", lambda arguments: number_matcher([point(int(arguments[0]))])),
+    **{
+        f"--ctorig{side}": (f"ct original {{ip}} {side[0]}addr", lambda arguments: _network_matcher(arguments[0]))
+        for side in ("src", "dst")
+    },
+    **{
+        f"--ctorig{side}port": (f"ct original proto-{side}", lambda arguments: number_matcher(_ports(arguments[0])))
+        for side in ("src", "dst")
+    },
     "--ctdir": ("ct direction", _numbers({"original": 0, "reply": 1})),
     "--pkt-type": ("meta pkttype", _numbers({"unicast": 0, "broadcast": 1, "multicast": 2})),
 }

@@ -17,6 +17,7 @@ from ..model.literals import Family, Side
 from .fields import (
     OTHER_PROTOCOLS,
     SETS_MAY_CHANGE,
+    ZONE,
     UnknownExpressionError,
     bits_of,
     compare,
@@ -52,6 +53,7 @@ from .values import (
     any_of,
     bits_matcher,
     differs_from_zero,
+    masked,
     number_matcher,
     opposite,
     spans_of,
@@ -228,7 +230,7 @@ class _RuleReader:
         ((kind, content),) = statement.items()
         if kind in _NO_EFFECT:
             # A name out of a map matches only where the map has an entry.
-            return [_UNKNOWN_MATCH] if isinstance(content, dict) and "map" in content else []
+            return [_UNKNOWN_MATCH] if _looks_up(content) else []
         if kind in _SIMPLE:
             return [_SIMPLE[kind]]
         reader = self._READERS.get(kind)
@@ -260,7 +262,7 @@ class _RuleReader:
 
     def _match(self, content: Mapping[str, Any]) -> Callable[[Fields], Answer]:
         left, right, operator = content["left"], content["right"], content["op"]
-        if "concat" in left or (isinstance(right, str) and right.startswith("@") and "&" not in left):
+        if "concat" in left or (isinstance(right, str) and right.startswith("@")):
             return self._negated(operator, self._lookup(left, right))
         left, mask_constant = left.get("&", (left, None))
         name = field_name(left)
@@ -297,8 +299,9 @@ class _RuleReader:
 
     def _lookup(self, left: Any, right: Any) -> Callable[[Fields], Tuple[bool, Answer]]:
         """Return a test: does a packet have all fields of a key, and is the key in a set."""
-        parts = left.get("concat", [left])
-        names = [field_name(part) for part in parts]
+        parts = [_masked_field(part) for part in left.get("concat", [left])]
+        names = [name for name, _mask in parts]
+        masks = [mask for _name, mask in parts]
         if isinstance(right, str) and self._is_unread(right):
             return self._asking(names, right)
         constants, touched = self._elements(right)
@@ -316,14 +319,14 @@ class _RuleReader:
             rows = [[_unknown_answer for _name in names]]
 
         def test(fields: Fields) -> Tuple[bool, Answer]:
-            values = [value_of(name, fields) for name in names]
+            values = [masked(value_of(name, fields), mask) for name, mask in zip(names, masks)]
             if ABSENT in values:
                 return False, False
             if touched in fields or (touched != _ANONYMOUS and SETS_MAY_CHANGE in fields):
                 return True, None
             return True, any_of(all_of(match(value) for match, value in zip(row, values)) for row in rows)
 
-        if len(names) == 1:
+        if len(names) == 1 and masks[0] is None:
             vars(test).update(spans=spans_of(rows[0][0]), field=names[0])
         return test
 
@@ -379,6 +382,8 @@ class _RuleReader:
         ((kind, key),) = content["key"].items()
         if kind == "payload":
             return _write_header(key.get("protocol", ""), key.get("field", ""))
+        if kind == "ct" and key.get("key") == "zone":
+            return [Assign(ZONE, _computed(content["value"]) if "dir" not in key else unknown)]
         if kind not in ("meta", "ct"):
             return []  # No match of this model reads it, as with TCP options.
         steps: List[Step] = [_UNKNOWN_MATCH] if _looks_up(content["value"]) else []
@@ -400,6 +405,15 @@ class _RuleReader:
         "set": _set_update,
         "vmap": lambda self, content: [Choice(self._verdict_map(content))],
     }
+
+
+def _masked_field(expression: Any) -> Tuple[str, Optional[int]]:
+    """Return the field that a look-up reads, and the mask that it is joined with, None for no mask."""
+    if isinstance(expression, dict) and "&" in expression:
+        inner, mask = expression["&"]
+        name = field_name(inner)
+        return name, bits_of(name, mask)
+    return field_name(expression), None
 
 
 def _kinds_read(expression: Any) -> Iterator[str]:

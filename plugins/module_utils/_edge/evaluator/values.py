@@ -37,6 +37,13 @@ Matcher = Callable[[Value], Answer]
 """Function that answers whether a value of a field matches."""
 
 
+def masked(value: Value, mask: Optional[int]) -> Value:
+    """Return the bits of a number that a mask lets through; no mask lets all through."""
+    if mask is None or not isinstance(value, tuple):
+        return value
+    return point(value[0] & mask) if value[0] == value[1] else UNKNOWN
+
+
 def opposite(answer: Answer) -> Answer:
     """Return the negation; unknown stays unknown."""
     return None if answer is None else not answer
