@@ -37,6 +37,19 @@ _DISCOVERY = (
 """Rules about neighbour discovery, of which one is in most base chains: without it all of IPv6 would be dead."""
 
 
+_ARP = (
+    "arp operation request accept",
+    "arp operation reply accept",
+    "arp operation { request, reply } accept",
+    f"arp saddr ip {EDGE['ipv4'][0]} accept",
+    f"arp daddr ip {PEER['ipv4'][1]} drop",
+    f"arp saddr ip != {PEER['ipv4'][0]} counter drop",
+    f'iifname "{INTERFACE}" arp htype 1 accept',
+    f'oifname != "{INTERFACE}" drop',
+)
+"""Rules of ARP, as random as others."""
+
+
 class Generator:
     """Source of rulesets out of a random number generator."""
 
@@ -45,7 +58,15 @@ class Generator:
 
     def ruleset(self):
         """Return a script that loads a whole ruleset in place of the one before."""
-        return "flush ruleset\n" + "".join(self._table(number) for number in range(self._random.choice((1, 1, 2, 3))))
+        tables = [self._table(number) for number in range(self._random.choice((1, 1, 2, 3)))]
+        return "flush ruleset\n" + "".join([*tables, self._arp_table() if self._random.random() < 0.1 else ""])
+
+    def _arp_table(self):
+        random = self._random
+        hook = random.choice(("input", "output"))
+        head = f"type filter hook {hook} priority 0; policy {random.choice(('accept', 'drop'))};"
+        rules = random.sample(_ARP, random.randint(0, 3))
+        return "\n".join(["table arp a {", "  chain c {", *(f"    {line}" for line in (head, *rules)), "  }", "}\n"])
 
     def _table(self, number):
         family = self._random.choice(("inet", "inet", "ip", "ip6"))

@@ -20,6 +20,7 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator import i
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator.connection import Connection
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator.rows import Surroundings, evaluate_one
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator.ruleset import Ruleset
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.host.devices import with_devices
 from network import EDGE, INTERFACE, PEER, WAYS
 
 CASES = sorted(Path(__file__).with_name("cases").iterdir())
@@ -41,6 +42,7 @@ def load(edge, path, text):
     if path.suffix == ".nft":
         edge.run("nft", "-f", "-", stdin=text)
         listing = json.loads(edge.run("nft", "-j", "list", "ruleset").stdout)
+        listing = with_devices(listing, edge.run("nft", "-t", "list", "ruleset").stdout)
         return replace(nft_json.read_ruleset(listing), ways=WAYS, forwards=frozenset(EDGE))
     ruleset = Ruleset(ways=WAYS, forwards=frozenset(EDGE))
     for program in PROGRAMS:

@@ -49,7 +49,7 @@ FIB_TYPES: Mapping[str, int] = {
 _NO_SUCH_NUMBER = -1
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 # Fields of these protocols are absent from the packets of the model.
-OTHER_PROTOCOLS = frozenset(("udp", "udplite", "sctp", "dccp", "icmp", "igmp", "ah", "esp", "comp", "gre", "arp"))
+OTHER_PROTOCOLS = frozenset(("udp", "udplite", "sctp", "dccp", "icmp", "igmp", "ah", "esp", "comp", "gre"))
 _ICMPV6_TYPES: Mapping[str, int] = {
     "destination-unreachable": 1,
     "packet-too-big": 2,
@@ -103,12 +103,16 @@ _READERS: Dict[str, Callable[[Any], int]] = {
     **dict.fromkeys(("meta mark", "ct mark", "meta secpath"), int),
     **dict.fromkeys(("ip version", "ip6 version", "ip hdrlength", "ip frag-off", "ip frag-off without flags"), int),
     "tcp flags": _named(TCP_FLAGS),
+    "arp operation": _named({"request": 1, "reply": 2}),
+    **dict.fromkeys(("arp htype", "arp hlen", "arp plen"), int),
+    **dict.fromkeys(("arp ptype", "ether type"), _named({"ip": 0x0800, "arp": 0x0806, "ip6": 0x86DD})),
+    **dict.fromkeys(("arp saddr ip", "arp daddr ip"), number_of),
     "icmpv6 type": _named(_ICMPV6_TYPES),
     **dict.fromkeys(("icmpv6 code", "ip6 hoplimit"), _named({"no-route": 0})),
     "ct state": _named(CT_STATES),
     "ct direction": _named({"original": 0, "reply": 1}),
     "meta nfproto": _named({"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}),
-    "meta protocol": _named({"ip": 0x0800, "ip6": 0x86DD}),
+    "meta protocol": _named({"ip": 0x0800, "arp": 0x0806, "ip6": 0x86DD}),
     "meta pkttype": _named({"host": 0, "unicast": 0, "broadcast": 1, "multicast": 2, "other": 3}),
     **dict.fromkeys(("fib saddr.iif oif", "fib saddr.mark.iif oif"), int),
     **dict.fromkeys(("fib saddr.iif oif exists", "fib saddr.mark.iif oif exists", "exthdr exists"), int),
@@ -187,7 +191,7 @@ def value_of(name: str, fields: Fields) -> Value:
     if protocol in ("tcp", "icmpv6"):
         # The packets of the model are of these two protocols.
         return UNKNOWN if fields.get("meta l4proto") == point(PROTOCOLS[protocol]) else ABSENT
-    if protocol in OTHER_PROTOCOLS or protocol == "exthdr":
+    if protocol in OTHER_PROTOCOLS or protocol == "exthdr" or (protocol == "arp" and "arp operation" not in fields):
         return ABSENT
     if protocol in _FAMILY_NUMBERS and fields.get("meta nfproto") != point(_FAMILY_NUMBERS[protocol]):
         return ABSENT

@@ -1,9 +1,10 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Neighbour discovery (RFC 4861), without which no IPv6 packet finds its way over a link.
+"""Discovery of neighbours, without which no packet crosses a link: RFC 4861 for IPv6, ARP (RFC 826) for IPv4.
 
-Connection tracking takes no notice of it, so no rule for established connections lets it pass.
+Connection tracking takes no notice of it, so no rule for established connections lets it pass. ARP meets tables of the
+families arp and netdev only.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Iterator, Optional, Tuple
 
 from ..model.addresses import Span, number_of, point, span_of
-from ..model.literals import Direction
+from ..model.literals import Direction, Family, PacketFamily
 from .connection import Connection, link_fields
 from .fields import CT_STATES, FIB_TYPES, PROTOCOLS
 from .ruleset import Ruleset
@@ -29,15 +30,20 @@ _SOLICITED_NODE = number_of("ff02::1:ff00:0")
 
 @dataclass(frozen=True)
 class NeighbourPacket:
-    """A message of neighbour discovery. direction: seen from this host; kind: its type; source, destination: addresses,
-    of the link-local one of a router that is not known every one.
+    """A message of neighbour discovery. direction: seen from this host; kind: its type; source, target: addresses of
+    who sends it, and of who is asked for or answered; of the link-local one of a router that is not known every one.
     """
 
     direction: Direction
     kind: int
     source: Span
-    destination: Span
+    target: Span
     interface: Optional[str]
+
+    @property
+    def family(self) -> PacketFamily:
+        """Return the family of the packet."""
+        return "ipv6"
 
     def __str__(self) -> str:
         """Return the message on one line."""
@@ -63,10 +69,44 @@ class NeighbourPacket:
             "icmpv6 type": point(self.kind),
             "icmpv6 code": point(0),
             "ip6 saddr": self.source,
-            "ip6 daddr": self.destination,
+            "ip6 daddr": _solicited(self.target) if multicast else self.target,
             "fib saddr type": unicast if inbound else local,
             "fib daddr type": point(FIB_TYPES["multicast"]) if multicast else local if inbound else unicast,
             "exthdr exists": point(0),
+        }
+
+
+@dataclass(frozen=True)
+class ArpPacket(NeighbourPacket):
+    """A message of ARP, with addresses of IPv4."""
+
+    def __str__(self) -> str:
+        """Return the message on one line."""
+        word = "request" if self.kind == _SOLICITATION else "reply"
+        return f"ARP {word} {'from' if self.direction == 'in' else 'to'} {self.interface or 'the network'}"
+
+    @property
+    def family(self) -> PacketFamily:
+        """Return the family of the packet."""
+        return "arp"
+
+    @property
+    def fields(self) -> Fields:
+        """Return the fields of the packet."""
+        inbound, asks = self.direction == "in", self.kind == _SOLICITATION
+        return {
+            "meta protocol": point(0x0806),
+            "ether type": point(0x0806),
+            "meta pkttype": point(1 if asks and inbound else 0),
+            **link_fields(self.interface, inbound),
+            "ct state": point(CT_STATES["invalid"]),
+            "arp operation": point(1 if asks else 2),
+            "arp htype": point(1),
+            "arp ptype": point(0x0800),
+            "arp hlen": point(6),
+            "arp plen": point(4),
+            "arp saddr ip": self.source,
+            "arp daddr ip": self.target,
         }
 
 
@@ -76,6 +116,7 @@ class Link:
     addresses of this host, from which it may ask; other: those of the neighbour; asker: those from which it may ask.
     """
 
+    family: Family
     direction: Direction
     local: Span
     other: Span
@@ -91,16 +132,19 @@ def link_of(connection: Connection, gateway: Optional[str], *, on_link: bool) ->
     local = point(number_of(connection.local))
     other = point(number_of(gateway or connection.remote)) if gateway or on_link else _LINK_LOCAL
     # A router asks from its link-local address.
-    return Link(connection.direction, local, other, other if on_link else _LINK_LOCAL, connection.interface)
+    asker = other if on_link else _LINK_LOCAL
+    if connection.family == "ipv4":
+        other = asker = other if gateway or on_link else _ANY
+    return Link(connection.family, connection.direction, local, other, asker, connection.interface)
 
 
 def link_behind(translation: Translation) -> Optional[Link]:
     """Return the link by which this host passes the packets of a connection on; None where it does not do so."""
-    way, target = translation.way, translation.fields.get("ip6 daddr")
-    if way in (None, HERE, AS_SENT) or not isinstance(target, tuple):
+    way, family = translation.way, translation.family
+    if way in (None, HERE, AS_SENT) or family == "arp":
         return None
     # Of which address this host asks there is not known, nor whether a router stands in between.
-    return Link("out", _ANY, _ANY, _ANY, way)
+    return Link(family, "out", _ANY, _ANY, _ANY, way)
 
 
 def evaluate_neighbours(ruleset: Ruleset, link: Link) -> Optional[Tuple[PacketVerdict, NeighbourPacket]]:
@@ -111,7 +155,7 @@ def evaluate_neighbours(ruleset: Ruleset, link: Link) -> Optional[Tuple[PacketVe
     """
     found: Optional[Tuple[PacketVerdict, NeighbourPacket]] = None
     for needed, packet in _packets(link):
-        verdict = evaluate_packet(ruleset, packet.direction, "ipv6", packet.fields)
+        verdict = evaluate_packet(ruleset, packet.direction, packet.family, packet.fields)
         if verdict.verdict == DROP and needed:
             return verdict, packet
         if verdict.verdict != ACCEPT and found is None:
@@ -127,8 +171,9 @@ def _packets(link: Link) -> Iterator[Tuple[bool, NeighbourPacket]]:
         source, target = (link.asker, link.local) if asked_in else (link.local, link.other)
         question: Direction = "in" if asked_in else "out"
         answer: Direction = "out" if asked_in else "in"
-        yield needed, NeighbourPacket(question, _SOLICITATION, source, _solicited(target), link.interface)
-        yield needed, NeighbourPacket(answer, _ADVERTISEMENT, target, source, link.interface)
+        message = NeighbourPacket if link.family == "ipv6" else ArpPacket
+        yield needed, message(question, _SOLICITATION, source, target, link.interface)
+        yield needed, message(answer, _ADVERTISEMENT, target, source, link.interface)
 
 
 def _solicited(target: Span) -> Span:

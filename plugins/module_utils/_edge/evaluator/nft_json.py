@@ -59,7 +59,13 @@ from .values import (
     spans_of,
 )
 
-_FAMILIES = {"inet": FAMILIES, "ip": ("ipv4",), "ip6": ("ipv6",), "netdev": FAMILIES}
+_FAMILIES: Mapping[str, Tuple[Family, ...]] = {
+    "inet": FAMILIES,
+    "ip": ("ipv4",),
+    "ip6": ("ipv6",),
+    "netdev": FAMILIES,
+    "arp": (),
+}
 _KNOWN_TABLE_FLAGS = frozenset(("dormant", "owner", "persist"))
 # Statements after which the packet goes on unchanged.
 _NO_EFFECT = frozenset(

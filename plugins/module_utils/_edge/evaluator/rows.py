@@ -13,7 +13,7 @@ from ..model.literals import Direction, Effective, Family
 from ..model.rules import Rule
 from .connection import CLIENT_PORTS, Connection, evaluate_connection
 from .neighbours import Link, evaluate_neighbours, link_behind, link_of
-from .ruleset import Ruleset
+from .ruleset import Ruleset, sees
 from .translation import AS_SENT
 from .walk import ACCEPT, DROP, UNKNOWN_VERDICT, Decision, PacketVerdict
 
@@ -121,6 +121,10 @@ class _Evaluator:
         self._ruleset = ruleset
         self._surroundings = surroundings
         self._ports = ports
+        bases = [chain for chain in ruleset.chains.values() if chain.hook]
+        self._filters_arp = any(sees(chain, "arp") for chain in bases)
+        bridging = (chain for chain in bases if chain.table.startswith("bridge "))
+        self._bridge_chain = next((chain for chain in bridging if chain.rules or chain.policy == DROP), None)
 
     def sample(self, connections: Sequence[Connection]) -> RowVerdict:
         """Return the verdict on connections that stand for one network, or for any address."""
@@ -137,7 +141,14 @@ class _Evaluator:
     def connection(self, connection: Connection) -> Tuple[PacketVerdict, str]:
         """Return the verdict on one connection, and what it is about."""
         verdict = self._from_any_port(connection)
-        if verdict.verdict == DROP or connection.family == "ipv4":
+        if verdict.verdict == DROP:
+            return verdict, str(connection)
+        if self._bridge_chain and self._ruleset.lower.get(connection.interface or ""):
+            # What the chains of a bridge do is not followed.
+            rule = next(iter(self._bridge_chain.rules), None) if self._bridge_chain.policy != DROP else None
+            decision = Decision(self._bridge_chain, rule, self._bridge_chain)
+            return replace(verdict, verdict=UNKNOWN_VERDICT, decision=decision), str(connection)
+        if connection.family == "ipv4" and not self._filters_arp:
             return verdict, str(connection)
         for link in self._links(connection, verdict):
             found = evaluate_neighbours(self._ruleset, link)

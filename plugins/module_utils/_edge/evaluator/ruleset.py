@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Callable, Dict, FrozenSet, Iterable, Iterator, List, Mapping, Optional, Sequence, Set, Tuple, Union
 
 from ..model.addresses import Span
-from ..model.literals import Family, Side
+from ..model.literals import Family, PacketFamily, Side
 from .values import Answer, Fields, Value
 
 CONNTRACK_PRIORITY = -200
@@ -120,9 +120,10 @@ class FilterRule:
 
 @dataclass
 class Chain:
-    """A chain of rules. table: such as "inet filter"; families: ipv4, ipv6 or both; hook: empty for one without.
+    """A chain of rules. table: such as "inet filter"; families: ipv4, ipv6, both, or neither for ARP.
 
-    kind: filter, nat or route; devices: interfaces of a netdev chain, None where they are not known.
+    hook: empty for one without; kind: filter, nat or route; devices: interfaces of a netdev chain, None where they are
+    not known.
     """
 
     table: str
@@ -146,19 +147,28 @@ class Chain:
         return f"chain {self.table} {self.name}"
 
 
+def sees(chain: Chain, family: PacketFamily) -> bool:
+    """Return whether packets of a family pass a chain, if it has a hook."""
+    if family == "arp":
+        return chain.table.partition(" ")[0] in ("arp", "netdev")
+    return family in chain.families
+
+
 @dataclass
 class Ruleset:
     """All chains of a host by table and name.
 
     owners: the program that manages a table, where one does; ways: the interface by which this host reaches an address
     that one of its translations names, "lo" for an address of its own; one is missing where that is not known;
-    forwards: the families whose packets this host passes on.
+    forwards: the families whose packets this host passes on; lower: the devices below an interface, such as the ports
+    of a bridge.
     """
 
     chains: Dict[Tuple[str, str], Chain] = field(default_factory=dict)
     owners: Dict[str, str] = field(default_factory=dict)
-    ways: Mapping[Tuple[Family, int], str] = field(default_factory=dict)
+    ways: Mapping[Tuple[PacketFamily, int], str] = field(default_factory=dict)
     forwards: FrozenSet[Family] = frozenset()
+    lower: Mapping[str, FrozenSet[str]] = field(default_factory=dict)
 
     def add(self, chain: Chain) -> Chain:
         """Add a chain."""
@@ -173,9 +183,9 @@ class Ruleset:
         """Return the chains of a table."""
         return [chain for key, chain in self.chains.items() if key[0] == table]
 
-    def base_chains(self, hook: str, family: str) -> List[Chain]:
+    def base_chains(self, hook: str, family: PacketFamily) -> List[Chain]:
         """Return the chains of a hook that see packets of a family, in the order in which they do."""
-        found = [chain for chain in self.chains.values() if chain.hook == hook and family in chain.families]
+        found = [chain for chain in self.chains.values() if chain.hook == hook and sees(chain, family)]
         return sorted(found, key=lambda chain: chain.priority)
 
     def without_tables(self, tables: Sequence[str]) -> Ruleset:

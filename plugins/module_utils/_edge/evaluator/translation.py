@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Dict, Mapping, Optional, Sequence, Set, Tuple
 
 from ..model.addresses import point
-from ..model.literals import Family, Side
+from ..model.literals import PacketFamily, Side
 from .fields import FIB_TYPES
 from .ruleset import Ruleset, Translate
 from .values import UNKNOWN, Answer, Fields, Value
@@ -38,10 +38,10 @@ AS_SENT = ""
 CONSEQUENCES = ("ct status dnat", "ct status snat", "fib daddr type")
 """Fields that a translation changes besides addresses and ports."""
 
-_FAMILIES: Mapping[Family, str] = {"ipv4": "ip", "ipv6": "ip6"}
+_FAMILIES: Mapping[PacketFamily, str] = {"ipv4": "ip", "ipv6": "ip6"}
 
 
-def names_of(side: Side, family: Family) -> Mapping[str, str]:
+def names_of(side: Side, family: PacketFamily) -> Mapping[str, str]:
     """Return the names of the fields of one side's address and port, each with what it is."""
     letter = side[0]
     return {f"{_FAMILIES[family]} {letter}addr": "address", f"tcp {letter}port": "port", f"th {letter}port": "port"}
@@ -56,7 +56,7 @@ class Translation:
     """
 
     ruleset: Ruleset
-    family: Family
+    family: PacketFamily
     fields: Fields
     ways: Set[Optional[str]]
     done: Answer = False
@@ -77,17 +77,16 @@ class Translation:
                 self.new[name] = self.fields[name]
                 self._assign(f"ct status {step.side[0]}nat", point(1) if _differ(before, value) else UNKNOWN, certain)
         if step.side == "destination" and step.address is not None:
-            known_way = (
-                self.ruleset.ways.get((self.family, step.address[0])) if isinstance(step.address, tuple) else None
-            )
-            way = HERE if step.to_host else known_way
+            way = HERE if step.to_host else self._way_to(step.address)
             self.ways = {way} if certain else {*self.ways, way}
             kind = UNKNOWN if way is None else point(FIB_TYPES["local" if way == HERE else "unicast"])
             self._assign("fib daddr type", kind, certain)
         self.done = certain or None
 
     def _way_to(self, address: Value) -> Optional[str]:
-        return self.ruleset.ways.get((self.family, address[0])) if isinstance(address, tuple) else None
+        if self.family == "arp" or not isinstance(address, tuple):
+            return None
+        return self.ruleset.ways.get((self.family, address[0]))
 
     def copy(self) -> Translation:
         """Return this state, to come back to."""

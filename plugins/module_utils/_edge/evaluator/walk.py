@@ -10,11 +10,12 @@ verdict is accept or drop only where that set has one member.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from itertools import groupby
 from typing import Dict, FrozenSet, List, Mapping, Optional, Sequence, Tuple
 
 from ..model.addresses import point
-from ..model.literals import Direction, Family, Outcome
+from ..model.literals import Direction, Outcome, PacketFamily
 from .fields import CT_STATES, value_of
 from .ruleset import (
     CONNTRACK_PRIORITY,
@@ -132,7 +133,7 @@ class _TooLongError(Exception):
 def evaluate_packet(
     ruleset: Ruleset,
     direction: Direction,
-    family: Family,
+    family: PacketFamily,
     packet: Fields,
     translations: Optional[Mapping[str, Fields]] = None,
     forwarded_by: Optional[str] = None,
@@ -198,9 +199,10 @@ class _Journey:
     def pass_hook(self, hook: str, bases: Sequence[Chain], interface: Value) -> None:
         """Pass all chains of a hook, in the order of their priorities."""
         self._walk.translation.done = False
-        for units in _by_priority(hook, [base for base in bases if _on_device(base, interface) is not False]):
+        lower = self._walk.translation.ruleset.lower
+        for units in _by_priority(hook, [base for base in bases if _on_device(base, interface, lower) is not False]):
             for base, outcomes in self._evaluate_equals(units, self._translations.get(hook, {})):
-                self._note(base, outcomes, _on_device(base, interface))
+                self._note(base, outcomes, _on_device(base, interface, lower))
 
     def has_ended(self, table: Optional[str]) -> bool:
         """Return whether a table has surely dropped the packet."""
@@ -324,12 +326,18 @@ def _by_priority(hook: str, bases: Sequence[Chain]) -> List[List[_Unit]]:
     return [[unit for _priority, unit in group] for _priority, group in groupby(units, lambda pair: pair[0])]
 
 
-def _on_device(base: Chain, interface: Value) -> Answer:
+def _on_device(base: Chain, interface: Value, lower: Mapping[str, FrozenSet[str]]) -> Answer:
+    """Return whether a packet of an interface passes a chain. lower: the devices below each interface."""
     if base.devices == ():
         return True
     if base.devices is None or interface in (OUTSIDE, UNKNOWN):
         return None
-    return interface in base.devices
+    name = str(interface)
+    if any(fnmatchcase(name, device) for device in base.devices):
+        return True
+    # Of several devices below an interface a packet passes one.
+    below = lower.get(name, ())
+    return None if any(fnmatchcase(one, device) for one in below for device in base.devices) else False
 
 
 class _Tracking:

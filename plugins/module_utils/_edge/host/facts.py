@@ -13,7 +13,7 @@ from ..evaluator.ruleset import Ruleset
 from ..model.errors import understood
 from .firewall import HostFirewall, Remembering, has_unread_sets, read_host_firewall, with_sets
 from .persistence import PersistenceFacts, read_persistence
-from .routes import Network, read_network
+from .routes import Network, lower_devices, read_network
 from .runner import Runner
 
 Consult = Callable[[Ruleset, Routes, Surroundings], None]
@@ -52,4 +52,7 @@ def read_facts(run: Runner, pairs: Sequence[Route], consult: Consult, before: Op
 
 
 def _on_network(firewall: HostFirewall, network: Network) -> HostFirewall:
-    return replace(firewall, ruleset=replace(firewall.ruleset, ways=network.targets, forwards=network.forwards))
+    ruleset = replace(firewall.ruleset, ways=network.targets, forwards=network.forwards)
+    if any(chain.devices != () or chain.table.startswith("bridge ") for chain in ruleset.chains.values()):
+        ruleset.lower = {name: lower_devices(name) for name in {*network.routes.values()} if name}
+    return replace(firewall, ruleset=ruleset)

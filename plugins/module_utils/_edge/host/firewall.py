@@ -20,6 +20,7 @@ from ..model.diff_text import MOST_DENIALS
 from ..model.errors import EdgeError, understood
 from ..model.literals import Family
 from ..model.ownership import COMMENT, TABLE
+from .devices import lacks_devices, with_devices
 from .loaders import nft_script
 from .runner import Completed, Runner, find_program
 from .sets import MOST_MEGABYTES, MOST_SECONDS, Elements, read_sets, with_elements
@@ -62,6 +63,8 @@ def read_host_firewall(run: Runner, elements: Optional[Elements] = None) -> Host
     """
     listing, unread = _read_nft(run)
     with understood("what nft -j list ruleset prints"):
+        if listing and lacks_devices(listing):
+            listing = with_devices(listing, _terse_text(run))
         # Where a rule jumps to has to be known for whatever packet.
         elements = read_sets(listing or {}, _verdict_maps(listing or {}), elements or {}, run)
     return _host_firewall(run, listing, unread, elements)
@@ -231,16 +234,19 @@ def _listing_with_handles(table: str, run: Runner) -> str:
     return run([program, "-a", "list", "table", *table.split(" ", 1)], "").stdout if program else ""
 
 
+def _terse_text(run: Runner) -> str:
+    program = find_program("nft")
+    return run([program, "-a", "-t", "list", "ruleset"], "").stdout if program else ""
+
+
 def _with_handles(tables: Set[str], guards: str, run: Runner) -> Mapping[str, str]:
     """Return what nft lists of tables, with handles. guards: the managed table, which was read already.
 
     Of a single table some releases of nft read all elements, even where they are told to leave them out.
     """
-    program = find_program("nft")
     listings = {TABLE: guards} if guards else {}
-    if program and tables - set(listings):
-        whole = run([program, "-a", "-t", "list", "ruleset"], "").stdout
-        sections = re.split(r"^table (\S+ \S+) \{", whole, flags=re.MULTILINE)
+    if tables - set(listings):
+        sections = re.split(r"^table (\S+ \S+) \{", _terse_text(run), flags=re.MULTILINE)
         listings = {**dict(zip(sections[1::2], sections[2::2])), **listings}
     return listings
 

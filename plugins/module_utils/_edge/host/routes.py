@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Dict, FrozenSet, Iterable, Iterator, Mapping, Optional, Sequence, Tuple
@@ -13,7 +14,7 @@ from typing import Any, Dict, FrozenSet, Iterable, Iterator, Mapping, Optional, 
 from ..evaluator.rows import Route, Routes, Surroundings
 from ..evaluator.translation import HERE
 from ..model.addresses import Span, family_of, number_of, text_of
-from ..model.literals import Family
+from ..model.literals import Family, PacketFamily
 from .runner import Runner, find_program
 
 _IFF_POINTOPOINT, _IFF_NOARP = 0x10, 0x80
@@ -24,6 +25,7 @@ _FORWARDING: Mapping[Family, str] = {
     "ipv4": "/proc/sys/net/ipv4/ip_forward",
     "ipv6": "/proc/sys/net/ipv6/conf/all/forwarding",
 }
+_LOWER = "lower_"
 _LONGEST = 256
 _NOWHERE = ("local", "unreachable", "prohibit", "blackhole")
 
@@ -37,7 +39,7 @@ class Network:
 
     routes: Routes = field(default_factory=dict)
     surroundings: Surroundings = field(default_factory=Surroundings)
-    targets: Mapping[Tuple[Family, int], str] = field(default_factory=dict)
+    targets: Mapping[Tuple[PacketFamily, int], str] = field(default_factory=dict)
     forwards: FrozenSet[Family] = frozenset()
 
 
@@ -48,7 +50,7 @@ def read_network(pairs: Sequence[Route], run: Runner, targets: Iterable[Tuple[Fa
     """
     program = find_program("ip")
     found: Mapping[Route, Tuple[str, Optional[str]]] = {}
-    known: Mapping[Tuple[Family, int], str] = {}
+    known: Mapping[Tuple[PacketFamily, int], str] = {}
     if program is not None and pairs:
         commands = [f"route get {remote} from {local}\n" for local, remote in pairs]
         commands += [f"route get {text_of(number, family)}\n" for family, number in sorted(set(targets))]
@@ -80,12 +82,12 @@ def _ways(output: str) -> Dict[Route, Tuple[str, Optional[str]]]:
     return ways
 
 
-def _ways_to_targets(output: str) -> Dict[Tuple[Family, int], str]:
+def _ways_to_targets(output: str) -> Dict[Tuple[PacketFamily, int], str]:
     """Return the interface by which this host reaches them, by address; HERE for an address of its own.
 
     Addresses of the loopback network are left out, since packets from a network may not get there.
     """
-    ways: Dict[Tuple[Family, int], str] = {}
+    ways: Dict[Tuple[PacketFamily, int], str] = {}
     for route in _answers(output):
         if "from" in route or "dev" not in route or _is_loopback(route["dst"]):
             continue
@@ -104,6 +106,14 @@ def _is_loopback(address: str) -> bool:
 def _without_neighbours(interfaces: Iterable[str]) -> FrozenSet[str]:
     """Return the interfaces that need no neighbour discovery; one that does not say so needs it."""
     return frozenset(one for one in interfaces if _flags(one) & (_IFF_POINTOPOINT | _IFF_NOARP))
+
+
+def lower_devices(interface: str) -> FrozenSet[str]:
+    """Return all devices below an interface: the ports of a bridge, what a bond, a VLAN or a macvlan stands on."""
+    with suppress(OSError):
+        names = [name[len(_LOWER) :] for name in os.listdir(f"/sys/class/net/{interface}") if name.startswith(_LOWER)]
+        return frozenset(names).union(*map(lower_devices, names))
+    return frozenset()
 
 
 def _flags(interface: str) -> int:

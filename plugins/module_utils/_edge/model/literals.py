@@ -13,6 +13,9 @@ Direction = Literal["in", "out"]
 Action = Literal["allow", "block"]
 
 Family = Literal["ipv4", "ipv6"]
+PacketFamily = Literal["ipv4", "ipv6", "arp"]
+"""Family of a packet: of one that carries a connection, or that discovers an IPv4 neighbour."""
+
 RuleFamily = Literal["ipv4", "ipv6", "any"]
 """Family of a rule; a block rule is for both."""
 

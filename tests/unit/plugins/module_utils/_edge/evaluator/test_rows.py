@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator import iptables_save
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator.rows import Surroundings, evaluate_rows
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator.ruleset import Ruleset
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator.rows import (
+    Surroundings,
+    evaluate_rows,
+    routes_to_ask,
+)
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator.ruleset import Chain, Ruleset
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.rules import Group, Rule
 
 LOCAL = {"ipv4": Group("access_ipv4", ("198.18.0.2",)), "ipv6": Group("access_ipv6", ("2001:db8::2",))}
@@ -78,3 +82,20 @@ def test_a_router_asks_from_its_link_local_address(gateway, answer):
     remotes = ("2600:1f18:4e2::21", "2a02:26f0:c7::7", "2400:cb00:31::9", "2001:db8::1")
     gateways = {("2001:db8::2", remote): gateway for remote in remotes}
     assert verdict("in", rules, "ipv6", gateways=gateways)[0] == answer
+
+
+@pytest.mark.parametrize(
+    ("chain", "lower", "answer"),
+    [
+        (Chain("bridge filter", "input", (), hook="input", policy="drop"), {"br0": {"port1"}}, "unknown"),
+        (Chain("bridge filter", "input", (), hook="input", policy="drop"), {"br0": frozenset()}, "yes"),
+        (Chain("bridge filter", "input", (), hook="input"), {"br0": {"port1"}}, "yes"),
+        (Chain("bridge filter", "own", (), policy="drop"), {"br0": {"port1"}}, "yes"),
+    ],
+)
+def test_the_chains_of_a_bridge_may_decide_what_comes_by_it(chain, lower, answer):
+    rules = [rule("in"), rule("in", "ipv6")]
+    routes = dict.fromkeys(routes_to_ask(rules), "br0")
+    found = evaluate_rows(Ruleset({chain.key: chain}, lower=lower), rules, routes)["federation_in"]
+    assert found.effective == answer
+    assert answer == "yes" or found.decision.label == "chain bridge filter input: policy drop"

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator import iptables_save, nft_json
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator.connection import (
@@ -274,3 +276,23 @@ def test_comment_may_look_like_an_option():
 
 def test_ipset_whose_members_are_networks_of_addresses_is_left_out():
     assert iptables_save.members_of("create s hash:ip family inet netmask 24\nadd s 10.9.0.0\n", {"s"}) == {}
+
+
+@pytest.mark.parametrize(
+    ("devices", "lower", "expected"),
+    [
+        (["eth0"], {}, "drop"),
+        ("eth*", {}, "drop"),
+        (["wg*", "eth1"], {}, "accept"),
+        (None, {}, "unknown"),
+        (["port1"], {"eth0": {"port1", "port2"}}, "unknown"),
+        (["port*"], {"eth0": {"port1", "port2"}}, "unknown"),
+        (["port1"], {"eth1": {"port1"}}, "accept"),
+    ],
+)
+def test_chains_of_devices(devices, lower, expected):
+    chain = {"family": "netdev", "table": "t", "name": "c", "type": "filter", "hook": "ingress", "prio": 0}
+    chain["policy"] = "drop"
+    listed = {"nftables": [{"chain": {**chain, **({"dev": devices} if devices else {})}}]}
+    ruleset = replace(nft_json.read_ruleset(listed), lower=lower)
+    assert evaluate_connection(ruleset, INBOUND).verdict == expected

@@ -92,3 +92,20 @@ def test_ways_to_what_connections_are_translated_to(answers):
 def test_a_host_without_translation_is_not_asked_whether_it_forwards(answers):
     answers["/proc/sys/net/ipv4/ip_forward"] = "1\n"
     assert routes.read_network(PAIRS, run).forwards == frozenset()
+
+
+def test_devices_below_an_interface(monkeypatch):
+    folders = {
+        "br0": ["lower_bond0", "lower_veth1", "mtu"],
+        "bond0": ["lower_eth0", "lower_eth1"],
+        "eth0": ["upper_br0"],
+    }
+
+    def listed(path):
+        if path.rpartition("/")[2] not in folders:
+            raise FileNotFoundError(path)
+        return folders[path.rpartition("/")[2]]
+
+    monkeypatch.setattr(routes.os, "listdir", listed)
+    assert routes.lower_devices("br0") == {"bond0", "veth1", "eth0", "eth1"}
+    assert routes.lower_devices("eth0") == routes.lower_devices("gone") == frozenset()
