@@ -37,6 +37,7 @@ _DISCOVERY = (
 """Rules about neighbour discovery, of which one is in most base chains: without it all of IPv6 would be dead."""
 
 
+_METER = "update @{} {{ {} limit rate over 2/hour }}"
 _ARP = (
     "arp operation request accept",
     "arp operation reply accept",
@@ -84,6 +85,8 @@ class Generator:
         for name in base:
             hook = self._random.choice(tuple(_PRIORITIES))
             kind = "nat" if hook in _NAT_PRIORITIES and self._random.random() < 0.25 else "filter"
+            if hook == "output" and kind == "filter" and self._random.random() < 0.2:
+                kind = "route"
             policy = self._random.choice(("accept", "accept", "drop" if kind == "filter" else "accept"))
             priority = self._random.choice((_NAT_PRIORITIES if kind == "nat" else _PRIORITIES)[hook])
             bodies.append((name, [f"type {kind} hook {hook} priority {priority}; policy {policy};"], regular))
@@ -160,6 +163,10 @@ class Generator:
         extra = self._random.choice(
             ("", "", "", "counter ", "meta mark set 0x7 ", "meta mark set mark | 0x10 ", "ct mark set 0x3 ")
         )
+        if self._random.random() < 0.04:
+            extra = self._random.choice(
+                ("tcp dport set 80 ", "tcp sport set 2000 ", "limit rate 1/hour burst 2 packets ")
+            )
         if not matches and self._family != "inet":
             extra = self._random.choice((extra, f"{self._family} dscp set cs1 ", extra))
         # nft refuses a rule that asks for two protocols at once.
@@ -251,6 +258,9 @@ class Generator:
             "tcp flags ! syn",
             "tcp flags { syn, syn | ack }",
             "tcp flags == syn",
+            f"tcp option maxseg size {random.choice(('1-535', '< 536', '>= 536', '1-1000'))}",
+            "udp length 20-100",
+            f"tcp dport . {protocol} saddr {{ {port} . {self._address(family)} }}",
             f"ct original {protocol} {random.choice(('saddr', 'daddr'))} {not_}{self._network(family)}",
             f"meta l4proto tcp ct original proto-dst {not_}{port}",
             f"fib daddr type {not_}local",
@@ -288,6 +298,11 @@ class Generator:
             "ifname": [f"iifname {not_}@{name}"] * 3,
             "saddr": [f"{source} {not_}@{name}"] * 3 + [f"{source} & {mask} {not_}@{name}"],
             "pair": [f"{source} . tcp dport @{name}"] * 3,
-            "dynamic": [f"{source} {not_}@{name}", f"{source} {not_}@{name}", f"add @{name} {{ {source} }}"],
+            "dynamic": [
+                f"{source} {not_}@{name}",
+                f"{source} {not_}@{name}",
+                f"add @{name} {{ {source} }}",
+                _METER.format(name, source),
+            ],
             "vmap": [],
         }[key.partition("_")[0]]

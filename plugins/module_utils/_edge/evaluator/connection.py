@@ -12,7 +12,7 @@ from typing import Optional, Sequence, Tuple
 from ..model.addresses import Span, number_of, point
 from ..model.literals import Direction, Family
 from ..model.ownership import TABLE
-from .fields import CT_STATES, FIB_TYPES, SETS_MAY_CHANGE, TCP_FLAGS, ZONE
+from .fields import CT_STATES, FIB_TYPES, REWRITTEN, SETS_MAY_CHANGE, TCP_FLAGS, ZONE
 from .ruleset import Ruleset
 from .translation import AS_SENT, HERE, translated_later
 from .values import ABSENT, OUTSIDE, UNKNOWN, Fields, Value
@@ -21,6 +21,8 @@ from .walk import ACCEPT, DROP, UNKNOWN_VERDICT, PacketVerdict, evaluate_packet
 CLIENT_PORTS = (1024, 65535)
 """Any port that a client may connect from (RFC 6056, 3.2)."""
 
+SEGMENT_SIZES = (536, 65535)
+"""Maximum segment sizes that an end may ask for, no less than the default (RFC 9293, 3.7.1)."""
 
 _ADDRESSES = frozenset(
     f"{protocol} {side}{what}"
@@ -103,6 +105,8 @@ def evaluate_connection(ruleset: Ruleset, connection: Connection) -> PacketVerdi
         return replace(first, verdict=UNKNOWN_VERDICT)
     tracked = first.fields.get("ct state") == point(CT_STATES["new"])
     result, left = first, first.fields
+    if REWRITTEN in left and first.verdict == ACCEPT:
+        result = replace(first, verdict=UNKNOWN_VERDICT)
     for to_server, flags in ((False, ("syn", "ack")), (True, ("ack",)), (False, ("ack",))):
         verdict = _later_packet(ruleset, connection, first, left, (to_server, flags, tracked))
         left = verdict.fields
@@ -112,9 +116,9 @@ def evaluate_connection(ruleset: Ruleset, connection: Connection) -> PacketVerdi
             # That drop is sure only if the first packet was sure to pass.
             return verdict if result.verdict == ACCEPT else result
         untracked = first.translation.new and not tracked
-        if verdict.verdict == ACCEPT and (untracked or left.get(ZONE) != first.fields.get(ZONE)):
+        if verdict.verdict == ACCEPT and (untracked or REWRITTEN in left or left[ZONE] != first.fields[ZONE]):
             # Nothing translates a packet back that is not tracked, so that the other side does not know it. In another
-            # zone a packet belongs to another connection.
+            # zone a packet belongs to another connection, and with rewritten addresses to none that is known.
             verdict = replace(verdict, verdict=UNKNOWN_VERDICT)
         if verdict.verdict != ACCEPT and result.verdict == ACCEPT:
             result = verdict
@@ -149,10 +153,8 @@ def _later_packet(
     original = _packet(connection, inbound, "syn")
     on_the_wire, translations = translated_later(first.translation, original, to_server=to_server)
     packet.update(on_the_wire)
-    if any(
-        first.fields[name] != first.translation.new.get(name, original[name]) for name in _ADDRESSES & set(original)
-    ):
-        # Rewritten without tracking: where that is done and undone decides which chains see which address.
+    if REWRITTEN in left:
+        # Where an address is rewritten and whether it is so for answers decides which chains see which address.
         packet.update(dict.fromkeys(_ADDRESSES & set(packet), UNKNOWN))
         translations = {}
     if way in (HERE, AS_SENT):
@@ -189,6 +191,7 @@ def _packet(connection: Connection, towards_host: bool, *flags: str) -> Fields:
         "fib saddr type": remote_type if towards_host else local_type,
         "fib daddr type": local_type if towards_host else remote_type,
         "tcp flags": point(sum(TCP_FLAGS[flag] for flag in flags)),
+        "tcp option maxseg size": SEGMENT_SIZES if "syn" in flags else ABSENT,
         "ip6 nexthdr" if six else "ip protocol": point(socket.IPPROTO_TCP),
     }
     for protocol in ("tcp", "th"):

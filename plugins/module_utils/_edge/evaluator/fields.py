@@ -102,6 +102,7 @@ _READERS: Dict[str, Callable[[Any], int]] = {
     **dict.fromkeys(("fib daddr type", "fib saddr type", "fib daddr.iif type"), _named(FIB_TYPES)),
     **dict.fromkeys(("meta mark", "ct mark", "meta secpath"), int),
     **dict.fromkeys(("ip version", "ip6 version", "ip hdrlength", "ip frag-off", "ip frag-off without flags"), int),
+    "tcp option maxseg size": int,
     "tcp flags": _named(TCP_FLAGS),
     "arp operation": _named({"request": 1, "reply": 2}),
     **dict.fromkeys(("arp htype", "arp hlen", "arp plen"), int),
@@ -133,6 +134,8 @@ def field_name(expression: Any) -> str:
         # Some releases name the family of an address apart.
         words = [content.get(part) for part in ("dir", "family", "key")]
         return " ".join(["ct", *(word for word in words if word)])
+    if kind == "tcp option" and set(content) == {"name", "field"}:
+        return f"tcp option {content['name']} {content['field']}"
     if kind == "fib":
         flags = content["flags"]
         return f"fib {'.'.join([flags] if isinstance(flags, str) else flags)} {content['result']}"
@@ -158,6 +161,9 @@ _KINDS.update(dict.fromkeys(("sport", "dport", "proto-src", "proto-dst"), "port"
 SETS_MAY_CHANGE = "touched by programs"
 """Field of a packet for which the content of named sets is unknown, since programs change them at any time."""
 
+
+REWRITTEN = "touched addresses"
+"""Field of a packet whose addresses or ports a rule may have rewritten, without tracking."""
 
 ZONE = "zone of tracking"
 """Field for the zone in which a packet is tracked, which rules set before it is."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import shlex
 from functools import partial
-from typing import Callable, Container, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ..model.addresses import Span, family_of, is_address, number_of, point, span_of
 from ..model.literals import Side
@@ -225,9 +225,15 @@ class _RuleReader:
         """Add the test of an ipset. Several sides stand for parts of one member, such as an address and a port."""
         self._kinds.update({"src": "source", "dst": "destination"}[side] for side in sides.split(","))
         self._kinds.update(["port"] if "," in sides else [])
-        spans = [span_of(member) for member in self._sets[name]]
-        side = {"src": "saddr", "dst": "daddr"}[sides]
-        test = self._compared(f"{self._protocol} {side}", number_matcher(spans), negated)
+        members, side = self._sets[name], {"src": "s", "dst": "d"}[sides]
+        if members and all(_PORTS_OF_SET.fullmatch(member) for member in members):
+            test = self._compared(
+                f"th {side}port", number_matcher(_ports(",".join(members).replace("-", ":"))), negated
+            )
+        else:
+            family = "ipv6" if self._protocol == "ip6" else "ipv4"
+            spans = [span_of(member) for member in members if family_of(member) == family]
+            test = self._compared(f"{self._protocol} {side}addr", number_matcher(spans), negated)
         self._steps.append(Match(lambda fields: None if SETS_MAY_CHANGE in fields else test(fields)))
 
     def _address_type(self, name: str, types: str, negated: bool) -> None:
@@ -297,6 +303,8 @@ def _is_extension(name: str, words: Sequence[str]) -> bool:
     return known or any(word.startswith("--") for word in words)
 
 
+_PORTS_OF_SET = re.compile(r"\d+(-\d+)?")
+_SET_TYPES = frozenset(("hash:net", "hash:ip", "bitmap:ip", "bitmap:port", "list:set"))
 _MARKS = {"mark": "meta mark", "connmark": "ct mark"}
 _STATUS_BITS = {
     **{name: name.lower() for name in ("DNAT", "SNAT", "EXPECTED", "ASSURED", "CONFIRMED")},
@@ -320,6 +328,7 @@ _MODULES_WITH_OPTIONS = frozenset(
         "iprange",
         "pkttype",
         "set",
+        "tcpmss",
     )
 )
 """Matches of which only the options test anything; any other match may hold by itself or not."""
@@ -377,24 +386,29 @@ _ASSIGNING: Mapping[str, Callable[[str, List[str]], List[Step]]] = {
 }
 
 
-def members_of(listing: str, names: Container[str]) -> Dict[str, List[str]]:
-    """Return the members of those sets of addresses or networks that "ipset save" lists.
+def members_of(listing: str, names: Iterable[str]) -> Dict[str, List[str]]:
+    """Return the members of sets of addresses, networks or ports that "ipset save" lists.
 
-    A set with more than MOST_MEMBERS is left out, as are those whose members are no plain addresses or networks.
+    A set with more than MOST_MEMBERS is left out, as are those whose members are anything else. A list of sets comes
+    after its sets, and has what these have.
     """
     sets: Dict[str, List[str]] = {}
+    lists: Set[str] = set()
     for line in listing.splitlines():
         words = line.split()
-        if words[:1] == ["create"] and words[2] in ("hash:net", "hash:ip") and words[1] in names:
+        if words[:1] == ["create"] and words[2] in _SET_TYPES:
             # With these options a member stands for a whole network.
             if not {"netmask", "bitmask"} & set(words):
                 sets[words[1]] = []
+            lists.update([words[1]] if words[2] == "list:set" else [])
         elif words[:1] == ["add"] and words[1] in sets:
-            if "nomatch" in words or len(sets[words[1]]) == MOST_MEMBERS:
+            own = sets[words[1]]
+            members = [words[2]] if words[1] not in lists else sets.get(words[2])
+            if "nomatch" in words or members is None or len(own) + len(members) > MOST_MEMBERS:
                 del sets[words[1]]
             else:
-                sets[words[1]].append(words[2])
-    return sets
+                own += members
+    return {name: sets[name] for name in names if name in sets}
 
 
 def _network_matcher(text: str) -> Matcher:
@@ -467,6 +481,7 @@ _OPTIONS: Mapping[str, Tuple[str, Callable[[List[str]], Matcher]]] = {
         for plural in ("", "s")
     },
     "--tcp-flags": ("tcp flags", _tcp_flags),
+    "--mss": ("tcp option maxseg size", lambda arguments: number_matcher(_ports(arguments[0]))),
     "--icmpv6-type": ("icmpv6 type", _icmpv6_type),
     "--hl-eq": ("ip6 hoplimit", lambda arguments: number_matcher([point(int(arguments[0]))])),
     **{

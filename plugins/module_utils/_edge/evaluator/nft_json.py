@@ -16,6 +16,7 @@ from ..model.addresses import FAMILIES, family_of, number_of, point
 from ..model.literals import Family, Side
 from .fields import (
     OTHER_PROTOCOLS,
+    REWRITTEN,
     SETS_MAY_CHANGE,
     ZONE,
     UnknownExpressionError,
@@ -514,7 +515,7 @@ def _write_header(protocol: str, field: str) -> List[Step]:
     names = [f"{header} {field}" for header in named or ("ip", "ip6", "tcp", "th") for field in fields]
     own = f"{protocol} saddr" if protocol in ("ip", "ip6") else "meta l4proto"
     guard = Match(lambda fields: False if value_of(own, fields) is ABSENT else None)
-    return [guard, *(Assign(name, unknown) for name in names)]
+    return [guard, *(Assign(name, unknown) for name in names), Assign(REWRITTEN, lambda _fields: point(1))]
 
 
 def _looks_up(expression: Any) -> bool:

@@ -152,14 +152,26 @@ COMMIT
         ("-A INPUT -j NO_SUCH --option", "unknown"),
         ("-A INPUT -m set --match-set partners src -j ACCEPT", "accept"),
         ("-A INPUT -m set --match-set others src -j ACCEPT", "unknown"),
+        ("-A INPUT -m set --match-set ports dst -j ACCEPT", "accept"),
+        ("-A INPUT -m set --match-set ports src -j ACCEPT", "unknown"),
+        ("-A INPUT -m set ! --match-set ports dst -j ACCEPT", "drop"),
+        ("-A INPUT -m set --match-set hosts src -j ACCEPT", "accept"),
+        ("-A INPUT -m set --match-set both src -j ACCEPT", "accept"),
+        ("-A INPUT -m set --match-set mixed src -j ACCEPT", "unknown"),
+        ("-A INPUT -m set --match-set none src -j ACCEPT", "drop"),
         ("-A INPUT -m rt --rt-type 0 -j ACCEPT", "drop"),
     ],
 )
 def test_iptables(rules, expected):
     sets = iptables_save.members_of(
         "create partners hash:net family inet\nadd partners 198.18.0.0/28\n"
-        "create others hash:ip,port family inet\nadd others 198.18.0.10,tcp:5269\n",
-        {"partners", "others"},
+        "create others hash:ip,port family inet\nadd others 198.18.0.10,tcp:5269\n"
+        "create ports bitmap:port range 0-9000\nadd ports 22\nadd ports 5000-6000\n"
+        "create hosts bitmap:ip range 198.18.0.0/24\nadd hosts 198.18.0.10\n"
+        "create six hash:net family inet6\nadd six 2001:db8::/32\n"
+        "create both list:set size 8\nadd both six\nadd both partners\n"
+        "create mixed list:set size 8\nadd mixed partners\nadd mixed others\ncreate none list:set size 8\n",
+        {"partners", "others", "ports", "hosts", "both", "mixed", "none"},
     )
     ruleset = iptables_save.read_ruleset(SAVE.format(rules=rules), "iptables-nft", sets)
     assert evaluate_connection(ruleset, INBOUND).verdict == expected
