@@ -114,24 +114,22 @@ def translated_later(
     """
     new, family = translation.new, translation.family
     source, destination = (list(names_of(side, family)) for side in (_SOURCE, _DESTINATION))
-    other = {**dict(zip(source, destination)), **dict(zip(destination, source))}
+    opposite = {**dict(zip(source, destination)), **dict(zip(destination, source))}
+    wire: Fields = {}
     if to_server:
-        later = {side: {name: new[name] for name in names if name in new} for side, names in _both(source, destination)}
-        wire: Fields = {}
+        later = {_SOURCE: _part(new, source), _DESTINATION: _part(new, destination)}
         if later[_DESTINATION]:
             later[_DESTINATION]["fib daddr type"] = translation.fields["fib daddr type"]
     else:
-        wire = {other[name]: value for name, value in new.items()}
+        wire = {opposite[name]: value for name, value in new.items()}
         # What the first packet got as its source is the destination of the answer.
-        later = {
-            side: {other[name]: original[name] for name in names if name in new}
-            for side, names in _both(destination, source)
-        }
+        before = {opposite[name]: original[name] for name in new}
+        later = {_SOURCE: _part(before, source), _DESTINATION: _part(before, destination)}
     return wire, {hook: later[side] for hook, side in SIDES.items()}
 
 
-def _both(source: Sequence[str], destination: Sequence[str]) -> Sequence[Tuple[Side, Sequence[str]]]:
-    return ((_SOURCE, source), (_DESTINATION, destination))
+def _part(fields: Fields, names: Sequence[str]) -> Fields:
+    return {name: fields[name] for name in names if name in fields}
 
 
 def _differ(one: Optional[Value], other: Value) -> bool:

@@ -154,13 +154,15 @@ def evaluate_packet(
     while hooks and not journey.has_ended(until_dropped_in):
         hook = hooks.pop(0)
         journey.pass_hook(hook, ruleset.base_chains(hook, family), interface)
+        if hook == "output" and family in ruleset.routed_by_mark and fields.get("meta mark") != point(0):
+            walk.translation.ways.add(None)
         if hook == _ROUTED_AFTER[direction] and walk.translation.way != _STRAIGHT[direction]:
             hooks, interface = _elsewhere(walk, direction)
     path = walk.translation.way
     if journey.droppers:
         return PacketVerdict(DROP, journey.droppers[0], journey.droppers, fields, journey.drops, walk.translation)
     if journey.undecided or path is None or (direction == "out" and path == HERE):
-        decision = journey.undecided or walk.translated_by
+        decision = journey.undecided or walk.redirected_by
         return PacketVerdict(UNKNOWN_VERDICT, decision, [], fields, journey.drops, walk.translation)
     return PacketVerdict(ACCEPT, journey.last_accept, [], fields, (), walk.translation)
 
@@ -394,7 +396,7 @@ class _Walk:
         self._ruleset = ruleset
         self.fields = fields
         self.translation = translation
-        self.translated_by: Optional[Decision] = None
+        self.redirected_by: Optional[Decision] = None
         self._steps_left = _MOST_STEPS
         self._base: Chain
         self._forked = False
@@ -443,10 +445,12 @@ class _Walk:
                 certain = certain and answer is True
             elif isinstance(step, Assign):
                 self._assign(step, certain)
+                if step.name == "meta mark" and self.redirected_by is None:
+                    self.redirected_by = Decision(position.chain, position.rule, self._base, position.way)
             elif isinstance(step, Translate):
                 self.translation.apply(step, certain and not self._forked)
                 if step.side == "destination":
-                    self.translated_by = Decision(position.chain, position.rule, self._base, position.way)
+                    self.redirected_by = Decision(position.chain, position.rule, self._base, position.way)
                 return self._verdict(position, Verdict("accept"), certain) or not certain
             elif isinstance(step, Unsupported):
                 certain = False

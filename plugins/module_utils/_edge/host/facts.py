@@ -6,14 +6,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Callable, Optional, Sequence
+from typing import Callable, FrozenSet, Optional, Sequence
 
 from ..evaluator.rows import Route, Routes, Surroundings
 from ..evaluator.ruleset import Ruleset
 from ..model.errors import understood
-from .firewall import HostFirewall, Remembering, has_unread_sets, read_host_firewall, with_sets
+from ..model.literals import PacketFamily
+from .firewall import HostFirewall, Remembering, has_unread_sets, read_host_firewall, sets_marks, with_sets
 from .persistence import PersistenceFacts, read_persistence
-from .routes import Network, lower_devices, read_network
+from .routes import Network, families_routed_by_mark, lower_devices, read_network
 from .runner import Runner
 
 Consult = Callable[[Ruleset, Routes, Surroundings], None]
@@ -43,16 +44,17 @@ def read_facts(run: Runner, pairs: Sequence[Route], consult: Consult, before: Op
         persistence = read_persistence(run)
     with understood("what ip route get prints"):
         network = read_network(pairs, run, firewall.ruleset.translations())
-    firewall = _on_network(firewall, network)
+        marked = families_routed_by_mark(run) if sets_marks(firewall) else frozenset()
+    firewall = _on_network(firewall, network, marked)
     if has_unread_sets(firewall):
         with understood("the firewall of this host"):
             consult(firewall.ruleset, network.routes, network.surroundings)
-        firewall = _on_network(with_sets(firewall, run), network)
+        firewall = _on_network(with_sets(firewall, run), network, marked)
     return Facts(firewall, persistence, network.routes, network.surroundings)
 
 
-def _on_network(firewall: HostFirewall, network: Network) -> HostFirewall:
-    ruleset = replace(firewall.ruleset, ways=network.targets, forwards=network.forwards)
+def _on_network(firewall: HostFirewall, network: Network, marked: FrozenSet[PacketFamily]) -> HostFirewall:
+    ruleset = replace(firewall.ruleset, ways=network.targets, forwards=network.forwards, routed_by_mark=marked)
     if any(chain.devices != () or chain.table.startswith("bridge ") for chain in ruleset.chains.values()):
         ruleset.lower = {name: lower_devices(name) for name in {*network.routes.values()} if name}
     return replace(firewall, ruleset=ruleset)

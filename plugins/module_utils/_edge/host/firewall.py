@@ -31,6 +31,7 @@ _NFT_SCRIPTS = ("/etc/nftables.conf", "/etc/sysconfig/nftables.conf")
 _IPTABLES_TABLES = frozenset(("raw", "mangle", "nat", "filter", "security"))
 _NFT_FAMILIES = {"ipv4": "ip", "ipv6": "ip6"}
 _COUNTER = re.compile(r"counter packets \d+ bytes \d+ ")
+_SETS_MARK = re.compile(r"-j (?:MARK|CONNMARK --restore-mark)\b")
 _MATCHED_SETS = re.compile(r"--match-set (\S+)")
 _SET_WITH_ELEMENTS = re.compile(r"\bset (\w+) \{[^{}]*elements = \{([^{}]*)\}")
 _OWNED = {"inet firewalld": "firewalld", "ip firewalld": "firewalld", "ip6 firewalld": "firewalld"}
@@ -76,6 +77,14 @@ def has_unread_sets(firewall: HostFirewall) -> bool:
         (_table_of(one), one["name"]) for one in _entries(firewall.listing or {}, "set", "map") if "elem" not in one
     }
     return any(name not in firewall.elements for name in names if name[0] != TABLE)
+
+
+def sets_marks(firewall: HostFirewall) -> bool:
+    """Return whether a rule may set the mark of packets."""
+    statements = [one for rule in _entries(firewall.listing or {}, "rule") for one in rule.get("expr", ())]
+    return any(
+        isinstance(one, dict) and one.get("mangle", {}).get("key") == {"meta": {"key": "mark"}} for one in statements
+    ) or any(_SETS_MARK.search(text) for text in firewall.saves.values())
 
 
 def with_sets(firewall: HostFirewall, run: Runner) -> HostFirewall:

@@ -108,6 +108,18 @@ def _without_neighbours(interfaces: Iterable[str]) -> FrozenSet[str]:
     return frozenset(one for one in interfaces if _flags(one) & (_IFF_POINTOPOINT | _IFF_NOARP))
 
 
+def families_routed_by_mark(run: Runner) -> FrozenSet[PacketFamily]:
+    """Return the families that have a rule of routing which looks at marks."""
+    program = find_program("ip")
+    options: Mapping[PacketFamily, str] = {"ipv4": "-4", "ipv6": "-6"}
+    found = set()
+    for family, option in options.items() if program else ():
+        rules = _answers(run([str(program), option, "-json", "rule", "show"], "").stdout)
+        if any("fwmark" in rule for rule in rules):
+            found.add(family)
+    return frozenset(found)
+
+
 def lower_devices(interface: str) -> FrozenSet[str]:
     """Return all devices below an interface: the ports of a bridge, what a bond, a VLAN or a macvlan stands on."""
     with suppress(OSError):

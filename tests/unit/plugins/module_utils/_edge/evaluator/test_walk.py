@@ -308,3 +308,14 @@ def test_chains_of_devices(devices, lower, expected):
     listed = {"nftables": [{"chain": {**chain, **({"dev": devices} if devices else {})}}]}
     ruleset = replace(nft_json.read_ruleset(listed), lower=lower)
     assert evaluate_connection(ruleset, INBOUND).verdict == expected
+
+
+@pytest.mark.parametrize(
+    ("mark", "families", "expected"), [(1, {"ipv6"}, "unknown"), (1, {"ipv4"}, "accept"), (0, {"ipv6"}, "accept")]
+)
+def test_a_mark_by_which_packets_are_routed(mark, families, expected):
+    marking = {"mangle": {"key": {"meta": {"key": "mark"}}, "value": mark}}
+    ruleset = nft_json.read_ruleset(listing([marking], hook="output"))
+    found = evaluate_connection(replace(ruleset, routed_by_mark=frozenset(families)), OUTBOUND)
+    assert found.verdict == expected
+    assert expected == "accept" or found.decision.label == "chain inet t c: handle 1"

@@ -109,3 +109,13 @@ def test_devices_below_an_interface(monkeypatch):
     monkeypatch.setattr(routes.os, "listdir", listed)
     assert routes.lower_devices("br0") == {"bond0", "veth1", "eth0", "eth1"}
     assert routes.lower_devices("eth0") == routes.lower_devices("gone") == frozenset()
+
+
+def test_families_with_a_rule_about_marks(answers):
+    def listed(arguments, _stdin):
+        rules = [{"priority": 0, "src": "all", "table": "local"}]
+        rules += [{"priority": 100, "src": "all", "fwmark": "0x1", "table": "7"}] if "-6" in arguments else []
+        return Completed(0, json.dumps(rules), "")
+
+    assert routes.families_routed_by_mark(listed) == {"ipv6"}
+    assert routes.families_routed_by_mark(lambda *_given: Completed(255, "", "no")) == frozenset()
