@@ -31,6 +31,9 @@ def load(host, denial, policy="drop"):
     """Load a ruleset of nftables.service with some denials."""
     words = {f"net{version}": edge.TOPOLOGY.prefix("external", f"ipv{version}") for version in "46"}
     words |= {"partner": PARTNER[0], "partner6": PARTNER[1], "outsider": OUTSIDER[0], "outsider6": OUTSIDER[1]}
+    # Which of its interfaces a container has first is chance.
+    own = edge.TOPOLOGY.addresses("edge", "external")[0]
+    words["external"] = host.check_output("ip -o address show to %s", own).split()[1]
     text = NFTABLES.format(policy=policy, denial=denial.format(**words), **words)
     host.check_output("printf %%s %s > /etc/nftables.conf", text)
     host.check_output("systemctl enable --now nftables && systemctl reload nftables")
@@ -54,7 +57,7 @@ NEGATIONS = {
     "set": "ip saddr != {{ {partner}, 198.19.9.9 }} drop; ip6 saddr != {{ {partner6}, 2001:db8:9::9 }} drop",
     "network": "ip saddr != {net4}8/29 drop; ip6 saddr != {net6}10/124 drop",
     "range": "ip saddr != {net4}9-{net4}11 drop; ip6 saddr != {net6}f-{net6}11 drop",
-    "interface": 'iifname "eth0" ip saddr != {partner} drop; iifname "eth0" ip6 saddr != {partner6} drop',
+    "interface": "iifname {external} ip saddr != {partner} drop; iifname {external} ip6 saddr != {partner6} drop",
 }
 
 
