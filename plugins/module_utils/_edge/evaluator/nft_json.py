@@ -29,6 +29,7 @@ from .fields import (
     state_after_notrack,
     value_of,
 )
+from .look_up import Finder, finder_of
 from .ruleset import (
     KERNEL_CHOICE,
     Assign,
@@ -50,8 +51,6 @@ from .values import (
     Fields,
     Matcher,
     Value,
-    all_of,
-    any_of,
     bits_matcher,
     differs_from_zero,
     masked,
@@ -113,6 +112,7 @@ def read_ruleset(listing: Mapping[str, Any], asked: Optional[Set[SetName]] = Non
     }
     flags = {_table_name(entry["table"]): _flags(entry["table"]) for entry in entries if "table" in entry}
     ruleset = Ruleset()
+    finders: Dict[Tuple[str, ...], Finder] = {}
     for entry in entries:
         if "chain" in entry and entry["chain"]["family"] in _FAMILIES:
             ruleset.add(_chain(entry["chain"]))
@@ -121,7 +121,7 @@ def read_ruleset(listing: Mapping[str, Any], asked: Optional[Set[SetName]] = Non
             rule = entry["rule"]
             chain = ruleset.chains.get((_table(rule), rule["chain"]))
             if chain is not None:
-                chain.rules.append(_rule(rule, sets, asked))
+                chain.rules.append(_rule(rule, lambda table: _RuleReader(table, sets, asked, finders)))
     _heed_flags(ruleset, flags)
     return ruleset
 
@@ -172,21 +172,22 @@ def _chain(entry: Mapping[str, Any]) -> Chain:
     )
 
 
-def _rule(entry: Mapping[str, Any], sets: _Sets, asked: Optional[Set[SetName]]) -> FilterRule:
+def _rule(entry: Mapping[str, Any], reader: Callable[[str], _RuleReader]) -> FilterRule:
     comment = entry.get("comment", "")
     text = f"handle {entry.get('handle')}" + (f' comment "{comment}"' if comment else "")
-    return FilterRule(
-        text, lambda: _RuleReader(_table(entry), sets, asked).read(entry.get("expr", ())), entry.get("handle"), comment
-    )
+    return FilterRule(text, lambda: reader(_table(entry)).read(entry.get("expr", ())), entry.get("handle"), comment)
 
 
 class _RuleReader:
     """Reader of the rules of one table."""
 
-    def __init__(self, table: str, sets: _Sets, asked: Optional[Set[SetName]]) -> None:
+    def __init__(
+        self, table: str, sets: _Sets, asked: Optional[Set[SetName]], finders: Dict[Tuple[str, ...], Finder]
+    ) -> None:
         self._table = table
         self._sets = sets
         self._asked = asked
+        self._finders = finders
 
     def read(self, statements: Sequence[Mapping[str, Any]]) -> Content:
         """Return what a rule's statements do."""
@@ -312,18 +313,7 @@ class _RuleReader:
         if isinstance(right, str) and self._is_unread(right):
             return self._asking(names, right)
         constants, touched = self._elements(right)
-        try:
-            rows: List[List[Matcher]] = (
-                [[matcher_of(names[0], constants)]]
-                if len(names) == 1
-                else [
-                    [matcher_of(name, [part]) for name, part in zip(names, _parts(constant, len(names)))]
-                    for constant in constants
-                ]
-            )
-        except UnknownExpressionError:
-            # A packet without one of the fields does not match, whatever the elements are.
-            rows = [[_unknown_answer for _name in names]]
+        find = self._finder(names, constants, touched)
 
         def test(fields: Fields) -> Tuple[bool, Answer]:
             values = [masked(value_of(name, fields), mask) for name, mask in zip(names, masks)]
@@ -331,11 +321,24 @@ class _RuleReader:
                 return False, False
             if touched in fields or (touched != _ANONYMOUS and SETS_MAY_CHANGE in fields):
                 return True, None
-            return True, any_of(all_of(match(value) for match, value in zip(row, values)) for row in rows)
+            return True, find(values)
 
         if len(names) == 1 and masks[0] is None:
-            vars(test).update(spans=spans_of(rows[0][0]), field=names[0])
+            vars(test).update(spans=spans_of(find), field=names[0])
         return test
+
+    def _finder(self, names: Sequence[str], constants: Sequence[Any], touched: str) -> Finder:
+        """Return a finder of the elements of a set: one for each set, however many rules name it."""
+        key = (touched, *names)
+        if touched != _ANONYMOUS and key in self._finders:
+            return self._finders[key]
+        try:
+            found = finder_of(names, [_parts(constant, len(names)) for constant in constants])
+        except UnknownExpressionError:
+            # A packet without one of the fields does not match, whatever the elements are.
+            found = _unknown_element
+        self._finders[key] = found
+        return found
 
     def _is_unread(self, reference: str) -> bool:
         """Return whether a set is there whose elements the listing leaves out. reference: its name behind an "@"."""
@@ -554,6 +557,11 @@ def _matcher(name: str, operator: str, mask: Optional[int], right: Any) -> Match
     return matcher if operator not in ("!", "!=") else lambda value: opposite(matcher(value))
 
 
+def _unknown_element(_values: Sequence[Value]) -> Answer:
+    """Match elements that cannot be read."""
+    return None
+
+
 def _unknown_answer(_value: Value) -> Answer:
     """Match a constant that cannot be read."""
     return None
@@ -584,6 +592,8 @@ def _plain(element: Any) -> Any:
 
 
 def _parts(constant: Any, count: int) -> List[Any]:
+    if count == 1:
+        return [constant]
     if not isinstance(constant, dict) or len(constant.get("concat", ())) != count:
         raise UnknownExpressionError
     return list(constant["concat"])
