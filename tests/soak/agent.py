@@ -38,6 +38,8 @@ FILES = (
     "/etc/ufw/user*.rules",
 )
 OURS = ("XMPP-EDGE", "xmpp-edge", "ufw-user-input", "ufw-user-output", "ufw6-user-input", "ufw6-user-output")
+ATTEMPTS = 5
+"""Conversions that are tried in turn while the machine loses packets by itself."""
 # A change that nobody confirms is rolled back after this many seconds. How late that is, is a figure of its own; the
 # limit only ends a series in which it does not happen, on the busiest machine.
 TIMEOUT, LATE = 2, 60
@@ -294,17 +296,32 @@ class Soak:
         wait_for_lock()
         self.converge(new)
 
+    def convert(self, name):
+        """Convert an input from the former release to this one, while connections are opened.
+
+        Tries again while the machine loses packets by itself. Return what the connections and the run came to; no run
+        where the former release fails.
+        """
+        for _attempt in range(ATTEMPTS):
+            run(self.inputs["absent"])
+            former = run(self.inputs[name], former=True)
+            if former.get("failed"):
+                self.complain(f"the former release fails with {name}", former.get("msg"))
+                return None, None
+            with Probers(FLOWS[name]) as probers:
+                result = run({**self.inputs[name], "rollback_after": 60})
+                if result.get("confirmation"):
+                    subprocess.run(["sh", "-c", result["confirmation"]], check=True)
+            if not (probers.changed and probers.overloaded):
+                break
+        return probers, result
+
     def upgrades(self):
         """Convert the state of the former release by one run: no flow changes meanwhile; removal leaves nothing."""
         name = self.random.choice(sorted(FLOWS))
-        former = run(self.inputs[name], former=True)
-        if former.get("failed"):
-            self.complain(f"the former release fails with {name}", former.get("msg"))
+        probers, result = self.convert(name)
+        if result is None:
             return
-        with Probers(FLOWS[name]) as probers:
-            result = run({**self.inputs[name], "rollback_after": 60})
-            if result.get("confirmation"):
-                subprocess.run(["sh", "-c", result["confirmation"]], check=True)
         again = run(self.inputs[name])
         if result.get("failed") or again.get("changed"):
             self.complain(f"no conversion with {name}", result, again)
@@ -360,8 +377,10 @@ class Probers:
     def __init__(self, flows):
         self.flows = flows
         self.changed = {}
+        self.overloaded = False
 
     def __enter__(self):
+        self.lost_before = lost_by_overload()
         script = [sys.executable, str(Path(__file__).with_name("prober.py"))]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         self.running = [
@@ -376,8 +395,21 @@ class Probers:
         time.sleep(1)
         for flow, process in zip(self.flows, self.running):
             counts = json.loads(process.communicate()[0])
-            if counts["changed"] or counts["tried"] < 50:
+            if counts["changed"] or not counts["tried"]:
                 self.changed[" ".join(flow)] = counts
+        self.overloaded = lost_by_overload() != self.lost_before
+
+
+def lost_by_overload():
+    """Return how many packets the kernel lost by itself: on full queues of processors and of listening sockets."""
+    queues = Path("/proc/net/softnet_stat").read_text(encoding="ascii").splitlines()
+    lost = [int(line.split()[1], 16) for line in queues]
+    for where in ((), Probers.PEER):
+        lines = subprocess.run([*where, "cat", "/proc/net/netstat"], check=True, capture_output=True, text=True).stdout
+        names, values = (line.split() for line in lines.splitlines() if line.startswith("TcpExt:"))
+        counters = dict(zip(names, values))
+        lost += [int(counters[name]) for name in ("ListenOverflows", "ListenDrops", "TCPBacklogDrop")]
+    return lost
 
 
 PARTNER, STRANGER, ACCESS, OTHER = "198.19.7.5", "198.18.9.2", "198.18.0.2", "198.18.9.1"
