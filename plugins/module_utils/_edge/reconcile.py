@@ -214,6 +214,7 @@ def _end(pending: PendingChange, outcome: Outcome, terms: Terms) -> Outcome:
     if terms.undo_ineffective and fails:
         return replace(outcome, rolled_back=True, rollback_fault=pending.roll_back())
     if terms.seconds:
+        pending.wait_from_now(terms.seconds)
         return replace(outcome, confirmation=pending.command)
     return replace(outcome, warnings=[*outcome.warnings, *pending.commit()])
 

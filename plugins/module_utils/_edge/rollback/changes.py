@@ -37,7 +37,11 @@ _UNFINISHED = ("/etc/systemd/system/.xmpp-edge*", "/etc/systemd/system/*/.xmpp-e
 _NOTE = "rolled-back"
 # A change of version 1.1.0 has a script of that version, which leaves its note under another name.
 _NOTES = (_NOTE, "taken-back")
-_PENDING, _RESTORING, _ARMED = "pending", "restoring", "armed"
+_PENDING, _RESTORING, _ARMED, _MADE = "pending", "restoring", "armed", "made"
+_MAKING = "making"
+"""Last word of the deadline of a change that is not made yet."""
+_MOST_SECONDS_OF_A_CHANGE = 120
+"""Seconds that a change may take, with all that is read afterwards, before the host rolls it back in any case."""
 _GRACE = 10.0
 """Seconds that a timer may be late before the next run rolls back in its place."""
 _START_PATIENCE = 10.0
@@ -105,6 +109,11 @@ class PendingChange:
     def cut(self, commands: Sequence[str]) -> None:
         """Save shell commands that close connections, for the commit to run. Raises EdgeError."""
         write_atomically(os.path.join(self.folder, "cut"), "".join(f"{command}\n" for command in commands), 0o600)
+
+    def wait_from_now(self, seconds: int) -> None:
+        """Have the host wait for the confirmation from now on, since the change is made. Raises EdgeError."""
+        _write_deadline(self.folder, seconds)
+        write_atomically(os.path.join(self.folder, _MADE), "", 0o600)
 
     def commit(self) -> List[str]:
         """Commit the change, as its confirmation does. The caller has the lock.
@@ -174,8 +183,8 @@ class Changes:
     def begin(self, rollback: Sequence[RollbackData], seconds: int, permanent: bool = True) -> PendingChange:
         """Save the rollback data, and arm the timer that rolls back. Raises EdgeError.
 
-        rollback: the data of each backend; seconds: time for a confirmation, 0 for no timer; permanent: whether a
-        reboot alone would not end the change.
+        rollback: the data of each backend; seconds: time for a confirmation once the change is made, 0 for no timer;
+        permanent: whether a reboot alone would not end the change.
         """
         self._make_home()
         token = secrets.token_hex(8)
@@ -213,9 +222,9 @@ class Changes:
     def _arm(self, change: PendingChange, token: str, seconds: int) -> None:
         if find_program("flock") is None:
             raise MissingPackageError("flock is not installed on this host; install util-linux", "util-linux")
-        ends = time.clock_gettime(time.CLOCK_BOOTTIME) + seconds
-        write_atomically(os.path.join(change.folder, "deadline"), f"{ends:.3f} {_boot()}", 0o600)
-        command = ["/bin/sh", change.script, "wait", str(seconds)]
+        most = seconds + _MOST_SECONDS_OF_A_CHANGE
+        _write_deadline(change.folder, most, _MAKING)
+        command = ["/bin/sh", change.script, "wait", str(seconds), str(most)]
         if self._with_systemd:
             program = find_program("systemd-run") or "systemd-run"
             # A service that waits, and no timer unit: systemd restarts its timers whenever it reads its units.
@@ -290,8 +299,17 @@ def _note(text: str) -> str:
     return f"the change before this run was not confirmed {why}, and the host rolled it back at {when}{failed}"
 
 
+def _write_deadline(folder: str, seconds: int, *words: str) -> None:
+    ends = time.clock_gettime(time.CLOCK_BOOTTIME) + seconds
+    write_atomically(os.path.join(folder, "deadline"), " ".join([f"{ends:.3f}", _boot(), *words]), 0o600)
+
+
 def _seconds_left(folder: str) -> Optional[float]:
-    """Return the seconds until the host rolls a change back; None where no timer does that."""
+    """Return the seconds until the host rolls a change back.
+
+    None where no timer does that, and for a change that is still being made: while another run has the lock, the run
+    that made it is dead.
+    """
     ends, _space, boot = (read_text(os.path.join(folder, "deadline")) or "").partition(" ")
     try:
         return float(ends) - time.clock_gettime(time.CLOCK_BOOTTIME) if boot == _boot() else None

@@ -19,8 +19,9 @@ from . import ROLLED_BACK_STATUS
 _BANNER = """\
 #!/bin/sh
 # Written by the Ansible collection xmpp.edge: rolls a change of its rules back, or commits it.
-# Usage: change confirm | commit | restore | wait SECONDS | boot
-# With "commit" and "restore" the caller has the lock. The last two roll the change back unless it was confirmed.
+# Usage: change confirm | commit | restore | wait SECONDS MOST | boot
+# With "commit" and "restore" the caller has the lock. The last two roll the change back unless it was confirmed: "wait"
+# SECONDS after the change was made, and MOST seconds after it began.
 #
 # SELinux may keep a firewall program from files in this folder, and lets it read them from a pipe.
 # shellcheck disable=SC2002
@@ -84,11 +85,14 @@ confirm | commit)
   finish 0
   ;;
 wait)
-  left=$2
+  left=$3
   : > "$folder/armed"
   while [ "$left" -gt 0 ] && [ -e "$folder/pending" ]; do
     sleep 1
     left=$((left - 1))
+    if rm "$folder/made" 2> /dev/null; then
+      left=$2
+    fi
   done
   ;;
 esac

@@ -49,10 +49,13 @@ class Place:
         paths = (str(self.old), str(self.missing), str(self.link))
         folders, data = (str(self.missing.parent),), {"rules": self.live.read_text()}
         rollback = RollbackData(paths, folders=folders, live=commands, data=data)
-        return self.changes.begin([rollback], seconds)
+        self.change, self.seconds = self.changes.begin([rollback], seconds), seconds
+        return self.change
 
     def make(self):
         """Carry out the change itself."""
+        if self.seconds:
+            self.change.wait_from_now(self.seconds)
         self.old.write_text("new")
         self.old.chmod(0o600)
         self.missing.parent.mkdir()
@@ -237,9 +240,33 @@ def test_another_run_waits_for_a_change_that_may_yet_be_confirmed(place, monkeyp
 def test_a_run_does_not_wait_longer_than_it_has_patience(place, monkeypatch):
     monkeypatch.setattr(changes, "PATIENCE", 1.0)
     change = place.begin(seconds=LONG)
+    place.make()
     with pytest.raises(EdgeError, match=r"waits up to \d+ more seconds for its confirmation"):
         place.changes.recover(check_mode=False)
     change.commit()
+
+
+def test_the_time_for_a_confirmation_counts_from_the_end_of_the_change(place):
+    place.begin(seconds=1)
+    place.lock.release()
+    # However long this is, nothing is rolled back, since the change is still being made.
+    time.sleep(4)
+    assert not (place.home / "rolled-back").exists()
+    place.lock.acquire()
+    place.make()
+    place.lock.release()
+    place.wait_for_rollback()
+    assert place.is_old
+
+
+def test_a_change_whose_run_died_is_rolled_back_by_the_next_run_at_once(place):
+    place.begin(seconds=LONG)
+    place.live.write_text("half of the new rules\n")
+    (note,) = place.changes.recover(check_mode=False)
+    assert note == "a change that an interrupted run left was rolled back first"
+    assert place.is_old
+    place.lock.release()
+    place.wait_for_end()
 
 
 def test_files_are_private_and_names_are_random(place):
@@ -395,7 +422,7 @@ def test_a_lock_that_cannot_be_acquired_does_not_stop_the_rollback(place):
     place.make()
     place.lock.release()
     os.mkdir(place.lock.path)
-    subprocess.run(["/bin/sh", change.script, "wait", "0"], check=True)
+    subprocess.run(["/bin/sh", change.script, "wait", "0", "0"], check=True)
     assert place.is_old
     os.rmdir(place.lock.path)
 
