@@ -390,16 +390,16 @@ class _RuleReader:
 
     def _mangle(self, content: Mapping[str, Any]) -> List[Step]:
         ((kind, key),) = content["key"].items()
-        if kind == "payload":
-            return _write_header(key.get("protocol", ""), key.get("field", ""))
         if kind == "ct" and key.get("key") == "zone":
             return [Assign(ZONE, _computed(content["value"]) if "dir" not in key else unknown)]
-        if kind not in ("meta", "ct"):
+        if kind not in ("meta", "ct", "payload"):
             return []  # No match of this model reads it, as with TCP options.
         steps: List[Step] = [_UNKNOWN_MATCH] if _looks_up(content["value"]) else []
         # A packet without the header that the value is taken from goes on with the next rule.
         headers = [f"{one['protocol']} {one.get('field', '')}" for one in _payloads(content["value"])]
         steps += [Match(partial(_has_field, name)) for name in headers]
+        if kind == "payload":
+            return [*steps, *_write_header(key.get("protocol", ""), key.get("field", ""))]
         return [*steps, Assign(field_name(content["key"]), _computed(content["value"]))]
 
     _READERS: ClassVar[Mapping[str, Callable[[_RuleReader, Any], List[Step]]]] = {
@@ -510,7 +510,11 @@ def _write_header(protocol: str, field: str) -> List[Step]:
     if protocol in ("ip", "ip6") and field and field not in _ADDRESSING:
         # Of the other family, a packet goes on with the next rule.
         return [Match(partial(_has_field, f"{protocol} saddr")), Assign(f"{protocol} {field}", unknown)]
+    rewritten = Assign(REWRITTEN, lambda _fields: point(1))
     named = {"ip": ("ip",), "ip6": ("ip6",), "tcp": ("tcp", "th"), "th": ("tcp", "th")}.get(protocol)
+    if named and protocol != "th" and field in ("saddr", "daddr", "sport", "dport"):
+        names = [f"{header} {field}" for header in named]
+        return [Match(partial(_has_field, names[0])), *(Assign(name, unknown) for name in names), rewritten]
     if protocol and named is None:
         return []  # Packets of the evaluated connections lack this header, or no match of this model reads it.
     fields = ("saddr", "daddr", "sport", "dport", "flags", "protocol", "nexthdr")
@@ -518,7 +522,7 @@ def _write_header(protocol: str, field: str) -> List[Step]:
     names = [f"{header} {field}" for header in named or ("ip", "ip6", "tcp", "th") for field in fields]
     own = f"{protocol} saddr" if protocol in ("ip", "ip6") else "meta l4proto"
     guard = Match(lambda fields: False if value_of(own, fields) is ABSENT else None)
-    return [guard, *(Assign(name, unknown) for name in names), Assign(REWRITTEN, lambda _fields: point(1))]
+    return [guard, *(Assign(name, unknown) for name in names), rewritten]
 
 
 def _looks_up(expression: Any) -> bool:
