@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, 
 from .backends.base import Backend, Change
 from .backends.choose import Choice
 from .backends.guards import Guards
+from .evaluator.connection import walk_all
 from .evaluator.denials import denials_of
 from .evaluator.guarded import GuardVerdict, evaluate_guards
-from .evaluator.rows import NO, UNKNOWN, Routes, RowVerdict, Surroundings, evaluate_rows, routes_to_ask
+from .evaluator.rows import NO, UNKNOWN, Routes, RowVerdict, Surroundings, connections_of, evaluate_rows, routes_to_ask
 from .evaluator.ruleset import Ruleset
 from .evaluator.walk import Decision
 from .host.facts import Facts, read_facts
@@ -107,6 +108,9 @@ def observe(run: Runner, desired: Desired, before: Optional[Facts] = None) -> Fa
 
     def consult(ruleset: Ruleset, routes: Routes, surroundings: Surroundings) -> None:
         evaluate_rows(ruleset, desired.accepts, routes, surroundings)
+        for connection in connections_of(desired.accepts, routes):
+            # What is dropped now may pass once the rules are there.
+            walk_all(ruleset, connection)
         denials_of(ruleset, desired.accepts, routes)
         if desired.guarded:
             evaluate_guards(ruleset, desired.rules)
@@ -214,7 +218,10 @@ def _end(pending: PendingChange, outcome: Outcome, terms: Terms) -> Outcome:
     if terms.undo_ineffective and fails:
         return replace(outcome, rolled_back=True, rollback_fault=pending.roll_back())
     if terms.seconds:
-        pending.wait_from_now(terms.seconds)
+        try:
+            pending.wait_from_now(terms.seconds)
+        except EdgeError as error:
+            raise EdgeError(f"{error}; {diff_text.undo_message(pending.roll_back())}") from None
         return replace(outcome, confirmation=pending.command)
     return replace(outcome, warnings=[*outcome.warnings, *pending.commit()])
 

@@ -30,6 +30,8 @@ _ADDRESSES = frozenset(
     for protocol in protocols
     for side in "sd"
 )
+_LATER = ((False, ("syn", "ack")), (True, ("ack",)), (False, ("ack",)))
+"""The packets behind the first one: whether each goes to the server, and its flags."""
 _KEPT = frozenset(("ct mark", "ct status dnat", "ct status snat"))
 _BETWEEN_OTHERS = dict.fromkeys(("fib saddr type", "fib daddr type"), point(FIB_TYPES["unicast"]))
 
@@ -107,7 +109,7 @@ def evaluate_connection(ruleset: Ruleset, connection: Connection) -> PacketVerdi
     result, left = first, first.fields
     if REWRITTEN in left and first.verdict == ACCEPT:
         result = replace(first, verdict=UNKNOWN_VERDICT)
-    for to_server, flags in ((False, ("syn", "ack")), (True, ("ack",)), (False, ("ack",))):
+    for to_server, flags in _LATER:
         verdict = _later_packet(ruleset, connection, first, left, (to_server, flags, tracked))
         left = verdict.fields
         # The state of a packet depends on every packet that connection tracking saw before.
@@ -116,13 +118,25 @@ def evaluate_connection(ruleset: Ruleset, connection: Connection) -> PacketVerdi
             # That drop is sure only if the first packet was sure to pass.
             return verdict if result.verdict == ACCEPT else result
         untracked = first.translation.new and not tracked
-        if verdict.verdict == ACCEPT and (untracked or REWRITTEN in left or left[ZONE] != first.fields[ZONE]):
+        if verdict.verdict == ACCEPT and (untracked or REWRITTEN in left or not _same_zone(left, first.fields)):
             # Nothing translates a packet back that is not tracked, so that the other side does not know it. In another
             # zone a packet belongs to another connection, and with rewritten addresses to none that is known.
             verdict = replace(verdict, verdict=UNKNOWN_VERDICT)
         if verdict.verdict != ACCEPT and result.verdict == ACCEPT:
             result = verdict
     return result
+
+
+def _same_zone(one: Fields, other: Fields) -> bool:
+    return one[ZONE] == other[ZONE] and one[ZONE] is not UNKNOWN
+
+
+def walk_all(ruleset: Ruleset, connection: Connection) -> None:
+    """Walk every packet of a connection, whatever becomes of the others, for the sets that it is looked up in."""
+    first = first_packet(ruleset, connection)
+    if _is_followed(first, connection):
+        for to_server, flags in _LATER:
+            _later_packet(ruleset, connection, first, first.fields, (to_server, flags, True))
 
 
 def _is_followed(first: PacketVerdict, connection: Connection) -> bool:
@@ -162,9 +176,14 @@ def _later_packet(
     if inbound:
         coming, going = (connection.interface, way) if to_server else (way, connection.interface)
         packet.update({**link_fields(coming, towards_host=True), **({} if to_server else _BETWEEN_OTHERS)})
+        if on_the_wire and not to_server:
+            packet["fib daddr type"] = UNKNOWN  # It may be one of this host's addresses until it is translated back.
         return evaluate_packet(ruleset, "in", connection.family, packet, translations, going)
-    packet.update(link_fields(way, towards_host))
-    return evaluate_packet(ruleset, "in" if towards_host else "out", connection.family, packet, translations)
+    if towards_host:
+        packet.update(link_fields(way, towards_host))
+        return evaluate_packet(ruleset, "in", connection.family, packet, translations)
+    # The hook output sees the interface of the untranslated destination.
+    return evaluate_packet(ruleset, "out", connection.family, packet, translations, way)
 
 
 def _packet(connection: Connection, towards_host: bool, *flags: str) -> Fields:

@@ -43,6 +43,7 @@ from .ruleset import (
     Verdict,
 )
 from .values import (
+    ABSENT,
     UNKNOWN,
     Answer,
     Fields,
@@ -209,7 +210,9 @@ class _RuleReader:
             matcher = number_matcher(_ports(arguments[0]))
             self._any([compare(f"th {side}", matcher) for side in ("sport", "dport")], negated)
         elif option == "--match-set":
-            self._set(*arguments[:2], negated=negated)
+            self._set(arguments[0], arguments[1], negated=negated)
+        elif option == "--mss":
+            self._segment_size(arguments[0], negated=negated)
         elif option == "--mark":
             number, mask = _marked(arguments[0])
             self._test(_MARKS[self._module], bits_matcher(mask, number_matcher([point(number)])), negated)
@@ -226,7 +229,10 @@ class _RuleReader:
         self._kinds.update({"src": "source", "dst": "destination"}[side] for side in sides.split(","))
         self._kinds.update(["port"] if "," in sides else [])
         members, side = self._sets[name], {"src": "s", "dst": "d"}[sides]
-        if members and all(_PORTS_OF_SET.fullmatch(member) for member in members):
+        ports = [member for member in members if _PORTS_OF_SET.fullmatch(member)]
+        if ports and len(ports) < len(members):
+            raise KeyError(name)  # A list of sets of both kinds.
+        if ports:
             test = self._compared(
                 f"th {side}port", number_matcher(_ports(",".join(members).replace("-", ":"))), negated
             )
@@ -235,6 +241,12 @@ class _RuleReader:
             spans = [span_of(member) for member in members if family_of(member) == family]
             test = self._compared(f"{self._protocol} {side}addr", number_matcher(spans), negated)
         self._steps.append(Match(lambda fields: None if SETS_MAY_CHANGE in fields else test(fields)))
+
+    def _segment_size(self, text: str, *, negated: bool) -> None:
+        """Add the test of the maximum segment size. A packet that names none passes the negation."""
+        test = self._compared("tcp option maxseg size", number_matcher(_ports(text)), negated)
+        has_none = partial(_lacks, "tcp option maxseg size")
+        self._steps.append(Match((lambda fields: True if has_none(fields) else test(fields)) if negated else test))
 
     def _address_type(self, name: str, types: str, negated: bool) -> None:
         names = types.lower().split(",")
@@ -339,6 +351,10 @@ def _loosely(answer: Answer, inverted: bool) -> Answer:
     return None if answer is not True else not inverted
 
 
+def _lacks(name: str, fields: Fields) -> bool:
+    return value_of(name, fields) is ABSENT
+
+
 def _either(tests: Sequence[Callable[[Fields], Answer]], fields: Fields) -> Answer:
     return any_of(test(fields) for test in tests)
 
@@ -354,7 +370,8 @@ def _mark_target(name: str, words: List[str]) -> List[Step]:
 def _tracking_target(name: str, words: List[str]) -> List[Step]:
     if any(word.startswith("--zone") for word in words):
         zone = words[words.index("--zone") + 1] if "--zone" in words else ""
-        return [Assign(ZONE, lambda _fields: point(int(zone, 0)) if zone.isdigit() else UNKNOWN)]
+        number = point(int(zone)) if zone.isdigit() else UNKNOWN
+        return [Assign(ZONE, lambda _fields: number)]
     return [Assign("ct state", state_after_notrack)] if name == "NOTRACK" or "--notrack" in words else []
 
 
@@ -481,7 +498,6 @@ _OPTIONS: Mapping[str, Tuple[str, Callable[[List[str]], Matcher]]] = {
         for plural in ("", "s")
     },
     "--tcp-flags": ("tcp flags", _tcp_flags),
-    "--mss": ("tcp option maxseg size", lambda arguments: number_matcher(_ports(arguments[0]))),
     "--icmpv6-type": ("icmpv6 type", _icmpv6_type),
     "--hl-eq": ("ip6 hoplimit", lambda arguments: number_matcher([point(int(arguments[0]))])),
     **{

@@ -65,6 +65,7 @@ _FAMILIES: Mapping[str, Tuple[Family, ...]] = {
     "ip6": ("ipv6",),
     "netdev": FAMILIES,
     "arp": (),
+    "bridge": (),
 }
 _KNOWN_TABLE_FLAGS = frozenset(("dormant", "owner", "persist"))
 # Statements after which the packet goes on unchanged.
@@ -156,9 +157,10 @@ def _chain(entry: Mapping[str, Any]) -> Chain:
     devices: Optional[Tuple[str, ...]] = ()
     if entry.get("hook") in ("ingress", "egress"):
         named = entry.get("dev")
-        devices = None if named is None else (named,) if isinstance(named, str) else tuple(named)
+        # A chain without a named device sees nothing now, or some release does not say what.
+        devices = ((named,) if isinstance(named, str) else tuple(map(str, named))) if named else None
     words = [entry.get(key, "") for key in ("name", "hook", "type", "policy")]
-    if not all(isinstance(word, str) for word in words):
+    if not all(isinstance(word, str) for word in words) or not isinstance(entry.get("prio", 0), int):
         raise TypeError
     return Chain(
         table=_table(entry),
@@ -337,7 +339,8 @@ class _RuleReader:
         except UnknownExpressionError:
             # A packet without one of the fields does not match, whatever the elements are.
             found = _unknown_element
-        self._finders[key] = found
+        if touched != _ANONYMOUS:
+            self._finders[key] = found
         return found
 
     def _is_unread(self, reference: str) -> bool:
@@ -605,9 +608,10 @@ def _parts(constant: Any, count: int) -> List[Any]:
 
 def _verdict(expression: Mapping[str, Any]) -> Verdict:
     ((kind, content),) = expression.items()
-    if kind not in ("accept", "drop", "return", "jump", "goto", "continue"):
+    target = content["target"] if kind in ("jump", "goto") else ""
+    if kind not in ("accept", "drop", "return", "jump", "goto", "continue") or not isinstance(target, str):
         raise UnknownExpressionError
-    return Verdict(kind, content["target"] if kind in ("jump", "goto") else "")
+    return Verdict(kind, target)
 
 
 def _computed(expression: Any) -> Callable[[Fields], Value]:

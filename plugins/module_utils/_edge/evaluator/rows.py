@@ -143,7 +143,8 @@ class _Evaluator:
         verdict = self._from_any_port(connection)
         if verdict.verdict == DROP:
             return verdict, str(connection)
-        if self._bridge_chain and self._ruleset.lower.get(connection.interface or ""):
+        ways = (connection.interface, verdict.translation.way)
+        if self._bridge_chain and any(self._ruleset.lower.get(way or "") for way in ways):
             # What the chains of a bridge do is not followed.
             rule = next(iter(self._bridge_chain.rules), None) if self._bridge_chain.policy != DROP else None
             decision = Decision(self._bridge_chain, rule, self._bridge_chain)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from itertools import groupby
-from typing import Dict, FrozenSet, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, FrozenSet, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ..model.addresses import point
 from ..model.literals import Direction, Outcome, PacketFamily
@@ -154,7 +154,8 @@ def evaluate_packet(
     while hooks and not journey.has_ended(until_dropped_in):
         hook = hooks.pop(0)
         journey.pass_hook(hook, ruleset.base_chains(hook, family), interface)
-        if hook == "output" and family in ruleset.routed_by_mark and fields.get("meta mark") != point(0):
+        marked = family in ruleset.routed_by_mark and fields.get("meta mark") != point(0)
+        if marked and (hook == "output" or (hook == "prerouting" and walk.translation.way != HERE)):
             walk.translation.ways.add(None)
         if hook == _ROUTED_AFTER[direction] and walk.translation.way != _STRAIGHT[direction]:
             hooks, interface = _elsewhere(walk, direction)
@@ -193,6 +194,7 @@ class _Journey:
         self._walk = walk
         self._tracking = tracking
         self._translations = translations
+        self._unsure: Set[Tuple[str, str]] = set()
         self.droppers: List[Decision] = []
         self.drops: List[Tuple[Chain, Sequence[Ending]]] = []
         self.undecided: Optional[Decision] = None
@@ -202,6 +204,7 @@ class _Journey:
         """Pass all chains of a hook, in the order of their priorities."""
         self._walk.translation.done = False
         lower = self._walk.translation.ruleset.lower
+        self._unsure = {base.key for base in bases if _on_device(base, interface, lower) is None}
         for units in _by_priority(hook, [base for base in bases if _on_device(base, interface, lower) is not False]):
             for base, outcomes in self._evaluate_equals(units, self._translations.get(hook, {})):
                 self._note(base, outcomes, _on_device(base, interface, lower))
@@ -237,6 +240,7 @@ class _Journey:
             self._walk.translation,
         )
         found = [_Found({}, translation, []) for _unit in units]
+        tracking = self._tracking.state
         while True:
             previous, found = found, []
             for number, unit in enumerate(units):
@@ -244,6 +248,7 @@ class _Journey:
                 unsure = {name for other in others for name in other.changes if name not in other.translated(unit)}
                 start = {**before, **dict.fromkeys(unsure, UNKNOWN)}
                 fields.update(start)
+                self._tracking.state = tracking
                 walk.translation = translation.copy()
                 results = self._evaluate(unit, later)
                 changes = {**previous[number].changes, **_changes(start, fields)}
@@ -277,6 +282,9 @@ class _Journey:
         if unit.translates and not self._tracking.is_first:
             self._walk.fields.update(later)
             return []
+        if unit.translates and self._walk.fields["ct state"] is UNKNOWN and self._walk.translation.done is False:
+            # A packet that is not tracked is not translated.
+            self._walk.translation.done = None
         if not unit.translates or len(unit.chains) == 1:
             return [(base, self._enter(base)) for base in unit.chains]
         results: List[Tuple[Chain, _Outcomes]] = []
@@ -288,7 +296,7 @@ class _Journey:
 
     def _enter(self, base: Chain) -> _Outcomes:
         self._tracking.enter(base)
-        outcomes = self._walk.base_chain(base)
+        outcomes = self._walk.base_chain(base, may_be_skipped=base.key in self._unsure)
         self._tracking.leave()
         return outcomes
 
@@ -352,6 +360,15 @@ class _Tracking:
         self._changed = False
 
     @property
+    def state(self) -> Tuple[Value, bool]:
+        """Return what rules have seen and done so far."""
+        return self._seen, self._changed
+
+    @state.setter
+    def state(self, state: Tuple[Value, bool]) -> None:
+        self._seen, self._changed = state
+
+    @property
     def is_first(self) -> bool:
         """Return whether the packet begins a tracked connection, so that it passes through chains of type nat."""
         return self._state == point(CT_STATES["new"]) and self._fields["ct state"] != point(CT_STATES["untracked"])
@@ -401,12 +418,12 @@ class _Walk:
         self._base: Chain
         self._forked = False
 
-    def base_chain(self, base: Chain) -> _Outcomes:
+    def base_chain(self, base: Chain, *, may_be_skipped: bool) -> _Outcomes:
         """Return the outcomes of a base chain, with its policy where the packet may reach the end."""
         self._base = base
         # Where an earlier chain may have translated the packet, this one may be skipped.
-        self._forked = base.kind == "nat" and self.translation.done is None
-        may_be_skipped = self._forked
+        may_be_skipped = may_be_skipped or (base.kind == "nat" and self.translation.done is None)
+        self._forked = may_be_skipped
         try:
             outcomes = self._chain(base, ())
         except _TooLongError:

@@ -11,7 +11,7 @@ from typing import Any, Dict, List, Mapping, Tuple
 _TABLE = re.compile(r"table (\S+ \S+) \{")
 _CHAIN = re.compile(r"\tchain (\S+) \{")
 _DEVICES = re.compile(r"\t\ttype \S+ hook \S+ devices? (.*) priority ")
-_NAME = re.compile(r'"([^"]+)"')
+_NAME = re.compile(r'[^\s"={},]+')
 _HOOKS = ("ingress", "egress")
 
 

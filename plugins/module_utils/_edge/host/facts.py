@@ -10,6 +10,7 @@ from typing import Callable, FrozenSet, Optional, Sequence
 
 from ..evaluator.rows import Route, Routes, Surroundings
 from ..evaluator.ruleset import Ruleset
+from ..evaluator.translation import HERE
 from ..model.errors import understood
 from ..model.literals import PacketFamily
 from .firewall import HostFirewall, Remembering, has_unread_sets, read_host_firewall, sets_marks, with_sets
@@ -44,11 +45,14 @@ def read_facts(run: Runner, pairs: Sequence[Route], consult: Consult, before: Op
         persistence = read_persistence(run)
     with understood("what ip route get prints"):
         network = read_network(pairs, run, firewall.ruleset.translations())
+    with understood("what ip rule show prints"):
         marked = families_routed_by_mark(run) if sets_marks(firewall) else frozenset()
     firewall = _on_network(firewall, network, marked)
-    if has_unread_sets(firewall):
-        with understood("the firewall of this host"):
+    with understood("the firewall of this host"):
+        unread = has_unread_sets(firewall)
+        if unread:
             consult(firewall.ruleset, network.routes, network.surroundings)
+    if unread:
         firewall = _on_network(with_sets(firewall, run), network, marked)
     return Facts(firewall, persistence, network.routes, network.surroundings)
 
@@ -56,5 +60,6 @@ def read_facts(run: Runner, pairs: Sequence[Route], consult: Consult, before: Op
 def _on_network(firewall: HostFirewall, network: Network, marked: FrozenSet[PacketFamily]) -> HostFirewall:
     ruleset = replace(firewall.ruleset, ways=network.targets, forwards=network.forwards, routed_by_mark=marked)
     if any(chain.devices != () or chain.table.startswith("bridge ") for chain in ruleset.chains.values()):
-        ruleset.lower = {name: lower_devices(name) for name in {*network.routes.values()} if name}
+        names = {*network.routes.values(), *network.targets.values()} - {HERE}
+        ruleset.lower = {name: lower_devices(name) for name in names if name}
     return replace(firewall, ruleset=ruleset)

@@ -81,10 +81,10 @@ def has_unread_sets(firewall: HostFirewall) -> bool:
 
 def sets_marks(firewall: HostFirewall) -> bool:
     """Return whether a rule may set the mark of packets."""
-    statements = [one for rule in _entries(firewall.listing or {}, "rule") for one in rule.get("expr", ())]
-    return any(
-        isinstance(one, dict) and one.get("mangle", {}).get("key") == {"meta": {"key": "mark"}} for one in statements
-    ) or any(_SETS_MARK.search(text) for text in firewall.saves.values())
+    statements = [one for rule in _entries(firewall.listing or {}, "rule") for one in rule.get("expr") or ()]
+    mangled = [one.get("mangle") for one in statements if isinstance(one, dict)]
+    marked = any(isinstance(one, dict) and one.get("key") == {"meta": {"key": "mark"}} for one in mangled)
+    return marked or any(_SETS_MARK.search(text) for text in firewall.saves.values())
 
 
 def with_sets(firewall: HostFirewall, run: Runner) -> HostFirewall:
@@ -223,8 +223,8 @@ def _about_sets(decision: Decision, text: str, too_large: Sequence[nft_json.SetN
     """Return the reason why a rule is not decided that looks up a packet in a set which is too large."""
     for table, name in too_large:
         if table == decision.chain.table and re.search(rf"@{re.escape(name)}\b", text):
-            limits = f"{MOST_SECONDS} seconds or {MOST_MEGABYTES} MB"
-            return f" (the set {name} was not read: it takes nft more than {limits})"
+            limits = f"{MOST_SECONDS} seconds and {MOST_MEGABYTES} MB"
+            return f" (the set {name} was not read: nft could not list it within {limits})"
     return ""
 
 
@@ -272,9 +272,12 @@ def _read_nft(run: Runner) -> Tuple[Optional[Mapping[str, Any]], Optional[str]]:
             raise EdgeError("the firewall cannot be read: run as root (become: true), or give the right CAP_NET_ADMIN")
         return None, f"nft -j list ruleset failed: {done.complaint}"
     try:
-        return json.loads(done.stdout), None
+        listing = json.loads(done.stdout)
     except (ValueError, RecursionError):
         return None, "nft -j list ruleset prints no JSON"
+    if not isinstance(listing, dict) or not isinstance(listing.get("nftables"), list):
+        return None, "nft -j list ruleset prints no list of rules"
+    return listing, None
 
 
 def _entries(listing: Mapping[str, Any], *kinds: str) -> Iterator[Mapping[str, Any]]:

@@ -13,7 +13,7 @@ from typing import Any, Dict, FrozenSet, Iterable, Iterator, Mapping, Optional, 
 
 from ..evaluator.rows import Route, Routes, Surroundings
 from ..evaluator.translation import HERE
-from ..model.addresses import Span, family_of, number_of, text_of
+from ..model.addresses import Span, family_of, is_address, number_of, text_of
 from ..model.literals import Family, PacketFamily
 from .runner import Runner, find_program
 
@@ -60,7 +60,7 @@ def read_network(pairs: Sequence[Route], run: Runner, targets: Iterable[Tuple[Fa
     answered = {":" in remote for _local, remote in found}
     routes = {pair: found[pair][0] if pair in found else None for pair in pairs if (":" in pair[1]) in answered}
     gateways = {pair: gateway for pair, (_interface, gateway) in found.items()}
-    interfaces = {interface for interface, _gateway in found.values()}
+    interfaces = {*(interface for interface, _gateway in found.values()), *known.values()} - {HERE}
     forwards = frozenset(family for family, path in _FORWARDING.items() if known and _kernel_text(path).strip() == "1")
     return Network(routes, Surroundings(gateways, _without_neighbours(interfaces), _local_ports()), known, forwards)
 
@@ -89,7 +89,7 @@ def _ways_to_targets(output: str) -> Dict[Tuple[PacketFamily, int], str]:
     """
     ways: Dict[Tuple[PacketFamily, int], str] = {}
     for route in _answers(output):
-        if "from" in route or "dev" not in route or _is_loopback(route["dst"]):
+        if "from" in route or "dev" not in route or not is_address(route["dst"]) or _is_loopback(route["dst"]):
             continue
         family = family_of(route["dst"])
         if route.get("type") == "local":
@@ -109,13 +109,14 @@ def _without_neighbours(interfaces: Iterable[str]) -> FrozenSet[str]:
 
 
 def families_routed_by_mark(run: Runner) -> FrozenSet[PacketFamily]:
-    """Return the families that have a rule of routing which looks at marks."""
+    """Return the families that have a rule of routing which looks at marks, or may have one."""
     program = find_program("ip")
     options: Mapping[PacketFamily, str] = {"ipv4": "-4", "ipv6": "-6"}
     found = set()
-    for family, option in options.items() if program else ():
-        rules = _answers(run([str(program), option, "-json", "rule", "show"], "").stdout)
-        if any("fwmark" in rule for rule in rules):
+    for family, option in options.items():
+        rules = list(_answers(run([program, option, "-json", "rule", "show"], "").stdout)) if program else []
+        # A host has at least one such rule: where none is understood, any may be there.
+        if not rules or any("fwmark" in rule for rule in rules):
             found.add(family)
     return frozenset(found)
 

@@ -72,6 +72,21 @@ finish() { # exit status
   exit "$1"
 }
 
+is_made() {
+  [ -e "$folder/made" ] && rm -f "$folder/made"
+}
+
+wait_for_confirmation() { # seconds
+  left=$1
+  while [ "$left" -gt 0 ] && [ -e "$folder/pending" ]; do
+    sleep 1
+    left=$((left - 1))
+    if is_made; then
+      left=$seconds
+    fi
+  done
+}
+
 case "$how" in
 confirm | commit)
   [ "$how" = commit ] || acquire_lock
@@ -85,19 +100,21 @@ confirm | commit)
   finish 0
   ;;
 wait)
-  left=$3
+  seconds=$2
   : > "$folder/armed"
-  while [ "$left" -gt 0 ] && [ -e "$folder/pending" ]; do
-    sleep 1
-    left=$((left - 1))
-    if rm "$folder/made" 2> /dev/null; then
-      left=$2
-    fi
-  done
+  wait_for_confirmation "$3"
   ;;
 esac
 
 [ "$how" = restore ] || acquire_lock
+# The run may have ended its change while this waited for the lock.
+while [ "$how" = wait ] && is_made; do
+  release_lock
+  exec 9>&-
+  locked=
+  wait_for_confirmation "$seconds"
+  acquire_lock
+done
 if ! cd "$folder" 2> /dev/null || [ -e confirmed ]; then
   release_lock
   exit 0

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator import iptables_save
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator import iptables_save, nft_json
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator.rows import (
     Surroundings,
     evaluate_rows,
@@ -99,3 +99,9 @@ def test_the_chains_of_a_bridge_may_decide_what_comes_by_it(chain, lower, answer
     found = evaluate_rows(Ruleset({chain.key: chain}, lower=lower), rules, routes)["federation_in"]
     assert found.effective == answer
     assert answer == "yes" or found.decision.label == "chain bridge filter input: policy drop"
+
+
+def test_chains_of_a_bridge_are_read():
+    words = {"family": "bridge", "table": "filter", "name": "input", "type": "filter", "hook": "input", "prio": -200}
+    ruleset = nft_json.read_ruleset({"nftables": [{"chain": {**words, "policy": "drop"}}]})
+    assert [(chain.label, chain.policy) for chain in ruleset.chains.values()] == [("chain bridge filter input", "drop")]

@@ -160,6 +160,9 @@ COMMIT
         ("-A INPUT -m set --match-set mixed src -j ACCEPT", "unknown"),
         ("-A INPUT -m set --match-set none src -j ACCEPT", "drop"),
         ("-A INPUT -m rt --rt-type 0 -j ACCEPT", "drop"),
+        ("-A INPUT -p tcp -m tcpmss ! --mss 1:535 -j ACCEPT", "accept"),
+        ("-A INPUT -p tcp -m tcpmss --mss 1:535 -j ACCEPT", "drop"),
+        ("-A INPUT -m set --match-set -j ACCEPT", "unknown"),
     ],
 )
 def test_iptables(rules, expected):
@@ -297,6 +300,7 @@ def test_ipset_whose_members_are_networks_of_addresses_is_left_out():
         ("eth*", {}, "drop"),
         (["wg*", "eth1"], {}, "accept"),
         (None, {}, "unknown"),
+        ([], {}, "unknown"),
         (["port1"], {"eth0": {"port1", "port2"}}, "unknown"),
         (["port*"], {"eth0": {"port1", "port2"}}, "unknown"),
         (["port1"], {"eth1": {"port1"}}, "accept"),

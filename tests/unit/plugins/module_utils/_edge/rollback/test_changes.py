@@ -259,6 +259,20 @@ def test_the_time_for_a_confirmation_counts_from_the_end_of_the_change(place):
     assert place.is_old
 
 
+def test_a_change_that_ends_while_the_script_waits_for_the_lock_has_its_time(place, monkeypatch):
+    monkeypatch.setattr(changes, "_MOST_SECONDS_OF_A_CHANGE", 0)
+    change = place.begin(seconds=1)
+    assert wait_until(lambda: waits_for_lock(place.lock.path))
+    change.wait_from_now(LONG)
+    place.lock.release()
+    # It takes the lock, sees that the change is made, and gives it back.
+    assert wait_until(lambda: not os.path.exists(os.path.join(change.folder, "made")))
+    assert wait_until(lambda: not os.path.exists(place.lock.path))
+    assert sh(change.command) == 0
+    place.wait_for_end()
+    assert not (place.home / "rolled-back").exists()
+
+
 def test_a_change_whose_run_died_is_rolled_back_by_the_next_run_at_once(place):
     place.begin(seconds=LONG)
     place.live.write_text("half of the new rules\n")
