@@ -12,6 +12,7 @@ import subprocess
 
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator import nft_json
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator.connection import Connection, first_packet
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator.fields import REWRITTEN
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator.managed import allow_rules
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator.placement import places_of
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator.rows import routes_to_ask
@@ -86,7 +87,7 @@ def check(connection, before, after, *, is_allowed, is_listed, ruleset):
     """Compare the verdicts on one connection. Return how many explicit denials it met."""
     if not is_allowed:
         # What is translated may become what an accept rule is for.
-        assert after.verdict == before.verdict or before.translation.new
+        assert after.verdict == before.verdict or before.translation.new or REWRITTEN in before.fields
         return 0
     own = OWN_SIDE[connection.direction]
     dropping = {dropper.base.key for dropper in after.droppers}
@@ -97,7 +98,8 @@ def check(connection, before, after, *, is_allowed, is_listed, ruleset):
             denied += 1
             assert base.key in dropping
     # Behind a translation the connection is another one, which no accept rule of the table is for.
-    for base, drops in after.drops if is_listed and not after.translation.new else ():
+    is_changed = after.translation.new or REWRITTEN in after.fields
+    for base, drops in after.drops if is_listed and not is_changed else ():
         if (base.hook, base.kind) == (HOOKS[connection.direction], "filter"):
             assert not [drop for drop in drops if drop.certain and kinds(drop) <= own and not is_shared(ruleset, drop)]
     return denied
