@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Opens 100 connections a second until its standard input ends, and counts those that were not as expected.
+"""Opens 200 connections a second until its standard input ends, and counts those that were not as expected.
 
 Usage: prober.py open|closed SOURCE TARGET PORT
 
@@ -20,7 +20,7 @@ import struct
 import sys
 import time
 
-INTERVAL = 0.01
+INTERVAL = 0.005
 PATIENCE = {"open": 20.0, "closed": 0.5}
 # Byte of struct tcp_info that counts unanswered retransmissions, and the offset of the total.
 TOTAL_RETRANSMITS = 100

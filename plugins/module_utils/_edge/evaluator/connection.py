@@ -63,16 +63,16 @@ def first_packet(ruleset: Ruleset, connection: Connection) -> PacketVerdict:
     return _first_packet(ruleset, connection, "syn")
 
 
-def _first_packet(ruleset: Ruleset, connection: Connection, *flags: str) -> PacketVerdict:
+def _first_packet(
+    ruleset: Ruleset, connection: Connection, *flags: str, until_dropped_in: Optional[str] = None
+) -> PacketVerdict:
     packet = _packet(connection, connection.direction == "in", *flags)
-    return evaluate_packet(ruleset, connection.direction, connection.family, packet)
+    return evaluate_packet(ruleset, connection.direction, connection.family, packet, until_dropped_in=until_dropped_in)
 
 
 def until_guard(ruleset: Ruleset, connection: Connection) -> PacketVerdict:
     """Return the verdict on the first packet of a connection, which a drop by the managed table ends."""
-    inbound = connection.direction == "in"
-    packet = _packet(connection, inbound, "syn")
-    return evaluate_packet(ruleset, connection.direction, connection.family, packet, until_dropped_in=TABLE)
+    return _first_packet(ruleset, connection, "syn", until_dropped_in=TABLE)
 
 
 def first_packets(
@@ -132,7 +132,7 @@ def _same_zone(one: Fields, other: Fields) -> bool:
 
 
 def walk_all(ruleset: Ruleset, connection: Connection) -> None:
-    """Walk every packet of a connection, whatever becomes of the others, for the sets that it is looked up in."""
+    """Evaluate all packets of a connection, even behind a dropped one, for the sets that they are looked up in."""
     first = first_packet(ruleset, connection)
     if _is_followed(first, connection):
         for to_server, flags in _LATER:

@@ -204,6 +204,11 @@ def value_of(name: str, fields: Fields) -> Value:
     return UNKNOWN
 
 
+def has_field(name: str, fields: Fields) -> bool:
+    """Return whether a packet has a field, of whichever value."""
+    return value_of(name, fields) is not ABSENT
+
+
 def state_after_notrack(fields: Fields) -> Value:
     """Return the connection state behind "notrack", which has no effect after connection tracking."""
     state = fields.get("ct state", UNKNOWN)

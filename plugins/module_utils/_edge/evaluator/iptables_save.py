@@ -24,6 +24,7 @@ from .fields import (
     TCP_FLAGS,
     ZONE,
     compare,
+    has_field,
     has_status,
     kind_of,
     state_after_notrack,
@@ -43,7 +44,6 @@ from .ruleset import (
     Verdict,
 )
 from .values import (
-    ABSENT,
     UNKNOWN,
     Answer,
     Fields,
@@ -244,9 +244,11 @@ class _RuleReader:
 
     def _segment_size(self, text: str, *, negated: bool) -> None:
         """Add the test of the maximum segment size. A packet that names none passes the negation."""
-        test = self._compared("tcp option maxseg size", number_matcher(_ports(text)), negated)
-        has_none = partial(_lacks, "tcp option maxseg size")
-        self._steps.append(Match((lambda fields: True if has_none(fields) else test(fields)) if negated else test))
+        name = "tcp option maxseg size"
+        test = self._compared(name, number_matcher(_ports(text)), negated)
+        self._steps.append(
+            Match((lambda fields: test(fields) if has_field(name, fields) else True) if negated else test)
+        )
 
     def _address_type(self, name: str, types: str, negated: bool) -> None:
         names = types.lower().split(",")
@@ -349,10 +351,6 @@ _MODULES_WITH_OPTIONS = frozenset(
 def _loosely(answer: Answer, inverted: bool) -> Answer:
     """Return the answer to a test that holds wherever a stricter one does."""
     return None if answer is not True else not inverted
-
-
-def _lacks(name: str, fields: Fields) -> bool:
-    return value_of(name, fields) is ABSENT
 
 
 def _either(tests: Sequence[Callable[[Fields], Answer]], fields: Fields) -> Answer:

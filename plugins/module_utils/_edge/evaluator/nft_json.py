@@ -23,6 +23,7 @@ from .fields import (
     bits_of,
     compare,
     field_name,
+    has_field,
     has_status,
     kind_of,
     matcher_of,
@@ -337,7 +338,7 @@ class _RuleReader:
         try:
             found = finder_of(names, [_parts(constant, len(names)) for constant in constants])
         except UnknownExpressionError:
-            # A packet without one of the fields does not match, whatever the elements are.
+            # A packet without one of the fields does not match any element.
             found = _unknown_element
         if touched != _ANONYMOUS:
             self._finders[key] = found
@@ -400,7 +401,7 @@ class _RuleReader:
         steps: List[Step] = [_UNKNOWN_MATCH] if _looks_up(content["value"]) else []
         # A packet without the header that the value is taken from goes on with the next rule.
         headers = [f"{one['protocol']} {one.get('field', '')}" for one in _payloads(content["value"])]
-        steps += [Match(partial(_has_field, name)) for name in headers]
+        steps += [Match(partial(has_field, name)) for name in headers]
         if kind == "payload":
             return [*steps, *_write_header(key.get("protocol", ""), key.get("field", ""))]
         return [*steps, Assign(field_name(content["key"]), _computed(content["value"]))]
@@ -498,10 +499,6 @@ def _payloads(expression: Any) -> Iterator[Mapping[str, Any]]:
             yield from _payloads(part)
 
 
-def _has_field(name: str, fields: Fields) -> Answer:
-    return value_of(name, fields) is not ABSENT
-
-
 _ADDRESSING = ("saddr", "daddr", "sport", "dport", "protocol", "nexthdr")
 """Fields of headers that decide where a packet goes, and what it is."""
 
@@ -512,12 +509,12 @@ def _write_header(protocol: str, field: str) -> List[Step]:
     """
     if protocol in ("ip", "ip6") and field and field not in _ADDRESSING:
         # Of the other family, a packet goes on with the next rule.
-        return [Match(partial(_has_field, f"{protocol} saddr")), Assign(f"{protocol} {field}", unknown)]
+        return [Match(partial(has_field, f"{protocol} saddr")), Assign(f"{protocol} {field}", unknown)]
     rewritten = Assign(REWRITTEN, lambda _fields: point(1))
     named = {"ip": ("ip",), "ip6": ("ip6",), "tcp": ("tcp", "th"), "th": ("tcp", "th")}.get(protocol)
     if named and protocol != "th" and field in ("saddr", "daddr", "sport", "dport"):
         names = [f"{header} {field}" for header in named]
-        return [Match(partial(_has_field, names[0])), *(Assign(name, unknown) for name in names), rewritten]
+        return [Match(partial(has_field, names[0])), *(Assign(name, unknown) for name in names), rewritten]
     if protocol and named is None:
         return []  # Packets of the evaluated connections lack this header, or no match of this model reads it.
     fields = ("saddr", "daddr", "sport", "dport", "flags", "protocol", "nexthdr")

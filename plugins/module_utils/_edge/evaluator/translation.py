@@ -20,7 +20,7 @@ from .ruleset import Ruleset, Translate
 from .values import UNKNOWN, Answer, Fields, Value
 
 PLACES: Mapping[str, int] = {"prerouting": -100, "output": -100, "input": 100, "postrouting": 100}
-"""Priority at which the chains of type nat of each hook run, whatever their own is."""
+"""Priority at which the chains of type nat of each hook run; their own decides their order only."""
 
 _SOURCE: Side = "source"
 _DESTINATION: Side = "destination"

@@ -66,7 +66,7 @@ def read_host_firewall(run: Runner, elements: Optional[Elements] = None) -> Host
     with understood("what nft -j list ruleset prints"):
         if listing and lacks_devices(listing):
             listing = with_devices(listing, _terse_text(run))
-        # Where a rule jumps to has to be known for whatever packet.
+        # Where a rule jumps to has to be known for all packets.
         elements = read_sets(listing or {}, _verdict_maps(listing or {}), elements or {}, run)
     return _host_firewall(run, listing, unread, elements)
 

@@ -96,7 +96,7 @@ def read_edge(name: str, variables: Mapping[str, Any]) -> Edge:
 def read_vantage(name: str, group: str, variables: Mapping[str, Any]) -> Vantage:
     """Return a vantage point from its variables. By default its address is the one that Ansible connects to."""
     given = variables.get("xmpp_edge_verify_addresses") or [variables.get("ansible_host") or ""]
-    # A host says its own address in the canonical form, whatever the form in the inventory.
+    # A host says its own address in the canonical form. The inventory may have another one.
     addresses = [canonical_network(str(address)) for address in given if is_address(str(address))]
     return Vantage(name, group, addresses, str(variables.get("xmpp_edge_verify_domain") or name))
 
