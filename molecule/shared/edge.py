@@ -112,13 +112,16 @@ def assert_no_managed_files() -> None:
     assert "xmpp" not in host().check_output("systemctl list-units --all; systemctl list-unit-files")
 
 
-def result(**options: Any) -> dict[str, Any]:
-    """Return the result of the module, run on the edge with the inputs of the inventory and other options."""
+def result(*flags: str, **options: Any) -> dict[str, Any]:
+    """Return the result of the module, run on the edge with the inputs of the inventory and other options.
+
+    flags: of the command ansible, such as --check.
+    """
     names = ("access_addresses", "internal_addresses", "partner_networks", "front_end_networks")
     arguments = {**{name: f"{{{{ xmpp_edge_{name} }}}}" for name in names}, **options}
     command = ["ansible", "-i", "molecule/shared/inventory.py", "edge", "-m", "xmpp.edge.firewall"]
     done = subprocess.run(
-        [*command, "-a", json.dumps(arguments)], cwd=CHECKOUT, stdout=subprocess.PIPE, text=True, check=False
+        [*command, *flags, "-a", json.dumps(arguments)], cwd=CHECKOUT, stdout=subprocess.PIPE, text=True, check=False
     )
     return json.loads(done.stdout[done.stdout.index("=> ") + 3 :])
 

@@ -26,11 +26,11 @@ PLACES: dict[str, dict[str, int]] = {
     "intruder": {"internal": 20},
 }
 
-# edge runs systemd and has the firewall manager of the scenario. With nftables there is also edge_bare, which has
-# neither, until nftables gets installed.
+# edge runs systemd and has the firewall manager of the scenario. With nftables, or where a scenario asks for it, there
+# is also edge_bare, which has neither, until nftables gets installed.
 EDGE_KIND = os.environ.get("XMPP_EDGE_KIND", "edge")
 EDGE_RELEASE = os.environ.get("XMPP_EDGE_RELEASE", "trixie")
-EDGES = ("edge", "edge_bare") if EDGE_KIND == "edge" else ("edge",)
+EDGES = ("edge", "edge_bare") if EDGE_KIND == "edge" or os.environ.get("XMPP_EDGE_WITH_BARE") else ("edge",)
 HOSTS = (*EDGES, "partner", "outsider", "front_end", "intruder")
 GROUPS: dict[str, tuple[str, ...]] = {
     "xmpp_edge": EDGES,

@@ -5,17 +5,45 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
+from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model import diff_text
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import EdgeError
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.result import all_rows, rolled_back, rule_result
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.result import (
+    all_rows,
+    closing_line,
+    rolled_back,
+    rule_result,
+    with_headers,
+    with_package,
+)
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.rules import Rule, to_payload
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.compile import compile_rules
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.host_options import HOST_OPTIONS
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.options import Options, parse_options
-from ansible_collections.xmpp.edge.plugins.plugin_utils._confirm import confirm, refuse_own_port
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.options import (
+    Options,
+    family_warnings,
+    parse_options,
+)
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.variables import (
+    IGNORED,
+    INSTALL,
+    as_the_role_says,
+    check_variables,
+    names_in,
+)
+from ansible_collections.xmpp.edge.plugins.plugin_utils._confirm import confirm, lost_message, refuse_own_port
+from ansible_collections.xmpp.edge.plugins.plugin_utils._interpreter import without_discovery_warning
+
+_ROLE = "xmpp.edge.xmpp_edge"
+
+display = Display()
+
+Variables = t.Mapping[str, t.Any]
 
 
 class ActionModule(ActionBase):
@@ -26,35 +54,85 @@ class ActionModule(ActionBase):
     _supports_check_mode = True
     _supports_diff = True
 
+    _was_reached = False
+    """Whether a command has come to its end on the host, so that a later fault is a lost connection."""
+
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """Run the task; every refusal is one sentence in msg."""
         result: dict[str, t.Any] = super().run(tmp, task_vars)
+        variables: Variables = task_vars or {}
         try:
+            warnings = self._check_variables(variables)
             options = parse_options(self._task.args)
             rules = compile_rules(options)
             refuse_own_port(self._connection, options, rules)
             on_host = self._on_windows if self._is_windows else self._on_linux
-            result.update(on_host(options, rules, task_vars))
+            answer = on_host(options, rules, variables)
+            answer["warnings"] = [*warnings, *family_warnings(options), *answer.get("warnings", [])]
         except EdgeError as error:
-            return {**result, "failed": True, "msg": str(error)}
+            answer = {"failed": True, "msg": str(error)}
+        result.update(self._in_words_of_the_task(answer))
         if "rows" in result:
             result["rows"] = all_rows(result["rows"])
             result["rules"] = [rule_result(rule) for rule in rules]
+            host = str(self._task.delegate_to or variables.get("inventory_hostname", ""))
+            result = with_headers(result, host)
+            if self._task.check_mode:
+                result["predicted"] = True
+            if not result.get("failed") and not self._task.no_log:
+                display.display(closing_line(result, host))
         return result
+
+    def cleanup(self, force: bool = False) -> None:
+        """Remove temporary files; a connection that is lost by now must not hide the result."""
+        try:
+            super().cleanup(force)
+        except AnsibleConnectionFailure as error:
+            display.vvv(f"temporary files could not be removed: {error}")
 
     @property
     def _is_windows(self) -> bool:
         """Return whether the connection leads to a Windows shell."""
         return bool(getattr(self._connection._shell, "_IS_WINDOWS", False))
 
-    def _on_linux(
-        self, options: Options, rules: t.Sequence[Rule], task_vars: dict[str, t.Any] | None
-    ) -> dict[str, t.Any]:
-        host_half = {name: getattr(options, name) for name in HOST_OPTIONS}
-        arguments = {**host_half, **to_payload(rules), "rollback_after": options.confirm_timeout}
-        answer: dict[str, t.Any] = self._execute_module(
-            module_name="xmpp.edge.linux_firewall", module_args=arguments, task_vars=task_vars
-        )
+    @property
+    def _is_of_the_role(self) -> bool:
+        role = self._task._role
+        return role is not None and role.get_name() == _ROLE
+
+    def _in_words_of_the_task(self, answer: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Return an answer whose sentences name options as the administrator wrote them."""
+        if not self._is_of_the_role:
+            return answer
+        told = {**answer, "warnings": [as_the_role_says(text) for text in answer.get("warnings", [])]}
+        if "msg" in told:
+            told["msg"] = as_the_role_says(str(told["msg"]))
+            # Since ansible-core 2.19 the error that is displayed is made of this, which has the former words.
+            traceback = _traceback_in(told.pop("exception", None))
+            told.update({"exception": traceback} if traceback else {})
+        return told
+
+    def _check_variables(self, variables: Variables) -> list[str]:
+        """Return warnings about variables that nobody reads. Raises OptionError on a misspelt one."""
+        if self._task.args.get("state") == "absent":
+            return []  # Removal reads none of them, and a mistake must not stand in its way.
+        ignored = self._templar.template(variables.get(IGNORED, []))
+        words = re.findall(r"\w+", str(self._task.get_ds()))
+        return check_variables(variables, names_in(IGNORED, ignored), frozenset(words))
+
+    def _low_level_execute_command(self, *arguments: t.Any, **options: t.Any) -> t.Any:
+        done = super()._low_level_execute_command(*arguments, **options)
+        self._was_reached = True
+        return done
+
+    def _on_linux(self, options: Options, rules: t.Sequence[Rule], variables: Variables) -> dict[str, t.Any]:
+        answer = self._linux_firewall(options, rules, variables)
+        package = answer.get("missing_package")
+        if package and self._may_install(package, variables):
+            if self._task.check_mode:
+                return with_package(answer, package, rules)
+            self._install(variables)
+            answer = with_package(self._linux_firewall(options, rules, variables), package, rules)
         command = answer.pop("confirmation", None)
         if "rows" in answer:
             answer["confirmed"] = False
@@ -66,14 +144,59 @@ class ActionModule(ActionBase):
                 return rolled_back(answer, done.message)
         return answer
 
-    def _on_windows(
-        self, options: Options, rules: t.Sequence[Rule], task_vars: dict[str, t.Any] | None
-    ) -> dict[str, t.Any]:
+    def _linux_firewall(self, options: Options, rules: t.Sequence[Rule], variables: Variables) -> dict[str, t.Any]:
+        """Return the answer of the host side. Raises EdgeError where the connection is lost on the way."""
+        host_half = {name: getattr(options, name) for name in HOST_OPTIONS}
+        arguments = {**host_half, **to_payload(rules), "rollback_after": options.confirm_timeout}
+        try:
+            return self._on_host("xmpp.edge.linux_firewall", arguments, variables)
+        except AnsibleConnectionFailure as error:
+            if not self._was_reached or self._task.check_mode:
+                raise
+            raise EdgeError(lost_message(options.confirm_timeout, str(error))) from None
+
+    def _on_host(self, module: str, arguments: t.Mapping[str, t.Any], variables: Variables) -> dict[str, t.Any]:
+        answer: dict[str, t.Any] = self._execute_module(
+            module_name=module, module_args=dict(arguments), task_vars=without_discovery_warning(variables)
+        )
+        return answer
+
+    def _may_install(self, package: str, variables: Variables) -> bool:
+        # Imported where it is needed: each run would pay for it.
+        from ansible.module_utils.parsing.convert_bool import boolean
+        from ansible_collections.xmpp.edge.plugins.plugin_utils._install import PACKAGE
+
+        # The role has a default for it. A task without the role installs what the administrator has asked for.
+        asked = self._templar.template(variables.get(INSTALL, False))
+        return package == PACKAGE and bool(boolean(asked, strict=False))
+
+    def _install(self, variables: Variables) -> None:
+        """Install the package. Raises EdgeError."""
+        from ansible_collections.xmpp.edge.plugins.plugin_utils._install import install
+
+        def run_package(arguments: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
+            task = self._task.copy()
+            task.args = dict(arguments)
+            action = self._shared_loader_obj.action_loader.get(
+                "ansible.builtin.package",
+                task=task,
+                connection=self._connection,
+                play_context=self._play_context,
+                loader=self._loader,
+                templar=self._templar,
+                shared_loader_obj=self._shared_loader_obj,
+            )
+            done: t.Mapping[str, t.Any] = action.run(task_vars=variables)
+            return done
+
+        install(lambda module, arguments: self._on_host(module, arguments, variables), run_package)
+
+    def _on_windows(self, options: Options, rules: t.Sequence[Rule], variables: Variables) -> dict[str, t.Any]:
         # Imported where it is needed: each run on Linux would pay for it.
         from ansible_collections.xmpp.edge.plugins.module_utils._edge.windows import controller as windows_half
 
         arguments = windows_half.module_arguments(options, rules)
-        answer = self._execute_module(module_name="xmpp.edge.win_firewall", module_args=arguments, task_vars=task_vars)
+        answer = self._on_host("xmpp.edge.win_firewall", arguments, variables)
         if answer.get("failed") or "found" not in answer:
             # Its own diff has other words, and what is in it was not done.
             return {key: value for key, value in answer.items() if key not in (*windows_half.ANSWERS, "diff")}
@@ -86,3 +209,9 @@ class ActionModule(ActionBase):
         elif dropped:
             report.update(failed=True, msg=dropped)
         return report
+
+
+def _traceback_in(error: t.Any) -> str | None:
+    """Return the traceback in the key "exception" of a result: a text, or since ansible-core 2.19 an object."""
+    traceback = error if isinstance(error, str) else getattr(getattr(error, "event", None), "formatted_traceback", None)
+    return str(traceback) if traceback else None

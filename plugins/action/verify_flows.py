@@ -11,6 +11,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import EdgeError
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.spec import FLOWS_OPTIONS
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.tasks import probe_arguments
+from ansible_collections.xmpp.edge.plugins.plugin_utils._interpreter import without_discovery_warning
 
 
 class ActionModule(ActionBase):
@@ -30,5 +31,6 @@ class ActionModule(ActionBase):
             arguments = probe_arguments(task_vars or {}, options)
         except EdgeError as error:
             return {**result, "failed": True, "msg": str(error)}
-        result.update(self._execute_module(module_name="xmpp.edge.probe", module_args=arguments, task_vars=task_vars))
+        silent = without_discovery_warning(task_vars or {})
+        result.update(self._execute_module(module_name="xmpp.edge.probe", module_args=arguments, task_vars=silent))
         return result

@@ -76,6 +76,13 @@ options:
       - rollback
       - warn
     default: rollback
+  allow_absent_addresses:
+    description:
+      - Whether the rules are made although the host has none of the addresses in one of the lists, as on the passive
+        host of a failover. Without it that is refused, since the addresses are most likely those of another host.
+    type: bool
+    default: false
+    version_added: 1.2.0
   cut_revoked:
     description:
       - Linux hosts only. Whether established connections on the table's ports are closed once their source or their

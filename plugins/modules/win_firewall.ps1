@@ -12,6 +12,7 @@ $spec = @{
     options = @{
         state = @{ type = 'str'; choices = @('present', 'absent'); default = 'present' }
         on_policy_override = @{ type = 'str'; choices = @('fail', 'warn'); default = 'fail' }
+        own_addresses = @{ type = 'dict'; default = @{} }
         rules = @{
             type = 'list'
             elements = 'dict'
@@ -62,6 +63,16 @@ function Test-Request {
         $names = $ignoring -join ', '
         throw "group policy ignores all local firewall rules in the profiles $names, so that managed rules would " +
         'have no effect: let it merge local rules, or say on_policy_override: warn'
+    }
+    $carried = @($State.addresses | ForEach-Object { $_.Split('%')[0] })
+    foreach ($option in @($module.Params.own_addresses.Keys | Sort-Object)) {
+        $named = @($module.Params.own_addresses[$option])
+        $found = @($named | Where-Object { $carried -contains [System.Net.IPAddress]::Parse($_).ToString() })
+        if ($carried.Count -gt 0 -and $named.Count -gt 0 -and $found.Count -eq 0) {
+            $verb = if ($named.Count -gt 1) { 'are' } else { 'is' }
+            throw "$($option): '$($named -join ', ')' $verb not on this host, which carries $($carried -join ', '); " +
+            'is this its inventory? (allow_absent_addresses: true insists on addresses that come later)'
+        }
     }
 }
 

@@ -15,7 +15,11 @@ from ansible.plugins.connection import ConnectionBase
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import OptionError
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.rules import Rule
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.options import Options
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.rollback import OVER_STATUS, ROLLED_BACK_STATUS
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.rollback import (
+    OVER_STATUS,
+    ROLLED_BACK_STATUS,
+    lines_of_the_script,
+)
 
 _BETWEEN_TRIES = 1.0
 _ROLLBACK_PATIENCE = 15.0
@@ -52,7 +56,7 @@ def confirm(connection: ConnectionBase, execute: Execute, command: str, seconds:
             fault = " ".join(str(error).split())
         else:
             if done["rc"] == 0:
-                return Confirmation(True, warnings=done["stdout"].splitlines())
+                return Confirmation(True, warnings=lines_of_the_script(done["stdout"]))
             if done["rc"] == ROLLED_BACK_STATUS:
                 return Confirmation(False, _message(seconds, fault, "the host has rolled the change back"))
             if done["rc"] == OVER_STATUS:
@@ -61,8 +65,7 @@ def confirm(connection: ConnectionBase, execute: Execute, command: str, seconds:
                 return Confirmation(True) if fault else Confirmation(False, _message(seconds, fault, unknown))
             fault = " ".join((done["stderr"] or done["stdout"] or f"exit status {done['rc']}").split())
         if time.monotonic() > begun + seconds + _ROLLBACK_PATIENCE:
-            state = "the host still cannot be reached, so it is unknown whether it has rolled the change back"
-            return Confirmation(False, _message(seconds, fault, state))
+            return Confirmation(False, _message(seconds, fault, _unobserved(seconds)))
         time.sleep(_BETWEEN_TRIES)
 
 
@@ -84,6 +87,23 @@ def refuse_own_port(connection: ConnectionBase, options: Options, rules: t.Seque
                 "is the port of the control connection itself, which a guard would shut",
                 "reach the host on another port, or say mode: permit",
             )
+
+
+def lost_message(seconds: int, fault: str) -> str:
+    """Return the message about a connection that was lost before the host has answered. seconds: 0 for no rollback."""
+    fate = (
+        f"a change that it has begun is not confirmed; {_unobserved(seconds)}"
+        if seconds
+        else "a change that it has begun stays, since confirm_timeout is 0; run again to see"
+    )
+    return f"the connection was lost before the host has answered ({' '.join(fault.split())}); {fate}"
+
+
+def _unobserved(seconds: int) -> str:
+    return (
+        f"the host rolls it back by itself within {seconds} seconds of its end, which cannot be observed while it is "
+        "out of reach"
+    )
 
 
 def _message(seconds: int, fault: str, state: str) -> str:

@@ -14,8 +14,13 @@ from typing import Any
 
 import yaml
 
+OWN_ADDRESSES = ("198.18.0.2", "2001:db8::2", "198.18.1.2", "198.51.100.7", "2001:db8:100::7", "10.20.0.7")
+"""Addresses that tests and documents take for those of the host."""
+
 # A network without even a loopback address behaves in ways that no host's does.
 IN_EMPTY_NETWORK = ("unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh")
+_ADD = " && ".join(f"ip address add {address} dev lo" for address in OWN_ADDRESSES)
+IN_OWN_NETWORK = ("unshare", "--net", "sh", "-c", f'ip link set lo up && {_ADD} && exec "$@"', "sh")
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
@@ -40,11 +45,11 @@ def ansible_command(name: str) -> str:
 
 
 def run_play(folder: Path, play: list[dict[str, Any]]) -> subprocess.CompletedProcess:
-    """ansible-playbook --check on localhost, with a network without anything in it."""
+    """ansible-playbook --check on localhost, with a network that has nothing but its own addresses."""
     path = folder / "play.yml"
     path.write_text(yaml.safe_dump(play))
     return subprocess.run(
-        [*IN_EMPTY_NETWORK, ansible_command("ansible-playbook"), "-i", "localhost,", "--check", str(path)],
+        [*IN_OWN_NETWORK, ansible_command("ansible-playbook"), "-i", "localhost,", "--check", str(path)],
         env=environment(folder),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

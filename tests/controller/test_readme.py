@@ -11,10 +11,11 @@ import subprocess
 import sys
 
 import pytest
-from plays import CHECKOUT, IN_EMPTY_NETWORK, ansible_command, environment
+import yaml
+from plays import CHECKOUT, IN_EMPTY_NETWORK, IN_OWN_NETWORK, ansible_command, environment
 
 README = (CHECKOUT / "README.md").read_text()
-INVENTORY, PLAY = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+REQUIREMENTS, PROSODY, INVENTORY, PLAY = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
 
 
 def check(folder, inventory, playbook):
@@ -24,7 +25,7 @@ def check(folder, inventory, playbook):
     )
     return subprocess.run(
         [
-            *IN_EMPTY_NETWORK,
+            *IN_OWN_NETWORK,
             *(
                 ansible_command("ansible-playbook"),
                 "-i",
@@ -51,7 +52,20 @@ def test_readme_example_gives_the_readme_s_output(tmp_path):
     assert done.returncode == 0, done.stdout
     shown = re.findall(r"^\+\w+  (?:allow|block) .*$", README, re.MULTILINE)
     assert len(shown) == 8
+    assert re.search(r"^edge1.example.net: predicted, changed, nftables, effective yes, guarded yes", done.stdout, re.M)
     assert re.findall(r"^\+\w+  (?:allow|block) .*$", done.stdout, re.MULTILINE) == shown
+
+
+def test_requirements_name_the_collection():
+    assert yaml.safe_load(REQUIREMENTS) == {"collections": [{"name": "xmpp.edge"}]}
+
+
+def test_a_server_without_a_gateway_gets_two_rows(tmp_path):
+    (tmp_path / "inventory.yml").write_text(PROSODY)
+    done = check(tmp_path, tmp_path / "inventory.yml", CHECKOUT / "playbooks" / "site.yml")
+    assert done.returncode == 0, done.stdout
+    lines = re.findall(r"^\+(\w+)  (?:allow|block) .*$", done.stdout, re.MULTILINE)
+    assert (len(lines), set(lines)) == (6, {"federation_in", "federation_out"})
 
 
 @pytest.mark.parametrize("playbook", ["site", "remove"])

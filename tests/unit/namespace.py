@@ -17,6 +17,8 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.reconcile import T
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.rollback.lock import HostLock
 
 CLONE_NEWNET = 0x40000000
+OWN_ADDRESSES = ("198.18.0.2", "198.18.0.3", "198.18.1.2", "2001:db8::2")
+"""Addresses that tests take for those of the host."""
 LIMIT = 300.0
 """Seconds that a program may take on a busy machine; one that takes longer waits for something that never comes."""
 
@@ -30,13 +32,17 @@ def why_not():
     return None
 
 
-def enter():
-    """Leave the host's network for good; processes started from now on see the new namespace only."""
+def enter(addresses=OWN_ADDRESSES):
+    """Leave the host's network for good; processes started from now on see the new namespace only.
+
+    addresses: those of the new network.
+    """
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(CLONE_NEWNET) != 0:
         raise OSError(ctypes.get_errno(), "unshare")
     # A network without any address at all behaves in ways that no host's does.
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    commands = ["link set lo up", *(f"address add {address} dev lo" for address in addresses)]
+    subprocess.run(["ip", "-batch", "-"], input="\n".join(commands), text=True, check=True)
 
 
 def run(arguments, stdin):

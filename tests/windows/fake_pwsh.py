@@ -119,6 +119,14 @@ def same(current: dict, desired: dict) -> bool:
     )
 
 
+def number(address: str) -> object:
+    """Return a comparable address; other text as it is."""
+    try:
+        return ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+
+
 def refuse(firewall: dict, options: dict, desired: list, managed: list) -> None:
     """Refuse the requests that the module refuses before it changes anything."""
     if "error" in firewall:
@@ -129,6 +137,10 @@ def refuse(firewall: dict, options: dict, desired: list, managed: list) -> None:
     ignoring = [name for name, profile in firewall["state"]["profiles"].items() if profile["ignores_local_rules"]]
     if present and ignoring and options["on_policy_override"] == "fail":
         raise RefusalError(f"group policy ignores all local firewall rules in the profiles {', '.join(ignoring)}")
+    carried = {number(address) for address in firewall["state"]["addresses"]}
+    for option, named in sorted(options["own_addresses"].items()):
+        if carried and not carried & {number(address) for address in named}:
+            raise RefusalError(f"{option}: '{', '.join(named)}' not on this host; is this its inventory?")
     if any(not rule["local_addresses"] or not rule["remote_addresses"] for rule in desired):
         raise RefusalError("an empty list of addresses")
     names = {entry["name"] for entry in (*managed, *desired)}

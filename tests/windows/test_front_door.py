@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from importlib import import_module
@@ -425,9 +426,29 @@ def test_address_in_another_form_is_the_same_address(windows):
 
 
 def test_missing_local_address_is_a_warning(windows):
-    windows.save(state={**windows.firewall["state"], "addresses": ["198.18.0.2", "2001:db8::2"]})
+    windows.save(state={**windows.firewall["state"], "addresses": ["198.18.0.2", "198.18.1.2", "fe80::1%4"]})
     result = windows.run()
-    assert [text for text in result["warnings"] if "has the address 198.18.1.2" in text]
+    assert [text for text in result["warnings"] if "has the address 2001:db8::2" in text]
+    effective = {row: entry["effective"] for row, entry in result["rows"].items()}
+    assert effective == {"federation_in": "unknown", "federation_out": "unknown", "gateway_in": "yes"}
+
+
+@pytest.mark.parametrize(
+    ("addresses", "option"),
+    [
+        (["198.18.0.2", "2001:db8::2"], "internal_addresses"),
+        (["198.18.4.2", "198.18.5.2", "fe80::1%4"], "access_addresses"),
+    ],
+)
+def test_the_addresses_of_another_host_are_refused(windows, addresses, option):
+    windows.save(state={**windows.firewall["state"], "addresses": addresses})
+    result = windows.run()
+    assert result["failed"]
+    assert re.match(rf"{option}: .* not on this host.*is this its inventory\?", result["msg"])
+    assert windows.managed == []
+    insisted = windows.run(allow_absent_addresses=True)
+    assert {row["effective"] for row in insisted["rows"].values()} >= {"unknown"}
+    assert len(windows.managed) > 0
 
 
 def test_failure_of_the_module_is_the_message(windows):

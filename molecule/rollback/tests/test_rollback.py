@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -52,7 +54,7 @@ def clean(host):
     assert not host.file("/run/xmpp-edge.lock").exists
 
 
-def command(playbook="site", port=2222, timeout=WINDOW, **variables):
+def command(playbook="site", port=2222, timeout=WINDOW, ssh_extra_args="", become_password=None, **variables):
     """Return the command of an administrator who is not root on the edge, over SSH with its usual settings."""
     options = {
         "ansible_connection": "ssh",
@@ -62,6 +64,8 @@ def command(playbook="site", port=2222, timeout=WINDOW, **variables):
         "ansible_become": True,
         "ansible_ssh_private_key_file": str(FOLDER / "key"),
         "ansible_ssh_common_args": "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR",
+        "ansible_ssh_extra_args": ssh_extra_args,
+        **({"ansible_become_password": become_password} if become_password else {}),
         # The plugin tries until some seconds after the window. Its second try has to come before that.
         "ansible_ssh_timeout": WINDOW,
         "xmpp_edge_confirm_timeout": timeout,
@@ -180,6 +184,56 @@ def test_a_controller_that_loses_the_network_gets_its_host_back(host):
     running.wait()
     assert running.returncode != 0
     assert says_what_happened(play(port=22, timeout=LONG))
+
+
+PASSWORD = secrets.token_hex(8)
+
+PROXY = """
+import os, socket, sys, threading
+path, address, port = sys.argv[1:]
+with open(path, "a") as file:
+    file.write("x")
+if os.path.getsize(path) > 1:
+    sys.exit("refused by the proxy")
+peer = socket.create_connection((address, int(port)))
+def forward():
+    while data := os.read(0, 65536):
+        peer.sendall(data)
+    peer.shutdown(socket.SHUT_WR)
+threading.Thread(target=forward, daemon=True).start()
+while data := peer.recv(65536):
+    os.write(1, data)
+"""
+"""Proxy of one connection, which refuses all others."""
+
+
+@pytest.mark.parametrize("pipelining", ["0", "1"])
+def test_a_proxy_that_refuses_the_second_connection_is_told_in_our_words(host, tmp_path, pipelining):
+    (tmp_path / "proxy.py").write_text(PROXY)
+    proxy = f"-o ProxyCommand='{sys.executable} {tmp_path}/proxy.py {tmp_path}/count %h %p'"
+    environment = {"ANSIBLE_PIPELINING": pipelining, "ANSIBLE_SSH_CONTROL_PATH_DIR": str(tmp_path)}
+    state = host.check_output(STATE)
+    done = play(environment=environment, port=22, ssh_extra_args=proxy)
+    assert done.returncode == 2, done.stdout
+    assert "UNREACHABLE" not in done.stdout
+    said = " ".join(done.stdout.split())
+    assert f"the change was not confirmed over a fresh connection within {WINDOW} seconds (" in said
+    assert f"the host rolls it back by itself within {WINDOW} seconds of its end" in said
+    assert re.search(r"^edge .*unreachable=0 +failed=1", done.stdout, re.MULTILINE)
+    assert wait_until(lambda: host.check_output(STATE) == state)
+    assert says_what_happened(play(port=22, timeout=LONG))
+
+
+def test_a_password_of_sudo_and_a_banner_are_no_warnings(host):
+    host.check_output(f"printf 'admin:{PASSWORD}' | chpasswd; echo 'admin ALL=(ALL) ALL' > /etc/sudoers.d/admin")
+    host.check_output("printf 'echo; echo Authorized use only' > ~admin/.bashrc")
+    try:
+        done = play(port=22, timeout=LONG, become_password=PASSWORD)
+        assert edge.changed_tasks(done) == 1
+        assert "[WARNING]" not in done.stdout
+        assert "Authorized" not in done.stdout
+    finally:
+        host.check_output("rm ~admin/.bashrc; echo 'admin ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/admin")
 
 
 @pytest.mark.parametrize("pipelining", ["0", "1"])

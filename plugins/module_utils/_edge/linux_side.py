@@ -9,7 +9,6 @@ import os
 from typing import Any, Callable, Dict, List, Mapping, NoReturn, Optional, Protocol
 
 from .backends.choose import Choice, choose_backend
-from .host.local_addresses import addresses_not_carried
 from .host.runner import Completed, Runner
 from .model import diff_text
 from .model.desired import Desired
@@ -17,7 +16,7 @@ from .model.errors import EdgeError, MissingPackageError, failure
 from .model.plan import Observation, make_plan
 from .model.result import Result, RowResult, diff_of
 from .model.rules import ACTIONS, DIRECTIONS, RULE_FAMILIES, from_payload
-from .reconcile import Outcome, Terms, observe, reconcile
+from .reconcile import Outcome, Terms, check_addresses, observe, reconcile
 from .request.host_options import HOST_OPTIONS
 from .rollback import HOME
 from .rollback.lock import HostLock
@@ -71,6 +70,7 @@ def run_module(module: Module) -> NoReturn:
     run = _runner_of(module)
     lock = HostLock(may_create=not module.check_mode)
     desired: Optional[Desired] = None
+    choice: Optional[Choice] = None
     try:
         desired = Desired(
             options["state"],
@@ -82,21 +82,21 @@ def run_module(module: Module) -> NoReturn:
         for note in _earlier_changes(run, lock, module.check_mode):
             module.warn(note)
         facts = observe(run, desired)
+        warnings = check_addresses(facts, desired, may_be_absent=options["allow_absent_addresses"])
         choice = choose_backend(facts, run, options["backend"], desired)
         undo = options["on_ineffective"] == "rollback"
         terms = Terms(lock, options["rollback_after"], undo, options["cut_revoked"])
         outcome = reconcile(run, facts, choice, desired, check_mode=module.check_mode, terms=terms)
     except MissingPackageError as error:
         nothing_yet = make_plan(Observation(), desired.rules if desired else ())
-        module.fail_json(**failure(error), missing_package=error.package, diff=diff_of(nothing_yet))
+        chosen = {"backend": choice.backend.name, "backend_reason": choice.reason} if choice else {}
+        module.fail_json(**failure(error), **chosen, missing_package=error.package, diff=diff_of(nothing_yet))
     except EdgeError as error:
         module.fail_json(**failure(error))
     finally:
         lock.release()
-    for warning in outcome.warnings:
+    for warning in [*warnings, *outcome.warnings]:
         module.warn(warning)
-    for address in addresses_not_carried(desired.rules):
-        module.warn(f"no interface of this host has the address {address}, so the rules for it match nothing")
     _finish(module, outcome, choice, undo)
 
 

@@ -14,10 +14,21 @@ from .backends.guards import Guards
 from .evaluator.connection import walk_all
 from .evaluator.denials import denials_of
 from .evaluator.guarded import GuardVerdict, evaluate_guards
-from .evaluator.rows import NO, UNKNOWN, Routes, RowVerdict, Surroundings, connections_of, evaluate_rows, routes_to_ask
+from .evaluator.own_addresses import absent_of, check_sides, refuse_absent, remotes_to_ask, source_warnings
+from .evaluator.rows import (
+    NO,
+    UNKNOWN,
+    YES,
+    Routes,
+    RowVerdict,
+    Surroundings,
+    connections_of,
+    evaluate_rows,
+    routes_to_ask,
+)
 from .evaluator.ruleset import Ruleset
 from .evaluator.walk import Decision
-from .host.facts import Facts, read_facts
+from .host.facts import Asked, Facts, read_facts
 from .host.firewall import explain, packets_by_row
 from .host.loaders import GUARDS
 from .host.persistence import PersistenceChange, plan_persistence
@@ -115,7 +126,18 @@ def observe(run: Runner, desired: Desired, before: Optional[Facts] = None) -> Fa
         if desired.guarded:
             evaluate_guards(ruleset, desired.rules)
 
-    return read_facts(run, routes_to_ask(desired.accepts), consult, before)
+    asked = Asked(routes_to_ask(desired.accepts), remotes_to_ask(desired.accepts))
+    return read_facts(run, asked, consult, before)
+
+
+def check_addresses(facts: Facts, desired: Desired, *, may_be_absent: bool) -> List[str]:
+    """Return warnings about addresses that are hardly those of this host.
+
+    may_be_absent: whether the administrator insists on addresses that it does not have. Raises OptionError.
+    """
+    if not may_be_absent:
+        refuse_absent(facts.own, desired.accepts)
+    return [*check_sides(facts.own, desired.accepts), *source_warnings(facts.own, desired.rules)]
 
 
 def reconcile(
@@ -127,13 +149,16 @@ def reconcile(
     """
     change = plan_host(facts, choice, desired)
     cut, commands = _cut(run, change, desired, terms)
-    if check_mode or not change.plan.changed:
-        ruleset = change.simulated if change.plan.changed else facts.firewall.ruleset
-        return replace(_outcome(run, facts, ruleset, change, desired), cut=cut)
+    if not change.plan.changed:
+        return replace(_outcome(run, facts, facts.firewall.ruleset, change, desired), cut=cut)
     # Imported where it is needed: a host compiles what it imports anew on every run.
     from .rollback.changes import Changes
 
-    pending = Changes(run, terms.lock, terms.home).begin([change.rollback], terms.seconds, change.permanent)
+    changes = Changes(run, terms.lock, terms.home)
+    changes.refuse_impossible(change.steps, terms.seconds, change.permanent)
+    if check_mode:
+        return replace(_outcome(run, facts, change.simulated, change, desired), cut=cut)
+    pending = changes.begin([change.rollback], terms.seconds, change.permanent)
     try:
         _execute(change, run)
         facts = observe(run, desired, facts)
@@ -245,11 +270,13 @@ def _outcome(run: Runner, facts: Facts, ruleset: Ruleset, change: WholeChange, d
             rows = {row: RowVerdict(UNKNOWN, None, "") for row in rows}
             guards = {row: GuardVerdict(UNKNOWN, None, "") for row in guards}
         explanation = explain(facts.firewall, rows, guards, _denials(ruleset, rows, desired, facts), run)
+        absent = absent_of(facts.own, desired.accepts)
+        unused = [row for row in absent if rows[row].effective == YES]
         warnings = [*change.warnings, *diff_text.denial_messages(explanation.denials)]
         return Outcome(
             change=change,
-            rows=rows,
-            decided_by=explanation.decided_by,
+            rows={**rows, **{row: replace(rows[row], effective=UNKNOWN) for row in unused}},
+            decided_by={**explanation.decided_by, **{row: absent[row] for row in unused}},
             guards=guards,
             guarded_by=explanation.guarded_by,
             packets=packets_by_row(facts.firewall),

@@ -27,7 +27,7 @@ from ..host.files import OpenFile, read_open_file, read_text
 from ..host.runner import Completed, Runner, find_program
 from ..model.addresses import Span, family_of, merged, overlap, span_of
 from ..model.desired import Desired
-from ..model.errors import EdgeError, MissingPackageError
+from ..model.errors import EdgeError
 from ..model.literals import Direction
 from ..model.ownership import NAME_PREFIX
 from ..model.plan import Item, Observation, Placed, Unmanaged, make_plan
@@ -571,6 +571,9 @@ def _warnings(snapshot: FirewalldSnapshot, desired: Desired) -> Iterator[str]:
 
 
 def _require(snapshot: FirewalldSnapshot, desired: Desired) -> None:
-    """See that firewalld can carry the rules. Raises MissingPackageError."""
+    """See that firewalld can carry the rules. Raises EdgeError."""
     if desired.present and not snapshot.installed:
-        raise MissingPackageError("firewalld is not installed on this host; install the package firewalld", "firewalld")
+        raise EdgeError(
+            "backend: firewalld is not installed on this host; install it and open your own way in first, since it "
+            "closes other ports as soon as it starts, or name another backend"
+        )

@@ -12,9 +12,10 @@ from typing import ClassVar, Optional, Tuple
 
 from ..evaluator.managed import allow_rules, block_rules
 from ..evaluator.ruleset import Chain, Ruleset
+from ..host.digests import BANNER
 from ..host.facts import Facts
 from ..host.loaders import GUARDS
-from ..host.persistence import BANNER, GUARDS_FILE, Kept
+from ..host.persistence import GUARDS_FILE, Kept
 from ..host.runner import find_program
 from ..model.addresses import FAMILIES
 from ..model.desired import Desired

@@ -15,8 +15,9 @@ from typing import ClassVar, Dict, Iterator, List, Mapping, Optional, Sequence, 
 from ..evaluator.placement import places_of
 from ..evaluator.rebuilt import rebuilder_of
 from ..evaluator.ruleset import Chain, FilterRule, Ruleset
+from ..host.digests import BANNER
 from ..host.facts import Facts
-from ..host.persistence import BANNER, IPTABLES_LOADER, LOCK, Kept
+from ..host.persistence import IPTABLES_LOADER, LOCK, Kept
 from ..host.runner import Runner, find_program
 from ..model.desired import Desired
 from ..model.errors import EdgeError, MissingPackageError

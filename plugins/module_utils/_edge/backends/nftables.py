@@ -11,8 +11,9 @@ from typing import Any, ClassVar, Dict, Iterator, List, Mapping, Optional, Seque
 from ..evaluator.placement import places_of
 from ..evaluator.rebuilt import rebuilder_of
 from ..evaluator.ruleset import FilterRule, Ruleset
+from ..host.digests import BANNER
 from ..host.facts import Facts
-from ..host.persistence import ACCEPTS_FILE, BANNER, LOCK, Kept
+from ..host.persistence import ACCEPTS_FILE, LOCK, Kept
 from ..host.runner import Runner, find_program
 from ..model.desired import Desired
 from ..model.literals import Direction

@@ -23,7 +23,7 @@ from ..host.files import OpenFile, read_open_file, read_text
 from ..host.runner import find_program
 from ..model.addresses import FAMILIES
 from ..model.desired import Desired
-from ..model.errors import EdgeError, MissingPackageError
+from ..model.errors import EdgeError
 from ..model.literals import Direction, Family
 from ..model.plan import Item, Observation, Placed, make_plan
 from ..model.rollback_data import RollbackData, SharedFile
@@ -311,11 +311,14 @@ def _warnings(snapshot: UfwSnapshot) -> Iterator[str]:
 
 
 def _require(snapshot: UfwSnapshot, desired: Desired) -> None:
-    """See that ufw can carry the rules. Raises EdgeError and MissingPackageError."""
+    """See that ufw can carry the rules. Raises EdgeError."""
     if not desired.present:
         return
     if snapshot.program is None:
-        raise MissingPackageError("ufw is not installed on this host; install the package ufw", "ufw")
+        raise EdgeError(
+            "backend: ufw is not installed on this host; install it and open your own way in first, or name another "
+            "backend"
+        )
     if not desired.persist:
         raise EdgeError("persist: False is not possible with the backend ufw, which keeps all its rules; say true")
     if not snapshot.active:

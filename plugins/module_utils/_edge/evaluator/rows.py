@@ -76,6 +76,11 @@ def routes_to_ask(rules: Sequence[Rule]) -> List[Route]:
     return list(dict.fromkeys(pair for sample in _samples(rules) for pair in sample.connections))
 
 
+def remotes_of(rules: Sequence[Rule]) -> List[str]:
+    """Return the remote addresses that stand for the rules."""
+    return list(dict.fromkeys(remote for _local, remote in routes_to_ask(rules)))
+
+
 def connections_of(rules: Sequence[Rule], routes: Routes) -> List[Connection]:
     """Return every connection that stands for one of the rules."""
     return [connection for sample in _samples(rules) for connection in _connections(sample, routes)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Callable, FrozenSet, Optional, Sequence
 
+from ..evaluator.own_addresses import OwnAddresses
 from ..evaluator.rows import Route, Routes, Surroundings
 from ..evaluator.ruleset import Ruleset
 from ..evaluator.translation import HERE
@@ -24,19 +25,29 @@ Consult = Callable[[Ruleset, Routes, Surroundings], None]
 @dataclass(frozen=True)
 class Facts:
     """Facts of a host. firewall: all rules; persistence: units and managed files; routes: the interface by pair of a
-    local and a remote address; surroundings: what else of the host's network matters to connections.
+    local and a remote address; surroundings: what else of the host's network matters to connections; own: its
+    addresses.
     """
 
     firewall: HostFirewall
     persistence: PersistenceFacts = field(default_factory=PersistenceFacts)
     routes: Routes = field(default_factory=dict)
     surroundings: Surroundings = field(default_factory=Surroundings)
+    own: OwnAddresses = field(default_factory=OwnAddresses)
 
 
-def read_facts(run: Runner, pairs: Sequence[Route], consult: Consult, before: Optional[Facts] = None) -> Facts:
+@dataclass(frozen=True)
+class Asked:
+    """Addresses whose ways matter. pairs: of a local and a remote one; remotes: those to which programs connect."""
+
+    pairs: Sequence[Route]
+    remotes: Sequence[str] = ()
+
+
+def read_facts(run: Runner, asked: Asked, consult: Consult, before: Optional[Facts] = None) -> Facts:
     """Read the facts of this host. Raises EdgeError.
 
-    pairs: the addresses whose routes matter; consult: looks up what matters in a ruleset, for the sets that it is then
+    asked: the addresses whose ways matter; consult: looks up what matters in a ruleset, for the sets that it is then
     read with; before: facts of the same run, from which those sets are taken that were read already.
     """
     run = Remembering(run)
@@ -44,7 +55,7 @@ def read_facts(run: Runner, pairs: Sequence[Route], consult: Consult, before: Op
     with understood("what systemctl show prints"):
         persistence = read_persistence(run)
     with understood("what ip route get prints"):
-        network = read_network(pairs, run, firewall.ruleset.translations())
+        network = read_network(asked.pairs, run, firewall.ruleset.translations(), asked.remotes)
     with understood("what ip rule show prints"):
         marked = families_routed_by_mark(run) if sets_marks(firewall) else frozenset()
     firewall = _on_network(firewall, network, marked)
@@ -54,7 +65,7 @@ def read_facts(run: Runner, pairs: Sequence[Route], consult: Consult, before: Op
             consult(firewall.ruleset, network.routes, network.surroundings)
     if unread:
         firewall = _on_network(with_sets(firewall, run), network, marked)
-    return Facts(firewall, persistence, network.routes, network.surroundings)
+    return Facts(firewall, persistence, network.routes, network.surroundings, network.own)
 
 
 def _on_network(firewall: HostFirewall, network: Network, marked: FrozenSet[PacketFamily]) -> HostFirewall:

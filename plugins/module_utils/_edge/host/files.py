@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Dict, Optional, Sequence, Tuple, Union
 
 from ..model.errors import EdgeError
+from .digests import difference_of
 
 FILE_MODE = 0o644
 FOLDER_MODE = 0o755
@@ -90,7 +91,9 @@ def difference(state: Optional[FileState], text: str) -> Optional[str]:
     """Return how a file differs from the one that a run would write, None where it does not."""
     if state is None:
         return "is missing"
-    return "was edited" if state.text != text else state.fault
+    if state.text is None:
+        return "is no regular file"
+    return difference_of(state.text) if state.text != text else state.fault
 
 
 def read_text(path: str) -> Optional[str]:

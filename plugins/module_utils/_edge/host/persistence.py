@@ -18,6 +18,7 @@ from ..model.errors import EdgeError
 from ..model.literals import Effective
 from ..model.rollback_data import RollbackData
 from ..model.steps import Command, RemoveFile, RemoveFolder, RepairFolder, Step, WriteFile
+from .digests import BANNER, with_digest
 from .drop_ins import FLUSHER, drop_in, drop_in_file, flushing_commands, undone_by
 from .files import FileState, difference, is_read_only, read_states
 from .loaders import GUARDS, LOADERS, UnknownLoader, is_there, unit_texts, unknown_loaders
@@ -46,8 +47,6 @@ _MANAGERS = {"ufw": UFW, "firewalld": FIREWALLD}
 # Two at once would both find no rule of their own in a chain, and both put theirs there.
 LOCK = 'exec 9< "$0" && flock 9\n'
 """Beginning of a script that looks for the place of accept rules, and puts them there."""
-
-BANNER = "# Managed by the Ansible collection xmpp.edge: the next run overwrites local changes.\n"
 
 # NoNewPrivileges= is not among them: it would keep SELinux from putting nft and iptables into their own domain.
 SANDBOX = (
@@ -198,7 +197,7 @@ def plan_persistence(
         drift, steps = _update(facts, _texts(facts, kept), facts.flushing(kept))
         fresh = not _present(facts)
     if steps and facts.read_only:
-        remedy = 'set "persist" to false, or make it writable' if persist and kept else "make it writable"
+        remedy = "say persist: false, or make it writable" if persist and kept else "make it writable"
         raise EdgeError(
             f"{facts.read_only[0]} is read-only, so what loads the rules at boot cannot be changed there; {remedy}"
         )
@@ -220,7 +219,7 @@ def _promises(
     if not facts.systemd:
         missing = (
             "this host does not run systemd: the rules are applied, but nothing loads them at the next boot; "
-            "set persist to false to accept that"
+            "say persist: false to accept that"
         )
         return dict.fromkeys(parts, "no"), (missing,) if parts else ()
     promises: Dict[str, Effective] = dict.fromkeys(parts, "yes")
@@ -281,7 +280,7 @@ def _texts(facts: PersistenceFacts, kept: Sequence[Kept]) -> Dict[str, str]:
         after = [one for one in kept if one.part in LOADERS[unit] and not (instead and one.part == GUARDS)]
         load = [command for one in after for command in one.load]
         texts[drop_in_file(unit)] = BANNER + drop_in(own, instead, load)
-    return texts
+    return {path: with_digest(text) for path, text in texts.items()}
 
 
 def _update(

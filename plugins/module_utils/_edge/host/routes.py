@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import socket
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Dict, FrozenSet, Iterable, Iterator, Mapping, Optional, Sequence, Tuple
 
+from ..evaluator.own_addresses import OwnAddresses
 from ..evaluator.rows import Route, Routes, Surroundings
 from ..evaluator.translation import HERE
 from ..model.addresses import Span, family_of, is_address, number_of, text_of
@@ -25,6 +28,7 @@ _FORWARDING: Mapping[Family, str] = {
     "ipv4": "/proc/sys/net/ipv4/ip_forward",
     "ipv6": "/proc/sys/net/ipv6/conf/all/forwarding",
 }
+_ANY_SOURCE = "::"
 _LOWER = "lower_"
 _LONGEST = 256
 _NOWHERE = ("local", "unreachable", "prohibit", "blackhole")
@@ -34,35 +38,79 @@ _NOWHERE = ("local", "unreachable", "prohibit", "blackhole")
 class Network:
     """Ways of this host to addresses. routes: the interface by pair of a local and a remote address, None where there
     is no route; a pair is missing where nothing can be said: no program "ip", or one without JSON; surroundings: what
-    else matters to connections; targets: as Ruleset.ways; forwards: the families whose packets this host passes on.
+    else matters to connections; targets: as Ruleset.ways; forwards: the families whose packets this host passes on;
+    own: addresses of this host.
     """
 
     routes: Routes = field(default_factory=dict)
     surroundings: Surroundings = field(default_factory=Surroundings)
     targets: Mapping[Tuple[PacketFamily, int], str] = field(default_factory=dict)
     forwards: FrozenSet[Family] = frozenset()
+    own: OwnAddresses = field(default_factory=OwnAddresses)
 
 
-def read_network(pairs: Sequence[Route], run: Runner, targets: Iterable[Tuple[Family, int]] = ()) -> Network:
+def read_network(
+    pairs: Sequence[Route],
+    run: Runner,
+    targets: Iterable[Tuple[PacketFamily, int]] = (),
+    remotes: Sequence[str] = (),
+) -> Network:
     """Return the ways for pairs of a local and a remote address.
 
-    targets: addresses that connections are translated to.
+    targets: addresses that connections are translated to; remotes: addresses to which programs may connect unbound.
     """
     program = find_program("ip")
-    found: Mapping[Route, Tuple[str, Optional[str]]] = {}
-    known: Mapping[Tuple[PacketFamily, int], str] = {}
+    answers: Sequence[Mapping[str, Any]] = ()
+    wanted = set(targets)
+    locals_ = dict.fromkeys(local for local, _remote in pairs)
     if program is not None and pairs:
         commands = [f"route get {remote} from {local}\n" for local, remote in pairs]
-        commands += [f"route get {text_of(number, family)}\n" for family, number in sorted(set(targets))]
-        output = run([program, "-json", "-force", "-batch", "-"], "".join(commands)).stdout
-        found, known = _ways(output), _ways_to_targets(output)
+        unbound = {*(text_of(number, family) for family, number in wanted), *locals_, *remotes}
+        commands += [f"route get {address}\n" for address in sorted(unbound)]
+        output = run([program, "-json", "-force", "-batch", "-"], "".join([*commands, "address show\n"])).stdout
+        answers = list(_answers(output))
+    found = _ways(answers)
+    known = {target: way for target, way in _ways_to_targets(answers).items() if target in wanted}
     # A kernel without a family, or addresses that are not (yet) on an interface, are no missing route.
     answered = {":" in remote for _local, remote in found}
     routes = {pair: found[pair][0] if pair in found else None for pair in pairs if (":" in pair[1]) in answered}
     gateways = {pair: gateway for pair, (_interface, gateway) in found.items()}
     interfaces = {*(interface for interface, _gateway in found.values()), *known.values()} - {HERE}
     forwards = frozenset(family for family, path in _FORWARDING.items() if known and _kernel_text(path).strip() == "1")
-    return Network(routes, Surroundings(gateways, _without_neighbours(interfaces), _local_ports()), known, forwards)
+    surroundings = Surroundings(gateways, _without_neighbours(interfaces), _local_ports())
+    return Network(routes, surroundings, known, forwards, _own_addresses(answers, list(locals_)))
+
+
+def _own_addresses(answers: Sequence[Mapping[str, Any]], named: Sequence[str]) -> OwnAddresses:
+    """Return the addresses of this host. named: those that a request takes for its own."""
+    interfaces: Dict[str, FrozenSet[str]] = {}
+    for interface in answers:
+        for entry in interface.get("addr_info", ()):
+            if "local" in entry and entry.get("scope") in ("global", "site"):
+                address = entry["local"]
+                interfaces[address] = interfaces.get(address, frozenset()) | {interface["ifname"]}
+    unbound = [route for route in answers if {"dev", "dst"} <= route.keys() and _is_unbound(route)]
+    local = {route["dst"] for route in unbound if route.get("type") == "local"}
+    # The kernel takes some addresses for its own that no interface has. Where it does not answer, a socket tells.
+    absent = [one for one in named if one not in interfaces and one not in local and not (not answers and binds(one))]
+    chosen = {
+        route["dst"]: (route["dev"], route["prefsrc"])
+        for route in unbound
+        if route.get("type") not in _NOWHERE and "prefsrc" in route
+    }
+    return OwnAddresses(frozenset(absent), tuple(interfaces), interfaces, chosen)
+
+
+def binds(address: str) -> bool:
+    """Return whether a socket of this host can have an address, or whether that cannot be told."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((address, 0))
+    except OSError as error:
+        # Any other failure (a link-local address without its interface, say) says nothing about the address.
+        return error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+    return True
 
 
 def _answers(output: str) -> Iterator[Mapping[str, Any]]:
@@ -72,24 +120,31 @@ def _answers(output: str) -> Iterator[Mapping[str, Any]]:
             yield from json.loads(line)
 
 
-def _ways(output: str) -> Dict[Route, Tuple[str, Optional[str]]]:
+def _is_unbound(route: Mapping[str, Any]) -> bool:
+    """Return whether a route is for a packet without a source yet, which iproute2 may write as the source ::."""
+    return bool(route.get("from", _ANY_SOURCE) == _ANY_SOURCE)
+
+
+def _ways(answers: Iterable[Mapping[str, Any]]) -> Dict[Route, Tuple[str, Optional[str]]]:
     """Return interface and router by pair of addresses; own addresses are left out."""
     ways: Dict[Route, Tuple[str, Optional[str]]] = {}
-    for route in _answers(output):
-        if route.get("type") not in _NOWHERE and "dev" in route and "from" in route:
+    for route in answers:
+        if route.get("type") not in _NOWHERE and "dev" in route and not _is_unbound(route):
             gateway = route.get("gateway") or route.get("via", {}).get("host")
             ways[route["from"], route["dst"]] = route["dev"], gateway
     return ways
 
 
-def _ways_to_targets(output: str) -> Dict[Tuple[PacketFamily, int], str]:
+def _ways_to_targets(answers: Iterable[Mapping[str, Any]]) -> Dict[Tuple[PacketFamily, int], str]:
     """Return the interface by which this host reaches them, by address; HERE for an address of its own.
 
     Addresses of the loopback network are left out, since packets from a network may not get there.
     """
     ways: Dict[Tuple[PacketFamily, int], str] = {}
-    for route in _answers(output):
-        if "from" in route or "dev" not in route or not is_address(route["dst"]) or _is_loopback(route["dst"]):
+    for route in answers:
+        if not _is_unbound(route) or not {"dev", "dst"} <= route.keys():
+            continue
+        if not is_address(route["dst"]) or _is_loopback(route["dst"]):
             continue
         family = family_of(route["dst"])
         if route.get("type") == "local":

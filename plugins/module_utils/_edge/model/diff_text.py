@@ -38,6 +38,11 @@ def after(plan: Plan) -> str:
     return _text(plan.after, plan.before, ())
 
 
+def package_line(package: str) -> str:
+    """Return the line of a diff about a package that is installed."""
+    return f"package {package}  is installed\n"
+
+
 def drop_message(rows: Mapping[str, Mapping[str, Any]], check_mode: bool) -> Optional[str]:
     """Return the message about rows that are not effective or not guarded; None where there are none.
 

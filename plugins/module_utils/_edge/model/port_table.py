@@ -97,4 +97,6 @@ PORT_TABLE: Tuple[Row, ...] = (
 ADDRESS_ENDPOINTS: Tuple[Endpoint, ...] = (ACCESS, INTERNAL)
 NETWORK_ENDPOINTS: Tuple[Endpoint, ...] = (PARTNERS, FRONT_ENDS)
 
+ROW_IDS: Tuple[str, ...] = tuple(row.id for row in PORT_TABLE)
+
 DEFAULT_PORTS = {row.port_option: row.default_port for row in PORT_TABLE}

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import Any, Dict, Mapping, Optional, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from . import diff_text
 from .plan import Plan
@@ -72,6 +72,74 @@ def diff_of(plan: Plan) -> Dict[str, str]:
 def all_rows(rows: Mapping[str, Mapping[str, Any]]) -> Dict[str, Mapping[str, Any]]:
     """Return the serialised rows of the whole port table; those that are not given are not present."""
     return {row.id: rows.get(row.id, RowResult().serialised()) for row in PORT_TABLE}
+
+
+def with_headers(result: Mapping[str, Any], host: str) -> Dict[str, Any]:
+    """Return a serialised result whose diff names the host and the backend."""
+    if not result.get("diff"):
+        return dict(result)
+    name = f"{host} ({result['backend']})"
+    return {**result, "diff": {**result["diff"], "before_header": name, "after_header": name}}
+
+
+def with_package(answer: Mapping[str, Any], package: str, rules: Sequence[Rule]) -> Dict[str, Any]:
+    """Return the serialised result of a run that installs a package first, or in check mode would.
+
+    answer: of the run after that, or in check mode of one that misses it.
+    """
+    diff = answer.get("diff", {})
+    told = {**answer, "diff": {**diff, "after": f"{diff_text.package_line(package)}{diff.get('after', '')}"}}
+    if "missing_package" not in answer:
+        # The package stays, whatever became of the rules.
+        return {**told, "changed": True}
+    why = f"{told['msg']}, as the run will"
+    unknown = RowResult(True, "unknown", why, None, "unknown", why)
+    guarded = any(rule.action == "block" for rule in rules)
+    row = unknown if guarded else replace(unknown, guarded=None, guarded_by=None)
+    rows = {rule.row: row.serialised() for rule in rules}
+    for key in ("msg", "missing_package", "exception"):
+        told.pop(key, None)
+    warning = f"the run would install the package {package}; until then the rows are unknown, since {why}"
+    return {
+        **told,
+        "failed": False,
+        "changed": True,
+        "persisted": False,
+        "persistence": {},
+        "rows": rows,
+        "cut": [],
+        "warnings": [*answer.get("warnings", []), warning],
+    }
+
+
+def closing_line(result: Mapping[str, Any], host: str) -> str:
+    """Return the line that tells the result of one host, for example "edge1: nftables, effective yes, persisted yes".
+
+    result: serialised, of a run that has not failed.
+    """
+    rows = {row: entry for row, entry in result["rows"].items() if entry["present"]}
+    parts = [result["backend"]] if rows else [result["backend"], "no managed rules"]
+    for key in ("effective", "guarded"):
+        answers = {row: entry[key] for row, entry in rows.items() if key in entry}
+        parts += [f"{key} {_summary(answers)}"] if answers else []
+    if "confirmed" in result and not result.get("predicted"):
+        needed = "yes" if result["confirmed"] else "no" if result["changed"] else "not needed"
+        parts.append(f"confirmed {needed}")
+    persistence = result["persistence"] or {"": "yes" if result["persisted"] else "unknown"}
+    parts += [f"persisted {_summary(persistence)}"] if rows else []
+    changed = "changed" if result["changed"] else "no change"
+    predicted = ["predicted"] if result.get("predicted") else []
+    return f"{host}: {', '.join([*predicted, changed, *parts])}"
+
+
+def _summary(answers: Mapping[str, str]) -> str:
+    """Return "yes" where all have that answer, else each other answer with those that have it."""
+    others: Dict[str, List[str]] = {}
+    for row, answer in answers.items():
+        if answer != "yes":
+            others.setdefault(answer, []).append(row)
+    named = {answer: f" ({', '.join(filter(None, names))})" if any(names) else "" for answer, names in others.items()}
+    return " and ".join(f"{answer}{names}" for answer, names in named.items()) or "yes"
 
 
 def rule_result(rule: Rule) -> Dict[str, Any]:

@@ -71,6 +71,16 @@ def groups_of(rules: Iterable[Rule]) -> Dict[str, Group]:
     return {group.name: group for rule in rules for group in rule.groups}
 
 
+def own_addresses_of(rules: Iterable[Rule]) -> Dict[str, List[str]]:
+    """Return the addresses that rules take for the host's own, by the option that lists them."""
+    found: Dict[str, Dict[str, None]] = {}
+    for rule in rules:
+        if rule.local:
+            option = rule.local.name.rpartition("_")[0]
+            found.setdefault(option, {}).update(dict.fromkeys(rule.local.networks))
+    return {option: list(addresses) for option, addresses in found.items()}
+
+
 def make_group(name: str, networks: Iterable[str]) -> Group:
     """A group whose networks are canonical, without duplicates and in order."""
     return Group(name, tuple(sorted({canonical_network(text) for text in networks}, key=network_order)))

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Dict, Iterable, List, Tuple, Union
+from typing import Dict, Iterable, List, Optional, Tuple, Union
 
 from ..model.addresses import FAMILIES
-from ..model.errors import OptionError
+from ..model.errors import OptionError, shown
 
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 ByFamily = Dict[str, Tuple[Network, ...]]
@@ -30,6 +30,11 @@ _NETWORK = "an IP address or CIDR network"
 _EXAMPLES = {_ADDRESS: "198.51.100.7 or 2001:db8::7", _NETWORK: "198.51.100.0/24 or 2001:db8::/32"}
 
 _HOST_NAME = re.compile(r"^(?!\d+(\.\d+)*$)[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_-]+)*\.?$")
+_WORDS_FOR_ANY = frozenset((ANY, "*", "all", "0", "everyone", "everybody", "internet", "world"))
+_DECORATED = re.compile(r"^(?:\[([0-9A-Fa-f:.]+)\](?::\d+)?|([0-9.]+):\d+)$")
+_MOST_OF_A_RANGE = 8
+"""Networks of a range that a message spells out."""
+
 _IPV4_BROADCAST = ipaddress.IPv4Network("255.255.255.255/32")
 _IPV4_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 
@@ -91,6 +96,10 @@ def _parse(option: str, text: str, expected: str) -> Network:
 
 def _refusal(option: str, text: str, expected: str) -> OptionError:
     """Return the refusal of a text that ipaddress does not read, with what would be right."""
+    for hint in (_several, _range, _any, _decorated):
+        found = hint(text, expected)
+        if found:
+            return OptionError(option, text, *found)
     try:
         masked = ipaddress.ip_network(text, strict=False)
     except ValueError:
@@ -103,6 +112,63 @@ def _refusal(option: str, text: str, expected: str) -> OptionError:
         else f"say {masked} for the network or {text.split('/', maxsplit=1)[0]} for the host"
     )
     return OptionError(option, text, "has host bits set", remedy)
+
+
+def _several(text: str, _expected: str) -> Optional[Tuple[str, str]]:
+    """Return problem and remedy for addresses in one text, as a survey or a line of shell gives them."""
+    parts = [part for part in re.split(r"[\s,;]+", text) if part]
+    if len(parts) == 1 and text != parts[0]:
+        return "has blanks or commas around it", f"write {shown(parts[0])}"
+    if len(parts) > 1 and all(_is_network(part) for part in parts):
+        return "is several entries in one text", "give a list with each as its own entry, for example by text.split()"
+    return None
+
+
+def _range(text: str, expected: str) -> Optional[Tuple[str, str]]:
+    """Return problem and remedy for two addresses with a dash between them."""
+    ends = [part.strip() for part in text.split("-")]
+    if len(ends) != 2 or not all(map(_is_network, ends)):
+        return None
+    if expected == _ADDRESS:
+        return "is a range where an address is wanted", "list each address"
+    networks = _networks_of_range(*ends)
+    if 0 < len(networks) <= _MOST_OF_A_RANGE:
+        return "is a range", f"list the networks that make it up: {', '.join(networks)}"
+    return "is a range", f"list the networks that make it up, written like {_EXAMPLES[expected]}"
+
+
+def _networks_of_range(first: str, last: str) -> List[str]:
+    try:
+        spanned = ipaddress.summarize_address_range(ipaddress.ip_address(first), ipaddress.ip_address(last))
+        return [text_of(ipaddress.ip_network(str(network))) for network in spanned]
+    except (TypeError, ValueError):
+        return []  # The last one is before the first, or of another family.
+
+
+def _any(text: str, expected: str) -> Optional[Tuple[str, str]]:
+    """Return problem and remedy for other words that mean any."""
+    if text.lower() not in _WORDS_FOR_ANY:
+        return None
+    if expected == _ADDRESS:
+        return "is not an address of this host", "name the host's own IP addresses"
+    return f"is not {expected}", f"say {ANY}, in lower case and alone, for all addresses"
+
+
+def _decorated(text: str, expected: str) -> Optional[Tuple[str, str]]:
+    """Return problem and remedy for an address in brackets or with a port."""
+    found = _DECORATED.match(text)
+    address = (found.group(1) or found.group(2)) if found else ""
+    if not _is_network(address):
+        return None
+    return f"is not {expected}", f"write {address} without brackets and port; the options of the ports have those"
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
 
 
 def _without_prefix(text: str) -> str:

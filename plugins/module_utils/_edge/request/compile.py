@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Dict, Iterator, Optional, Tuple
 
 from ..model.addresses import FAMILIES, canonical_network
-from ..model.port_table import PORT_TABLE, Endpoint, Row
+from ..model.port_table import Endpoint, Row
 from ..model.rules import DIRECTIONS, Group, Rule
 from .address_input import WHOLE_FAMILY, text_of
 from .options import Options
@@ -50,7 +50,7 @@ def compile_rules(options: Options) -> Tuple[Rule, ...]:
         rule
         for direction in DIRECTIONS
         for rules_for in (allow, guard)
-        for row in PORT_TABLE
+        for row in options.rows
         if row.direction == direction
         for rule in rules_for(row)
     )

@@ -19,4 +19,5 @@ HOST_OPTIONS: Dict[str, Dict[str, Any]] = {
     "persist": {"type": "bool", "default": True},
     "on_ineffective": {"type": "str", "choices": list(ON_INEFFECTIVE), "default": "rollback"},
     "cut_revoked": {"type": "bool", "default": False},
+    "allow_absent_addresses": {"type": "bool", "default": False},
 }

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ..model.errors import OptionError, shown
 from ..model.port_table import (
@@ -16,6 +16,7 @@ from ..model.port_table import (
     INTERNAL,
     NETWORK_ENDPOINTS,
     PORT_TABLE,
+    ROW_IDS,
     Endpoint,
     Row,
 )
@@ -30,6 +31,7 @@ from .address_input import (
     parse_network,
     text_of,
 )
+from .nearest import nearest
 from .option_spec import OPTIONS
 
 MAX_LIST_LENGTH = 10_000
@@ -46,8 +48,9 @@ _FALSE = frozenset(("false", "no", "off", "0", "n", "f"))
 class Options:
     """Options that have passed every check.
 
-    endpoints: the networks of each endpoint option by family; "any" is the whole of both families.
-    ports: the port of each port option. Both are empty when the state is absent.
+    rows: those of the port table that the host carries; endpoints: the networks of each endpoint option that one of
+    them needs, by family, where "any" is the whole of both families; ports: the port of each port option that one of
+    them needs. All are empty when the state is absent.
     """
 
     state: str
@@ -59,6 +62,8 @@ class Options:
     cut_revoked: bool
     confirm_timeout: int
     on_policy_override: str
+    allow_absent_addresses: bool
+    rows: Tuple[Row, ...]
     endpoints: Mapping[str, ByFamily]
     ports: Mapping[str, int]
 
@@ -71,13 +76,17 @@ def parse_options(given: Mapping[str, Any]) -> Options:
     state = _choice("state", values["state"])
     endpoints: Dict[str, ByFamily] = {}
     ports: Dict[str, int] = {}
-    if state == "present":  # Removal needs neither, and a mistake in them must not stand in its way.
-        ports = {row.port_option: _port(row.port_option, values[row.port_option]) for row in PORT_TABLE}
+    rows: Tuple[Row, ...] = ()
+    if state == "present":  # Removal needs none of them, and a mistake in them must not stand in its way.
+        rows = _rows("rows", values["rows"]) if "rows" in given else PORT_TABLE
+        ports = {row.port_option: _port(row.port_option, values[row.port_option]) for row in rows}
         _check_ports_differ(ports)
+        needed = {endpoint for row in rows for endpoint in (row.source, row.destination)}
         for endpoint in (*ADDRESS_ENDPOINTS, *NETWORK_ENDPOINTS):
-            endpoints[endpoint.option] = _networks(endpoint, values[endpoint.option])
+            if endpoint in needed:
+                endpoints[endpoint.option] = _networks(endpoint, values[endpoint.option])
         _check_sides(endpoints)
-        for row in PORT_TABLE:
+        for row in rows:
             _check_families_meet(row, endpoints)
     return Options(
         state=state,
@@ -89,17 +98,56 @@ def parse_options(given: Mapping[str, Any]) -> Options:
         cut_revoked=_flag("cut_revoked", values["cut_revoked"]),
         confirm_timeout=_seconds("confirm_timeout", values["confirm_timeout"]),
         on_policy_override=_choice("on_policy_override", values["on_policy_override"]),
+        allow_absent_addresses=_flag("allow_absent_addresses", values["allow_absent_addresses"]),
+        rows=rows,
         endpoints=endpoints,
         ports=ports,
     )
 
 
+def family_warnings(options: Options) -> List[str]:
+    """Return a sentence for each own address that no listed network can reach, since none is of its family."""
+    rows_of: Dict[Tuple[str, str, str], List[str]] = {}
+    for row in options.rows:
+        remote = options.endpoints[row.remote.option]
+        for family, networks in options.endpoints[row.local.option].items():
+            if family not in remote:
+                key = (row.local.option, row.remote.option, ", ".join(map(text_of, networks)))
+                rows_of.setdefault(key, []).append(row.id)
+    closed = "only the guard, which keeps it closed" if options.mode == "exclusive" else "no accept rule"
+    return [
+        f"{remote}: has no network of the family of {addresses} in {local}, so there {' and '.join(rows)} "
+        f"{'get' if len(rows) > 1 else 'gets'} {closed}; list networks of that family, or leave the address out"
+        for (local, remote, addresses), rows in rows_of.items()
+    ]
+
+
 def _check_names(given: Mapping[str, Any]) -> None:
     for name in given:
         if name not in OPTIONS:
-            raise OptionError(
-                shown(str(name)), None, "is not an option", f"the options are {', '.join(sorted(OPTIONS))}"
-            )
+            near = nearest(str(name), OPTIONS)
+            remedy = f"say {near}" if near else f"the options are {', '.join(sorted(OPTIONS))}"
+            raise OptionError(shown(str(name)), None, "is not an option", remedy)
+
+
+def _rows(option: str, value: Any) -> Tuple[Row, ...]:
+    """Return the named rows, in the order of the table."""
+    names = _entries(option, value, f"name rows of {', '.join(ROW_IDS)}, or leave it out for all")
+    for name in names:
+        if name not in ROW_IDS:
+            raise OptionError(option, name, "is not a row of the port table", f"say {' or '.join(ROW_IDS)}")
+    return tuple(row for row in PORT_TABLE if row.id in names)
+
+
+def _entries(option: str, value: Any, remedy: str) -> Sequence[Any]:
+    """Return the entries of a list that is not empty, or of a text with commas between them."""
+    if isinstance(value, str):
+        value = [entry.strip() for entry in value.split(",")]
+    if not isinstance(value, (list, tuple)):
+        raise OptionError(option, value, "is not a list", remedy)
+    if not value:
+        raise OptionError(option, value, "is empty", remedy)
+    return value
 
 
 def _choice(option: str, value: Any) -> str:
@@ -154,12 +202,7 @@ def _networks(endpoint: Endpoint, value: Any) -> ByFamily:
     remedy = f"list the IP addresses of the {endpoint.title}" if endpoint.local else f"say {ANY} or name networks"
     if value is None:
         raise OptionError(option, value, "is missing", remedy)
-    if isinstance(value, str):
-        value = [entry.strip() for entry in value.split(",")]
-    if not isinstance(value, (list, tuple)):
-        raise OptionError(option, value, "is not a list", "give a list of IP addresses")
-    if not value:
-        raise OptionError(option, value, "is empty", remedy)
+    value = _entries(option, value, remedy)
     if len(value) > MAX_LIST_LENGTH:
         raise OptionError(
             option, value, f"has {len(value)} entries", f"give at most {MAX_LIST_LENGTH}, by naming wider networks"
@@ -184,8 +227,8 @@ def _text(option: str, entry: Any) -> str:
 
 def _check_sides(endpoints: Mapping[str, ByFamily]) -> None:
     """An address on both sides gets the gateway port too: with any source that opens it to the world."""
-    for family, networks in endpoints[ACCESS.option].items():
-        shared = set(networks) & set(endpoints[INTERNAL.option].get(family, ()))
+    for family, networks in endpoints.get(ACCESS.option, {}).items():
+        shared = set(networks) & set(endpoints.get(INTERNAL.option, {}).get(family, ()))
         if shared and WHOLE_FAMILY[family] in endpoints[FRONT_ENDS.option].get(family, ()):
             raise OptionError(
                 INTERNAL.option,

@@ -14,7 +14,6 @@ import glob
 import os
 import secrets
 import shutil
-import stat
 import time
 from shlex import quote
 from typing import List, Literal, Optional, Sequence
@@ -23,9 +22,12 @@ from ..host.files import link_atomically, read_text, remove_file, remove_folder_
 from ..host.persistence import SANDBOX
 from ..host.runner import Runner, find_program
 from ..host.units import has_systemd
-from ..model.errors import EdgeError, MissingPackageError, traceback_of
+from ..model.errors import EdgeError, traceback_of
 from ..model.rollback_data import RollbackData, together
-from . import HOME, OVER_STATUS, ROLLED_BACK_STATUS, daemon
+from ..model.steps import Step
+from . import HOME, OVER_STATUS, ROLLED_BACK_STATUS, daemon, lines_of_the_script
+from .foreseen import refuse_impossible
+from .home import refuse_unsafe_home
 from .lock import PATIENCE, HostLock
 from .saved_files import saved_files
 from .script import Places, change_script
@@ -130,7 +132,7 @@ class PendingChange:
     def _end(self, how: Literal["commit", "restore"]) -> List[str]:
         def work() -> Sequence[str]:
             done = self._run(["/bin/sh", self.script, how], "")
-            return [*done.stdout.splitlines(), *([] if done.returncode == 0 else [done.complaint])]
+            return [*lines_of_the_script(done.stdout), *([] if done.returncode == 0 else [done.complaint])]
 
         return daemon.out_of_reach(work)
 
@@ -180,6 +182,14 @@ class Changes:
         remove_folder_if_empty(self._home)
         return notes
 
+    def refuse_impossible(self, steps: Sequence[Step], seconds: int, permanent: bool) -> None:
+        """Refuse a change that cannot be made or rolled back, before anything is done; the arguments are as for begin.
+
+        Raises EdgeError and MissingPackageError.
+        """
+        units = [RECOVERY_UNIT_FILE] if self._with_systemd and permanent else []
+        refuse_impossible(steps, self._home, [self._lock.path, *units], waits=bool(seconds))
+
     def begin(self, rollback: Sequence[RollbackData], seconds: int, permanent: bool = True) -> PendingChange:
         """Save the rollback data, and arm the timer that rolls back. Raises EdgeError.
 
@@ -199,8 +209,6 @@ class Changes:
                 self._arm(change, token, seconds)
         except (EdgeError, OSError, UnicodeError) as error:
             self._remove(change.folder)
-            if isinstance(error, MissingPackageError):
-                raise
             raise EdgeError(
                 f"nothing was changed, because its rollback could not be prepared: {error}",
                 "" if isinstance(error, OSError) else traceback_of(error),
@@ -220,8 +228,6 @@ class Changes:
         write_atomically(os.path.join(change.folder, _PENDING), "", 0o600)
 
     def _arm(self, change: PendingChange, token: str, seconds: int) -> None:
-        if find_program("flock") is None:
-            raise MissingPackageError("flock is not installed on this host; install util-linux", "util-linux")
         most = seconds + _MOST_SECONDS_OF_A_CHANGE
         _write_deadline(change.folder, most, _MAKING)
         command = ["/bin/sh", change.script, "wait", str(seconds), str(most)]
@@ -283,13 +289,9 @@ class Changes:
             os.makedirs(os.path.dirname(self._home), exist_ok=True)
             if not os.path.lexists(self._home):
                 os.mkdir(self._home, 0o700)
-            status = os.lstat(self._home)
         except OSError as error:
             raise EdgeError(f"{self._home} cannot be made: {error.strerror}") from None
-        if not (stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o077):
-            raise EdgeError(
-                f"{self._home} is not a folder that only the user who runs this may look into (mode 0700); remove it"
-            )
+        refuse_unsafe_home(self._home)
 
 
 def _note(text: str) -> str:

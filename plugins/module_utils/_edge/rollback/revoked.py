@@ -19,7 +19,9 @@ from ..host.runner import Runner, find_program
 from ..model.addresses import family_of, number_of, point, span_of
 from ..model.errors import EdgeError, MissingPackageError
 from ..model.rules import Group, Rule
+from . import line_of_the_script
 
+_CANNOT_CLOSE = "the kernel of this host cannot close connections"
 _END = re.compile(r"\[?([0-9a-fA-F:.]+)(?:%[^\]:]+)?\]?(?:%[^\]:]+)?:(\d+)")
 _MAPPED = re.compile(r"::ffff:(\d+\.\d+\.\d+\.\d+)", re.IGNORECASE)
 
@@ -79,7 +81,7 @@ def closing_commands(sockets: Sequence[Socket]) -> List[str]:
     return [
         f"{ss} --kill state established {_quoted(socket)} > /dev/null 2>&1; "
         f'[ -z "$({ss} state established {_quoted(socket)})" ] || '
-        f"echo {quote(f'{socket} is still established: the kernel of this host cannot close connections')}"
+        f"echo {quote(line_of_the_script(f'{socket} is still established: {_CANNOT_CLOSE}'))}"
         for socket in sockets
     ]
 

@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ..model.addresses import canonical_network, family_of, is_address, number_of, span_of
 from ..model.errors import OptionError
-from ..model.port_table import ACCESS, ADDRESS_ENDPOINTS, PORT_TABLE, Row
+from ..model.port_table import ACCESS, ADDRESS_ENDPOINTS
 from ..model.rules import Group, Rule
 from ..request.compile import compile_rules
 from ..request.option_spec import OPTIONS
@@ -38,9 +38,8 @@ class Edge:
 
     def addresses(self, option: str) -> List[str]:
         """Return its addresses on one side."""
-        return [
-            str(network.network_address) for networks in self.options.endpoints[option].values() for network in networks
-        ]
+        endpoint = self.options.endpoints.get(option, {})
+        return [str(network.network_address) for networks in endpoint.values() for network in networks]
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,7 @@ def flows_from(vantage: Vantage, edges: Sequence[Edge], deep: bool) -> List[Flow
             origin_domain=vantage.domain,
         )
         for edge in edges
-        for row in PORT_TABLE
+        for row in edge.options.rows
         if row.direction == "in"
         for endpoint in ADDRESS_ENDPOINTS
         for address in edge.addresses(endpoint.option)
@@ -144,7 +143,8 @@ def flows_of_edge(edge: Edge, vantages: Sequence[Vantage], deep: bool) -> List[F
             domain=vantage.domain,
             origin_domain=edge.domain,
         )
-        for row in _outbound()
+        for row in edge.options.rows
+        if row.direction == "out"
         for vantage in vantages
         if vantage.group in (GROUP_OF[row.remote.option], OUTSIDERS)
         for address in vantage.addresses
@@ -178,10 +178,6 @@ def _contains(group: Optional[Group], address: str) -> bool:
     number = number_of(address)
     spans = (span_of(network) for network in group.networks if family_of(network) == family_of(address))
     return any(first <= number <= last for first, last in spans)
-
-
-def _outbound() -> Iterator[Row]:
-    return (row for row in PORT_TABLE if row.direction == "out")
 
 
 def as_target(flow: Flow) -> Dict[str, Any]:

@@ -11,7 +11,7 @@ from ..model import diff_text
 from ..model.errors import OptionError
 from ..model.plan import Observation, make_plan
 from ..model.result import Result, RowResult, diff_of
-from ..model.rules import Rule
+from ..model.rules import Rule, own_addresses_of
 from ..request.options import Options
 from .compile import compile_for_windows
 from .evaluate import State, evaluate_rows, warnings_of
@@ -31,6 +31,7 @@ def module_arguments(options: Options, rules: Sequence[Rule]) -> Dict[str, Any]:
     return {
         "state": options.state,
         "on_policy_override": options.on_policy_override,
+        "own_addresses": {} if options.allow_absent_addresses else own_addresses_of(rules),
         "rules": [part.payload for parts in compile_for_windows(rules).values() for part in parts],
     }
 

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from ..evaluator.own_addresses import OwnAddresses, absent_of
 from ..evaluator.rows import NO, UNKNOWN, YES
 from ..model.addresses import FAMILIES, UNICAST, Span, common, merged, overlap, without
 from ..model.literals import Effective
-from ..model.rules import Group, Rule
+from ..model.rules import Group, Rule, own_addresses_of
 from .addresses import spans_of
 from .compile import Compiled
 from .live import PROFILES, LiveRule
@@ -87,6 +88,17 @@ class State:
 
 def evaluate_rows(compiled: Compiled, unmanaged: Sequence[LiveRule], state: State) -> Dict[str, Verdict]:
     """Return the verdict on each row that has an allow rule, by row id."""
+    verdicts = _verdicts(compiled, unmanaged, state)
+    rules = list(compiled)
+    unused = {
+        row: Verdict(UNKNOWN, sentence)
+        for row, sentence in absent_of(_absent(rules, state), rules).items()
+        if verdicts[row].effective == YES
+    }
+    return {**verdicts, **unused}
+
+
+def _verdicts(compiled: Compiled, unmanaged: Sequence[LiveRule], state: State) -> Dict[str, Verdict]:
     blocking = [rule for rule in unmanaged if rule.action == "block"]
     verdicts: Dict[str, Verdict] = {}
     for rule, parts in compiled.items():
@@ -99,7 +111,7 @@ def evaluate_rows(compiled: Compiled, unmanaged: Sequence[LiveRule], state: Stat
 
 
 def warnings_of(rules: Sequence[Rule], unmanaged: Sequence[LiveRule], state: State) -> List[str]:
-    """Return the warnings about profiles, unmanaged rules and missing addresses."""
+    """Return the warnings about profiles and unmanaged rules."""
     lines = [
         f"the firewall is off in the profile {profile.name}: no rule there allows or blocks anything"
         for profile in state.profiles
@@ -110,7 +122,7 @@ def warnings_of(rules: Sequence[Rule], unmanaged: Sequence[LiveRule], state: Sta
         for profile in state.profiles
         if profile.ignores_local_rules
     ]
-    return lines + _warnings_of_unmanaged(rules, unmanaged, state) + _warnings_of_addresses(rules, state)
+    return lines + _warnings_of_unmanaged(rules, unmanaged, state)
 
 
 def _warnings_of_unmanaged(rules: Sequence[Rule], unmanaged: Sequence[LiveRule], state: State) -> List[str]:
@@ -138,15 +150,11 @@ def _warnings_of_unmanaged(rules: Sequence[Rule], unmanaged: Sequence[LiveRule],
     return lines
 
 
-def _warnings_of_addresses(rules: Sequence[Rule], state: State) -> List[str]:
+def _absent(rules: Sequence[Rule], state: State) -> OwnAddresses:
+    """Return which addresses of the rules the host does not have; none where it does not say its own."""
     present = {_number(address) for address in state.addresses}
-    groups = [rule.local for rule in rules if rule.action == "allow"]
-    addresses = dict.fromkeys(address for group in groups if group for address in group.networks)
-    return [
-        f"no interface of this host has the address {address}, so the rules for it match nothing"
-        for address in addresses
-        if present and _number(address) not in present
-    ]
+    named = [address for addresses in own_addresses_of(rules).values() for address in addresses]
+    return OwnAddresses(frozenset(one for one in named if present and _number(one) not in present))
 
 
 def _number(address: str) -> object:

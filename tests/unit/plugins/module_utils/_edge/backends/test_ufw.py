@@ -285,7 +285,7 @@ def test_live_rules_that_the_file_does_not_say_are_a_warning():
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"program": None}, "install the package ufw"),
+        ({"program": None}, "ufw is not installed on this host; install it and open your own way in first"),
         ({"enabled": False}, "ufw is not active on this host"),
         ({"files": {}}, "/etc/ufw/user.rules is not as ufw writes it"),
         ({"families": ()}, "IPV6=no"),

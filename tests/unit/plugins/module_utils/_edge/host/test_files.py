@@ -45,17 +45,17 @@ def test_a_symbolic_link_is_replaced_not_followed(tmp_path):
     target, path = tmp_path / "target", tmp_path / "rules"
     target.write_text("theirs")
     path.symlink_to(target)
-    assert differs(path, "theirs") == "was edited"
+    assert differs(path, "theirs") == "is no regular file"
     write_atomically(str(path), "ours")
     assert target.read_text() == "theirs"
     assert differs(path, "ours") is None
 
 
 def test_what_is_no_file_reads_as_different_not_as_missing(tmp_path):
-    assert differs(tmp_path, "text") == "was edited"
+    assert differs(tmp_path, "text") == "is no regular file"
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
-    assert differs(fifo, "text") == "was edited"
+    assert differs(fifo, "text") == "is no regular file"
 
 
 def test_missing_file(tmp_path):
@@ -69,7 +69,7 @@ def test_line_endings_and_modes_are_differences(tmp_path):
     path.chmod(0o666)
     assert differs(path, "one\ntwo\n") == "has mode 0666"
     path.write_bytes(b"one\r\ntwo\r\n")
-    assert differs(path, "one\ntwo\n") == "was edited"
+    assert differs(path, "one\ntwo\n") == "is not as a run writes it"
 
 
 def test_new_folder_is_readable_whatever_the_umask(tmp_path):

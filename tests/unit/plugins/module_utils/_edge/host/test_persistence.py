@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import pytest
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.host import units
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.host.digests import BANNER, with_digest
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.host.files import FileState
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.host.loaders import UnknownLoader
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.host.persistence import (
@@ -31,8 +32,8 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.steps import
     WriteFile,
 )
 
-GUARDS = Kept("guards", {GUARDS_FILE: "guards\n"}, ("nft -f guards",), ("nft delete guards",))
-ACCEPTS = Kept("nftables", {ACCEPTS_FILE: "accepts\n"}, ("sh accepts",), ("sh accepts unload",), ("CAP_X",))
+GUARDS = Kept("guards", {GUARDS_FILE: f"{BANNER}guards\n"}, ("nft -f guards",), ("nft delete guards",))
+ACCEPTS = Kept("nftables", {ACCEPTS_FILE: f"{BANNER}accepts\n"}, ("sh accepts",), ("sh accepts unload",), ("CAP_X",))
 FLUSHER = f"{RULES_FOLDER}/nftables.sh"
 YES = {"guards": "yes", "accepts": "yes"}
 UNIT = """[Service]
@@ -122,7 +123,7 @@ def test_nftables_service_loads_the_guards_in_the_transaction_that_flushes_them(
     text = texts_of([GUARDS, ACCEPTS])[DROP_IN]
     script = f"if [ -r {FLUSHER} ]; then exec /bin/sh {FLUSHER} /usr/sbin/nft"
     load = f"/bin/sh -c '{script} /etc/nftables.conf; fi; exec /usr/sbin/nft -f /etc/nftables.conf'"
-    assert text.splitlines()[1:] == [
+    assert text.splitlines()[2:] == [
         "[Service]",
         "ExecStart=",
         f"ExecStart={load}",
@@ -225,8 +226,10 @@ def test_a_manager_that_is_not_enabled_loads_nothing_at_boot(manager, unit, stat
     ("state", "words"),
     [
         (None, "is missing"),
-        (file("edited"), "was edited"),
-        (FileState(None, 0o777, 0, 0, link=True), "was edited"),
+        (file("of an earlier release"), "is not as a run writes it"),
+        ("edited", "was edited"),
+        ("earlier", "is as an earlier run wrote it"),
+        (FileState(None, 0o777, 0, 0, link=True), "is no regular file"),
         ("mode", "has mode 0666"),
         ("owner", "has owner 1000"),
     ],
@@ -236,6 +239,10 @@ def test_a_file_that_differs_is_written_anew(path, state, words):
     if state in ("mode", "owner"):
         odd = {"mode": 0o666} if state == "mode" else {"uid": 1000}
         state = replace(facts.files[path], **odd)
+    elif state == "edited":
+        state = file(facts.files[path].text + "# more\n")
+    elif state == "earlier":
+        state = file(with_digest(f"{BANNER}other rules\n"))
     change = plan_persistence(with_file(facts, path, state), [GUARDS, ACCEPTS], persist=True)
     assert change.drift == (f"file {path}  {words}",)
     assert change.steps[0] == WriteFile(path, texts_of([GUARDS, ACCEPTS])[path])
@@ -339,7 +346,7 @@ def test_the_rollback_names_every_file_and_the_state_of_the_unit(active):
 
 def test_a_disk_that_cannot_be_written_is_named_with_the_remedy():
     facts = replace(FRESH, read_only=("/etc/systemd/system",))
-    with pytest.raises(EdgeError, match=r'^/etc/systemd/system is read-only, .*; set "persist" to false, or make it'):
+    with pytest.raises(EdgeError, match=r"^/etc/systemd/system is read-only, .*; say persist: false, or make it"):
         plan_persistence(facts, [GUARDS], persist=True)
     assert plan_persistence(facts, [GUARDS], persist=False).steps == ()
     sound_facts = replace(sound(), read_only=("/etc",))

@@ -67,7 +67,13 @@ def test_the_kernels_own_file_can_be_read():
     assert 0 < first < last < 65536
 
 
-TARGETS = [("ipv4", 0xC6120002), ("ipv4", 0x0A000005), ("ipv4", 0x7F000001), ("ipv6", 9)]
+TARGETS = [
+    ("ipv4", 0xC6120002),
+    ("ipv4", 0x0A000005),
+    ("ipv4", 0x7F000001),
+    ("ipv6", 9),
+    ("ipv6", 0x20010DB8000000000000000000000009),
+]
 
 
 def translated(_arguments, stdin):
@@ -77,6 +83,7 @@ def translated(_arguments, stdin):
         {"dst": "10.0.0.5", "dev": "podman0"},
         {"type": "local", "dst": "127.0.0.1", "dev": "lo"},
         {"type": "unreachable", "dst": "::9", "dev": "lo"},
+        {"dst": "2001:db8::9", "from": "::", "dev": "podman0"},
     ]
     return Completed(2, "".join(f"{json.dumps([answer])}\n" for answer in found), "")
 
@@ -84,7 +91,7 @@ def translated(_arguments, stdin):
 def test_ways_to_what_connections_are_translated_to(answers):
     answers["/proc/sys/net/ipv4/ip_forward"] = "1\n"
     found = routes.read_network(PAIRS, translated, TARGETS)
-    assert found.targets == {TARGETS[0]: "lo", TARGETS[1]: "podman0"}
+    assert found.targets == {TARGETS[0]: "lo", TARGETS[1]: "podman0", TARGETS[4]: "podman0"}
     assert found.forwards == {"ipv4"}
     assert found.routes == {}
 
@@ -119,3 +126,47 @@ def test_families_with_a_rule_about_marks(answers):
 
     assert routes.families_routed_by_mark(listed) == {"ipv6"}
     assert routes.families_routed_by_mark(lambda *_given: Completed(255, "", "no")) == {"ipv4", "ipv6"}
+
+
+OWN = [
+    {"dst": "12.4.18.33", "gateway": "198.18.1.1", "dev": "eth1", "prefsrc": "198.18.1.2"},
+    {"type": "local", "dst": "198.18.0.2", "dev": "lo", "prefsrc": "198.18.0.2"},
+    {"type": "local", "dst": "198.18.0.3", "dev": "lo", "prefsrc": "198.18.0.3"},
+    {"dst": "198.18.0.4", "dev": "eth0", "prefsrc": "198.18.0.2"},
+    {"type": "unreachable", "dst": "2600:1f18:4e2::21", "dev": "lo"},
+    # As iproute2 writes routes of IPv6 for packets without a source yet.
+    {"dst": "2001:db8:7::1", "from": "::", "dev": "eth0", "prefsrc": "2001:db8::2"},
+    {"type": "local", "dst": "2001:db8::2", "from": "::", "dev": "lo", "prefsrc": "2001:db8::2"},
+]
+LINKS = [
+    {"ifname": "lo", "addr_info": [{"family": "inet", "local": "127.0.0.1", "scope": "host"}]},
+    {"ifname": "eth0", "addr_info": [{"family": "inet", "local": "198.18.0.2", "scope": "global"}]},
+    {"ifname": "eth1", "addr_info": [{"family": "inet6", "local": "fe80::1", "scope": "link"}]},
+]
+
+
+def test_own_addresses_are_those_of_interfaces_and_those_that_the_kernel_takes(answers):
+    def tell(_arguments, stdin):
+        assert "address show\n" in stdin
+        assert all(f"route get {address}\n" in stdin for address in ("198.18.0.2", "198.18.0.4", "12.4.18.33"))
+        return Completed(2, "".join(f"{json.dumps(one)}\n" for one in (*([route] for route in OWN), LINKS)), "")
+
+    pairs = [*((f"198.18.0.{number}", "12.4.18.33") for number in (2, 3, 4)), ("2001:db8::2", "2001:db8:7::1")]
+    found = routes.read_network(pairs, tell, remotes=["12.4.18.33"])
+    # 198.18.0.3 is on no interface, but in the table of local routes.
+    assert found.own.absent == {"198.18.0.4"}
+    assert found.own.carried == ("198.18.0.2",)
+    assert found.own.interfaces == {"198.18.0.2": {"eth0"}}
+    assert found.own.chosen == {
+        "12.4.18.33": ("eth1", "198.18.1.2"),
+        "198.18.0.4": ("eth0", "198.18.0.2"),
+        "2001:db8:7::1": ("eth0", "2001:db8::2"),
+    }
+    assert found.targets == {}
+
+
+def test_without_the_program_ip_a_socket_tells(monkeypatch):
+    monkeypatch.setattr(routes, "find_program", lambda _name: None)
+    found = routes.read_network([("127.0.0.1", "8.8.8.8"), ("198.19.255.1", "8.8.8.8")], run)
+    assert found.own.absent == {"198.19.255.1"}
+    assert found.own.carried == ()

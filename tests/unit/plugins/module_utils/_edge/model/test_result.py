@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.plan import Observation, make_plan
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.port_table import PORT_TABLE
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.result import (
     Result,
     RowResult,
     all_rows,
+    closing_line,
     diff_of,
     rolled_back,
     rule_result,
+    with_headers,
+    with_package,
 )
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.compile import compile_rules
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.options import parse_options
@@ -66,3 +70,66 @@ def test_a_rolled_back_change_claims_nothing():
     assert answer["msg"] == "no connection"
     assert not (answer["changed"] or answer["persisted"] or answer["cut"] or "diff" in answer)
     assert answer["rows"]["federation_in"]["present"] is False
+
+
+def test_the_headers_of_a_diff_name_host_and_backend():
+    diff = with_headers(serialised(diff=diff_of(PLAN)), "edge1")["diff"]
+    assert diff["before_header"] == diff["after_header"] == "edge1 (ufw)"
+    assert diff["after"] == diff_of(PLAN)["after"]
+    assert "diff" not in with_headers(serialised(), "edge1")
+
+
+def row(effective, guarded=None, present=True):
+    return RowResult(present, effective, "x", None, guarded, "x" if guarded else None)
+
+
+@pytest.mark.parametrize(
+    ("rows", "changes", "line"),
+    [
+        ([row("yes", "yes")] * 2, {"confirmed": True}, "changed, ufw, effective yes, guarded yes, confirmed yes, "),
+        ([row("yes", "yes")], {"confirmed": False}, "changed, ufw, effective yes, guarded yes, confirmed no, "),
+        (
+            [row("yes", "yes"), row("no", "unknown"), row("no", "yes")],
+            {"confirmed": False, "changed": False},
+            "no change, ufw, effective no (b, c), guarded unknown (b), confirmed not needed, ",
+        ),
+        ([row("yes")], {}, "changed, ufw, effective yes, "),
+        ([row("yes", "yes")], {"predicted": True, "confirmed": False}, "predicted, changed, ufw, effective yes, "),
+    ],
+)
+def test_the_closing_line_tells_what_matters(rows, changes, line):
+    data = serialised(persistence={"guards": "yes", "accepts": "no"})
+    data["rows"] = {name: one.serialised() for name, one in zip("abc", rows)}
+    told = closing_line({**data, **changes}, "edge1")
+    assert told.startswith(f"edge1: {line}")
+    assert told.endswith(", persisted no (accepts)")
+
+
+def test_the_closing_line_of_a_removal_claims_no_verdict():
+    data = {**serialised(), "rows": all_rows({}), "confirmed": True, "persisted": False}
+    assert closing_line(data, "edge1") == "edge1: changed, ufw, no managed rules, confirmed yes"
+
+
+def test_the_closing_line_of_a_host_that_always_keeps_its_rules():
+    assert closing_line(serialised(), "edge1") == "edge1: changed, ufw, effective yes, persisted yes"
+
+
+def test_a_check_that_misses_the_package_predicts_its_installation():
+    missing = {"failed": True, "msg": "nft is not installed", "missing_package": "nftables", "diff": diff_of(PLAN)}
+    missing.update(backend="nftables", backend_reason="no firewall manager is live on this host")
+    told = with_package(missing, "nftables", RULES)
+    assert (told["failed"], told["changed"], told["persisted"]) == (False, True, False)
+    assert told["diff"]["after"].splitlines()[0] == "package nftables  is installed"
+    (warning,) = told["warnings"]
+    assert warning.startswith("the run would install the package nftables; until then the rows are unknown")
+    assert {row["effective"] for row in told["rows"].values()} == {row["guarded"] for row in told["rows"].values()}
+    assert {row["effective"] for row in told["rows"].values()} == {"unknown"}
+    assert not {"msg", "missing_package"} & told.keys()
+    assert closing_line({**told, "predicted": True}, "edge1").endswith("persisted unknown")
+
+
+def test_a_run_that_installed_the_package_has_changed_the_host():
+    told = with_package({"failed": True, "changed": False, "msg": "ufw is not active"}, "nftables", RULES)
+    assert told["failed"]
+    assert told["changed"]
+    assert told["diff"]["after"] == "package nftables  is installed\n"

@@ -9,7 +9,11 @@ import pytest
 import strategies
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import OptionError
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.option_spec import OPTIONS
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.options import MAX_LIST_LENGTH, parse_options
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.options import (
+    MAX_LIST_LENGTH,
+    family_warnings,
+    parse_options,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,7 +50,31 @@ REFUSED = [
     ("access_addresses", ["255.255.255.255"], "is the broadcast address"),
     ("access_addresses", ["::ffff:198.18.0.2"], "is an IPv4-mapped IPv6 address"),
     ("access_addresses", ["198.18.0.256"], "is not an IP address"),
-    ("access_addresses", ["198.18.0.2\n"], "is not an IP address"),
+    ("access_addresses", ["198.18.0.2\n"], "has blanks or commas around it; write '198.18.0.2'"),
+    ("access_addresses", ["198.18.4.10-198.18.4.20"], "is a range where an address is wanted; list each address"),
+    (
+        "partner_networks",
+        ["198.18.4.10-198.18.4.20"],
+        "is a range; list the networks that make it up: 198.18.4.10/31, 198.18.4.12/30, 198.18.4.16/30, 198.18.4.20",
+    ),
+    ("partner_networks", ["2001:db8::1 - 2001:db8::2"], "is a range; list the networks that make it up: 2001:db8::1,"),
+    ("partner_networks", ["198.18.4.20-198.18.4.10"], "is a range; list the networks that make it up, written like"),
+    ("partner_networks", ["10.0.0.1-10.9.8.7"], "is a range; list the networks that make it up, written like"),
+    ("partner_networks", ["Any"], "say any, in lower case and alone, for all addresses"),
+    ("partner_networks", "ANY", "say any, in lower case and alone, for all addresses"),
+    ("front_end_networks", ["*"], "say any, in lower case and alone, for all addresses"),
+    ("access_addresses", ["*"], "is not an address of this host; name the host's own IP addresses"),
+    ("access_addresses", "198.18.0.2 198.18.0.3", "is several entries in one text; give a list"),
+    ("access_addresses", "198.18.0.2\n198.18.0.3", "is several entries in one text; give a list"),
+    ("partner_networks", ["198.18.0.0/24;2001:db8::/32"], "is several entries in one text; give a list"),
+    ("access_addresses", ["[2001:db8::2]"], "write 2001:db8::2 without brackets and port"),
+    ("access_addresses", ["198.18.0.2:5269"], "write 198.18.0.2 without brackets and port"),
+    ("partner_networks", ["[2001:db8::2]:5269"], "write 2001:db8::2 without brackets and port"),
+    ("rows", [], "is empty; name rows of federation_in, federation_out, gateway_in, or leave it out for all"),
+    ("rows", None, "is not a list; name rows of"),
+    ("rows", ["federation"], "is not a row of the port table; say federation_in or federation_out or gateway_in"),
+    ("rows", {"gateway_in": True}, "is not a list; name rows of"),
+    ("allow_absent_addresses", "perhaps", "is not a boolean"),
     ("access_addresses", [""], "is not an IP address"),
     ("access_addresses", ["198.18.0.2; flush ruleset"], "is not an IP address"),
     ("access_addresses", ["$(reboot)"], "is not an IP address"),
@@ -153,3 +181,45 @@ def test_what_inventories_turn_into_text_is_taken():
 @given(strategies.options())
 def test_sound_options_pass(options):
     assert parse_options(options).mode == options["mode"]
+
+
+FEDERATION = ["federation_in", "federation_out"]
+
+
+def test_rows_are_in_the_order_of_the_table():
+    parsed = parse_options({**SOUND, "rows": ["gateway_in", "federation_in", "gateway_in"]})
+    assert [row.id for row in parsed.rows] == ["federation_in", "gateway_in"]
+    assert [row.id for row in parse_options({**SOUND, "rows": "federation_out"}).rows] == ["federation_out"]
+    assert len(parse_options(SOUND).rows) == 3
+    assert parse_options({"state": "absent", "rows": "nonsense"}).rows == ()
+
+
+def test_only_what_the_rows_need_is_required():
+    parsed = parse_options({"rows": FEDERATION, "access_addresses": ["198.18.0.2"], "federation_port": 23456})
+    assert parsed.ports == {"federation_port": 23456}
+    assert set(parsed.endpoints) == {"access_addresses", "partner_networks"}
+    gateway = parse_options({"rows": ["gateway_in"], "internal_addresses": ["198.18.1.2"]})
+    assert set(gateway.endpoints) == {"internal_addresses", "front_end_networks"}
+    with pytest.raises(OptionError, match=r"^internal_addresses: is missing"):
+        parse_options({"rows": [*FEDERATION, "gateway_in"], "access_addresses": ["198.18.0.2"]})
+
+
+@pytest.mark.parametrize(("given_name", "meant"), [("partner_network", "partner_networks"), ("modus", "mode")])
+def test_a_misspelt_option_is_refused_with_the_nearest_name(given_name, meant):
+    with pytest.raises(OptionError, match=f"^'{given_name}': is not an option; say {meant}$"):
+        parse_options({**SOUND, given_name: 1})
+
+
+def test_an_address_whose_family_no_network_has_is_a_warning():
+    both = {**SOUND, "access_addresses": ["198.18.0.2", "2001:db8::2"]}
+    (warning,) = family_warnings(parse_options({**both, "partner_networks": ["198.51.100.0/24"]}))
+    assert warning == (
+        "partner_networks: has no network of the family of 2001:db8::2 in access_addresses, so there federation_in and "
+        "federation_out get only the guard, which keeps it closed; list networks of that family, or leave the address "
+        "out"
+    )
+    permit = {**both, "partner_networks": ["198.51.100.0/24"], "mode": "permit", "rows": ["federation_in"]}
+    (warning,) = family_warnings(parse_options(permit))
+    assert "federation_in gets no accept rule" in warning
+    assert family_warnings(parse_options(both)) == []
+    assert family_warnings(parse_options({**SOUND, "partner_networks": ["198.51.100.0/24", "2001:db8::/32"]})) == []

@@ -318,13 +318,6 @@ def test_a_folder_in_the_place_of_a_file_stops_the_change_before_it_begins(place
     assert place.has_nothing_left()
 
 
-def test_without_flock_nothing_is_changed(place, monkeypatch):
-    monkeypatch.setattr(changes, "find_program", lambda _name: None)
-    with pytest.raises(EdgeError, match="flock is not installed on this host; install util-linux"):
-        place.begin(seconds=5)
-    assert place.has_nothing_left()
-
-
 def test_a_rollback_that_was_killed_half_way_is_finished_by_the_next_script_or_run(place):
     change = place.begin(seconds=2)
     place.make()

@@ -88,7 +88,7 @@ def test_commands_say_what_could_not_be_closed():
 @pytest.mark.parametrize("family", ["ipv4", "ipv6", "mapped"])
 def test_real_connections_are_closed_and_their_neighbours_are_not(family):
     namespace.enter()
-    subprocess.run(["ip", "address", "add", "2001:db8::2", "dev", "lo"], check=True)
+    subprocess.run(["ip", "address", "replace", "2001:db8::2", "dev", "lo"], check=True)
     address = "2001:db8::2" if family == "ipv6" else "127.0.0.1"
     listener = socket.socket(socket.AF_INET if family == "ipv4" else socket.AF_INET6)
     listener.bind(("0.0.0.0" if family == "ipv4" else "::", 5269))

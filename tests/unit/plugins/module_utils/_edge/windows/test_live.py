@@ -78,8 +78,10 @@ def test_correct_rules_and_renamed_ones():
     good = report({**answer, "found": found, "unchanged": unchanged, "changed": False}, RULES)
     assert good["diff"]["before"] == good["diff"]["after"]
     assert (good["backend"], good["persisted"], good["cut"]) == ("windows", True, [])
-    (warning,) = good["warnings"]
-    assert "has the address 198.18.1.2" in warning
+    assert good["warnings"] == []
+    assert good["rows"]["gateway_in"]["effective"] == "unknown"
+    assert "has the address 198.18.1.2, so rules for it match nothing now" in good["rows"]["gateway_in"]["decided_by"]
+    assert good["rows"]["federation_in"]["effective"] == "yes"
     assert {tuple(row) for row in good["rows"].values()} == {("present", "effective", "decided_by", "packets")}
     # Rules under other names have the same meaning.
     other = [{**rule, "name": rule["name"].partition(" ")[0]} for rule in found]

@@ -1,0 +1,120 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Comparison of the addresses that a request takes for the host's own with those that the host has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Dict, FrozenSet, Iterator, List, Mapping, Sequence, Tuple
+
+from ..model.addresses import FAMILIES, family_of
+from ..model.errors import OptionError
+from ..model.port_table import ACCESS, INTERNAL
+from ..model.rules import Rule, own_addresses_of
+from .rows import ANYWHERE, remotes_of
+
+_MOST_NAMED = 8
+"""Addresses of the host that a message names."""
+
+
+@dataclass(frozen=True)
+class OwnAddresses:
+    """Addresses of a host. absent: those that a request names and the host does not have; carried: those of its
+    interfaces that a network can reach; interfaces: the interfaces of each; chosen: by remote address the interface and
+    the source that the kernel takes for a program that does not bind; missing where there is no route.
+    """
+
+    absent: FrozenSet[str] = frozenset()
+    carried: Sequence[str] = ()
+    interfaces: Mapping[str, FrozenSet[str]] = field(default_factory=dict)
+    chosen: Mapping[str, Tuple[str, str]] = field(default_factory=dict)
+
+
+def remotes_to_ask(rules: Sequence[Rule]) -> List[str]:
+    """Return the remote addresses for which OwnAddresses.chosen is needed."""
+    families = {family_of(address) for addresses in own_addresses_of(rules).values() for address in addresses}
+    outbound = [rule for rule in rules if rule.direction == "out"]
+    return list(dict.fromkeys([*(ANYWHERE[family][0] for family in sorted(families)), *remotes_of(outbound)]))
+
+
+def refuse_absent(own: OwnAddresses, rules: Sequence[Rule]) -> None:
+    """Refuse a list of addresses of which the host has none. Raises OptionError."""
+    for option, addresses in own_addresses_of(rules).items():
+        if own.absent.issuperset(addresses):
+            raise OptionError(
+                option,
+                ", ".join(addresses),
+                f"{'are' if len(addresses) > 1 else 'is'} not on this host, which carries {_listed(own.carried)}",
+                "is this its inventory? (allow_absent_addresses: true insists on addresses that come later)",
+            )
+
+
+def check_sides(own: OwnAddresses, rules: Sequence[Rule]) -> List[str]:
+    """Return a warning where access and internal addresses seem to be swapped.
+
+    Raises OptionError where that would open the gateway port to the world.
+    """
+    named = own_addresses_of(rules)
+    access, internal = named.get(ACCESS.option, []), named.get(INTERNAL.option, [])
+    for family in FAMILIES:
+        interface, _source = own.chosen.get(ANYWHERE[family][0], ("", ""))
+        inside = [one for one in internal if interface in own.interfaces.get(one, ()) and family_of(one) == family]
+        outside = [one for one in access if interface in own.interfaces.get(one, ())]
+        if not access or not inside or outside:
+            continue
+        problem = f"is on {interface}, by which the default route leaves, and no address of {ACCESS.option} is"
+        remedy = f"see whether {ACCESS.option} and {INTERNAL.option} are swapped"
+        if any(rule.local and inside[0] in rule.local.networks and rule.remote is None for rule in rules):
+            remedy += ", or name the Front End's networks in front_end_networks, since any would be the whole world"
+            raise OptionError(INTERNAL.option, inside[0], problem, remedy)
+        return [str(OptionError(INTERNAL.option, inside[0], problem, remedy))]
+    return []
+
+
+def source_warnings(own: OwnAddresses, rules: Sequence[Rule]) -> List[str]:
+    """Return a warning for each source that the kernel takes by itself and a guard rejects."""
+    if not any(rule.action == "block" and rule.direction == "out" for rule in rules):
+        return []
+    warned: Dict[str, str] = {}
+    for rule in rules:
+        if rule.direction != "out" or not rule.local:
+            continue
+        bound = next((one for one in rule.local.networks if one not in own.absent), None)
+        for remote in remotes_of([rule]):
+            _interface, source = own.chosen.get(remote, ("", ""))
+            if bound and source and source not in rule.local.networks:
+                option = rule.local.name.rpartition("_")[0]
+                warned.setdefault(
+                    source,
+                    f"{option}: this host connects to {remote} from {source}, which is not listed, and the guard of "
+                    f"{rule.row} rejects that; list it, or bind the server to {bound}",
+                )
+    return list(warned.values())
+
+
+def absent_of(own: OwnAddresses, rules: Sequence[Rule]) -> Dict[str, str]:
+    """Return by row what is to be said about its addresses that the host does not have."""
+    return {row: _sentence(addresses) for row, addresses in _absent_by_row(own, rules)}
+
+
+def _listed(addresses: Sequence[str]) -> str:
+    if not addresses:
+        return "no address of a network"
+    named = list(addresses[:_MOST_NAMED])
+    more = [f"{len(addresses) - _MOST_NAMED} more"] if len(addresses) > _MOST_NAMED else []
+    *first, last = [*named, *more]
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _absent_by_row(own: OwnAddresses, rules: Sequence[Rule]) -> Iterator[Tuple[str, List[str]]]:
+    for row in dict.fromkeys(rule.row for rule in rules):
+        groups = [rule.local for rule in rules if rule.row == row and rule.local]
+        addresses = [one for group in groups for one in group.networks if one in own.absent]
+        if addresses:
+            yield row, addresses
+
+
+def _sentence(addresses: Sequence[str]) -> str:
+    subject = f"the address {addresses[0]}" if len(addresses) == 1 else f"the addresses {', '.join(addresses)}"
+    return f"no interface of this host has {subject}, so rules for it match nothing now"

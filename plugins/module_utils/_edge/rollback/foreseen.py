@@ -1,0 +1,53 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Obstacles that a change would meet, seen without changing anything, so that check mode says them too."""
+
+from __future__ import annotations
+
+import os
+from typing import Iterable, Iterator, Sequence
+
+from ..host.files import is_read_only
+from ..host.runner import find_program
+from ..model.errors import EdgeError, MissingPackageError
+from ..model.steps import Locked, RemoveFile, RepairFolder, Step, WriteFile
+from .home import refuse_unsafe_home
+
+
+def refuse_impossible(steps: Sequence[Step], home: str, paths: Iterable[str], *, waits: bool) -> None:
+    """Refuse a change that cannot be made or rolled back. Raises EdgeError and MissingPackageError.
+
+    home: the folder for the rollback; paths: other files that it needs; waits: whether it waits for a confirmation.
+    """
+    if waits and find_program("flock") is None:
+        raise MissingPackageError("flock is not installed on this host; install util-linux", "util-linux")
+    for path in (home, *paths, *_written(steps)):
+        folder = _existing_folder(path)
+        if is_read_only(folder):
+            raise EdgeError(
+                f"nothing was changed, because {path} cannot be written: {folder} is read-only; make it writable"
+            )
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise EdgeError(f"nothing was changed, because {folder} may not be written: run as root (become: true)")
+    if os.path.lexists(home):
+        refuse_unsafe_home(home)
+
+
+def _written(steps: Iterable[Step]) -> Iterator[str]:
+    """Yield the path of each file or folder that steps change."""
+    for step in steps:
+        if isinstance(step, Locked):
+            yield from _written(step.steps)
+        elif isinstance(step, (WriteFile, RepairFolder)) or (
+            isinstance(step, RemoveFile) and os.path.lexists(step.path)
+        ):
+            yield step.path
+
+
+def _existing_folder(path: str) -> str:
+    """Return the nearest folder of a path that is there."""
+    folder = os.path.dirname(path)
+    while not os.path.isdir(folder) and folder not in ("", "/"):
+        folder = os.path.dirname(folder)
+    return folder or "/"
