@@ -33,7 +33,7 @@ from .host.firewall import explain, packets_by_row
 from .host.loaders import GUARDS
 from .host.persistence import PersistenceChange, plan_persistence
 from .host.runner import Runner
-from .host.steps import carry_out
+from .host.steps import carry_out, try_out
 from .model import diff_text
 from .model.desired import ABSENT, Desired
 from .model.errors import EdgeError, understood
@@ -157,6 +157,7 @@ def reconcile(
     changes = Changes(run, terms.lock, terms.home)
     changes.refuse_impossible(change.steps, terms.seconds, change.permanent)
     if check_mode:
+        try_out(change.steps, run)
         return replace(_outcome(run, facts, change.simulated, change, desired), cut=cut)
     pending = changes.begin([change.rollback], terms.seconds, change.permanent)
     try:

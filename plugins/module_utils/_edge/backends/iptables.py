@@ -289,7 +289,7 @@ def _live(snapshot: IptablesSnapshot, slots: Slots, then: Sequence[ProgramRules]
                     # From the end, so that what is inserted does not change the numbers that follow.
                     moves += [f"-I {chain} {number} -j {own}" for number in reversed(numbers)]
         command = (f"{rules.path}-restore", "--noflush", "--wait")
-        steps.append(Command(command, transaction(rules, moves), "iptables"))
+        steps.append(Command(command, transaction(rules, moves), "iptables", trial="--test"))
     steps += [Command((snapshot.ipset, "destroy", name), manager="ipset") for name in snapshot.sets]
     return tuple(steps)
 

@@ -248,7 +248,8 @@ def _live(snapshot: UfwSnapshot, lines: Mapping[Family, Sequence[Line]]) -> Iter
                 changes += [live_rule(line) for line in lines[family] if line.direction == direction]
         if changes and snapshot.listing(family):
             script = "\n".join(["*filter", *changes, "COMMIT\n"])
-            yield Command((f"{snapshot.restorer(family)}-restore", "--noflush", "--wait"), script, "iptables")
+            restore = (f"{snapshot.restorer(family)}-restore", "--noflush", "--wait")
+            yield Command(restore, script, "iptables", trial="--test")
 
 
 def _permanent(snapshot: UfwSnapshot, changed: Mapping[Family, UserRules]) -> Tuple[Step, ...]:

@@ -40,6 +40,17 @@ def carry_out(steps: Sequence[Step], run: Runner) -> None:
                 carry_out(step.steps, run)
 
 
+def try_out(steps: Sequence[Step], run: Runner) -> None:
+    """Have the programs say whether they would do the steps, as far as they can. Raises EdgeError where one refuses."""
+    for step in steps:
+        if isinstance(step, Command) and step.trial:
+            _command(step, run, step.trial)
+        elif isinstance(step, LoadNft):
+            _load(step, run, "-c")
+        elif isinstance(step, Locked):
+            try_out(step.steps, run)
+
+
 def nft_error(done: Completed) -> EdgeError:
     """Return the sentence for a call of nft that failed."""
     if any(words in done.stderr for words in _NO_PRIVILEGE):
@@ -55,8 +66,8 @@ def nft_error(done: Completed) -> EdgeError:
     return EdgeError(f"nft refused: {done.complaint}")
 
 
-def _command(step: Command, run: Runner) -> None:
-    done = run(list(step.arguments), step.stdin)
+def _command(step: Command, run: Runner, *options: str) -> None:
+    done = run([*step.arguments, *options], step.stdin)
     if done.returncode == 0:
         return
     who = step.manager or step.arguments[0]
@@ -65,10 +76,10 @@ def _command(step: Command, run: Runner) -> None:
     raise EdgeError(f"{who} refused: {done.complaint}")
 
 
-def _load(step: LoadNft, run: Runner) -> None:
-    done = run([step.program, "-f", "-"], step.script)
+def _load(step: LoadNft, run: Runner, *options: str) -> None:
+    done = run([step.program, *options, "-f", "-"], step.script)
     if done.returncode != 0 and step.otherwise:
-        done = run([step.program, "-f", "-"], step.otherwise)
+        done = run([step.program, *options, "-f", "-"], step.otherwise)
     if done.returncode != 0:
         raise nft_error(done)
 

@@ -17,12 +17,14 @@ LONGEST_SHOWN = 400
 class Command:
     """A program that is run. It has to succeed.
 
-    arguments: the program and its arguments; stdin: its standard input; manager: who refuses where it fails.
+    arguments: the program and its arguments; stdin: its standard input; manager: who refuses where it fails; trial: an
+    option with which the program only says whether it would succeed, empty where it has none.
     """
 
     arguments: Tuple[str, ...]
     stdin: str = ""
     manager: str = ""
+    trial: str = ""
 
     def __str__(self) -> str:
         """Return the command line, with its input as a here-document."""

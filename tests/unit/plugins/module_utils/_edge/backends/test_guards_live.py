@@ -247,6 +247,15 @@ def fake_nft(tmp_path, monkeypatch):
     return install
 
 
+def test_check_mode_asks_nft_and_changes_nothing(fake_nft):
+    before = listed("ruleset")
+    assert reconciled(desired_for(), check_mode=True).change.plan.changed
+    assert listed("ruleset") == before
+    fake_nft('case "$*" in *list*) exec REAL "$@";; esac; echo "Error: Operation not supported" >&2; exit 1')
+    with pytest.raises(EdgeError, match="the kernel of this host has no nftables support"):
+        reconciled(desired_for(), check_mode=True)
+
+
 EMPTY = "*list*) echo '{\"nftables\": []}';;"
 
 

@@ -331,6 +331,14 @@ def test_both_variants_that_drop_get_rules():
         assert "-A INPUT -j XMPP-EDGE-IN" in listing(variant)
 
 
+@both
+def test_check_mode_asks_iptables_and_changes_nothing(variant):
+    load(variant, POLICY)
+    state = everything()
+    assert reconciled(DESIRED, check_mode=True).change.plan.changed
+    assert everything() == state
+
+
 def test_a_table_that_iptables_cannot_list_is_refused_and_nothing_changes():
     load("nft", POLICY)
     reconciled(DESIRED)
