@@ -104,7 +104,8 @@ class ActionModule(ActionBase):
         """Return an answer whose sentences name options as the administrator wrote them."""
         if not self._is_of_the_role:
             return answer
-        told = {**answer, "warnings": [as_the_role_says(text) for text in answer.get("warnings", [])]}
+        warnings = [as_the_role_says(text) if isinstance(text, str) else text for text in answer.get("warnings", [])]
+        told = {**answer, "warnings": warnings}
         if "msg" in told:
             told["msg"] = as_the_role_says(str(told["msg"]))
             # Since ansible-core 2.19 the error that is displayed is made of this, which has the former words.
@@ -149,11 +150,14 @@ class ActionModule(ActionBase):
         host_half = {name: getattr(options, name) for name in HOST_OPTIONS}
         arguments = {**host_half, **to_payload(rules), "rollback_after": options.confirm_timeout}
         try:
-            return self._on_host("xmpp.edge.linux_firewall", arguments, variables)
+            answer = self._on_host("xmpp.edge.linux_firewall", arguments, variables)
         except AnsibleConnectionFailure as error:
             if not self._was_reached or self._task.check_mode:
                 raise
             raise EdgeError(lost_message(options.confirm_timeout, str(error))) from None
+        # What a module warns of itself is out of the action's hands since ansible-core 2.19.
+        answer["warnings"] = [*answer.get("warnings", []), *answer.pop("notes", [])]
+        return answer
 
     def _on_host(self, module: str, arguments: t.Mapping[str, t.Any], variables: Variables) -> dict[str, t.Any]:
         answer: dict[str, t.Any] = self._execute_module(

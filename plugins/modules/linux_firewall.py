@@ -165,6 +165,12 @@ rows:
       effective: "yes"
       decided_by: 'chain inet xmpp_edge input: ip daddr @access_addresses_ipv4 tcp dport 5269 accept'
       packets: 12
+notes:
+  description: Sentences for the administrator, which M(xmpp.edge.firewall) shows as warnings.
+  returned: success, or failure
+  type: list
+  elements: str
+  sample: []
 confirmation:
   description: The shell command that confirms the change. It is to be run on the host, as the user that made it.
   returned: when O(rollback_after) is not 0 and a change was made

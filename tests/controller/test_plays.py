@@ -229,3 +229,43 @@ def test_lookup_takes_queries_and_refuses_nonsense(folder):
     assert term["failed"] and "takes no terms" in term["msg"]
     assert option["failed"]
     assert "has no option 'qurey'" in option["msg"]
+
+
+ROLE = {"hosts": "localhost", "connection": "local", "gather_facts": False, "roles": ["xmpp.edge.xmpp_edge"]}
+INVENTORY = {f"xmpp_edge_{name}": value for name, value in OPTIONS.items()}
+
+
+def test_the_role_says_its_variables_in_warnings_and_has_a_closing_line(folder):
+    done = run_play(folder, [{**ROLE, "vars": {**INVENTORY, "xmpp_edge_owner": "mail team"}}])
+    assert done.returncode == 0, done.stdout
+    said = " ".join(done.stdout.split())
+    assert "say xmpp_edge_persist: false to accept that" in said
+    assert "xmpp_edge_owner: is a variable that nothing reads" in said
+    assert "localhost: predicted, changed, nftables, effective yes, guarded yes, persisted no (guards)" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("frontend_networks", "front_end_networks"),
+        ("partner_network", "partner_networks"),
+        ("modus", "mode"),
+        ("access_address", "access_addresses"),
+    ],
+)
+def test_the_role_refuses_a_misspelt_variable_with_the_nearest_name(folder, name, meant):
+    variables = {**INVENTORY, f"xmpp_edge_{name}": ["198.18.7.1"]}
+    done = run_play(folder, [{**ROLE, "vars": variables}])
+    assert done.returncode == 2
+    assert f"xmpp_edge_{name}: is a variable that nothing reads; say xmpp_edge_{meant}, or" in " ".join(
+        done.stdout.split()
+    )
+    ignored = {**variables, "xmpp_edge_ignore_variables": [f"xmpp_edge_{name}"]}
+    assert run_play(folder, [{**ROLE, "vars": ignored}]).returncode == 0
+
+
+def test_a_registered_result_and_the_variables_of_a_task_are_no_mistake(folder):
+    register = {"ansible.builtin.command": "true", "register": "xmpp_edge_modes", "changed_when": False}
+    options = {**OPTIONS, "partner_networks": "{{ xmpp_edge_partner }}"}
+    task = {"xmpp.edge.firewall": options, "vars": {"xmpp_edge_partner": ["198.18.7.1"]}}
+    assert not run_tasks(folder, [register, task])[1].get("failed")

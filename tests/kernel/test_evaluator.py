@@ -138,4 +138,5 @@ def test_verdicts_agree_with_the_kernel(network, tool):
     assert min(counts["accept"], counts["drop"]) > CASES[tool] / 10
     assert counts["translated"] > CASES[tool] / 100
     assert counts["unknown"] < CASES[tool] / 4
-    assert counts["refused rulesets"] < CASES[tool] / PER_RULESET / 4
+    # Newer versions of nft refuse more of what the generator puts together.
+    assert counts["refused rulesets"] < CASES[tool] / PER_RULESET / 3

@@ -364,7 +364,9 @@ class Soak:
         else:
             self.counts["old"] += 1
         said = run(self.inputs[self.now])
-        if said.get("changed") or "was not confirmed in time" not in json.dumps(said.get("warnings")):
+        if said.get("changed") or "was not confirmed in time" not in json.dumps(
+            [said.get("warnings"), said.get("notes")]
+        ):
             self.complain("the next run changes something, or does not say what happened", said)
         self.converge(self.other())
 

@@ -54,9 +54,6 @@ class Module(Protocol):
     def run_command(self) -> Callable[..., Any]:
         """Return the function that runs a program."""
 
-    def warn(self, warning: str) -> None:
-        """Add a warning to the result."""
-
     def exit_json(self, **result: Any) -> NoReturn:
         """End with a result."""
 
@@ -71,6 +68,7 @@ def run_module(module: Module) -> NoReturn:
     lock = HostLock(may_create=not module.check_mode)
     desired: Optional[Desired] = None
     choice: Optional[Choice] = None
+    notes: List[str] = []
     try:
         desired = Desired(
             options["state"],
@@ -79,10 +77,9 @@ def run_module(module: Module) -> NoReturn:
             options["integrate"] == "auto",
         )
         lock.acquire()
-        for note in _earlier_changes(run, lock, module.check_mode):
-            module.warn(note)
+        notes += _earlier_changes(run, lock, module.check_mode)
         facts = observe(run, desired)
-        warnings = check_addresses(facts, desired, may_be_absent=options["allow_absent_addresses"])
+        notes += check_addresses(facts, desired, may_be_absent=options["allow_absent_addresses"])
         choice = choose_backend(facts, run, options["backend"], desired)
         undo = options["on_ineffective"] == "rollback"
         terms = Terms(lock, options["rollback_after"], undo, options["cut_revoked"])
@@ -90,25 +87,24 @@ def run_module(module: Module) -> NoReturn:
     except MissingPackageError as error:
         nothing_yet = make_plan(Observation(), desired.rules if desired else ())
         chosen = {"backend": choice.backend.name, "backend_reason": choice.reason} if choice else {}
-        module.fail_json(**failure(error), **chosen, missing_package=error.package, diff=diff_of(nothing_yet))
+        module.fail_json(
+            **failure(error), **chosen, missing_package=error.package, diff=diff_of(nothing_yet), notes=notes
+        )
     except EdgeError as error:
-        module.fail_json(**failure(error))
+        module.fail_json(**failure(error), notes=notes)
     finally:
         lock.release()
-    for warning in [*warnings, *outcome.warnings]:
-        module.warn(warning)
-    _finish(module, outcome, choice, undo)
+    _finish(module, outcome, choice, undo, [*notes, *outcome.warnings])
 
 
-def _finish(module: Module, outcome: Outcome, choice: Choice, undo: bool) -> NoReturn:
+def _finish(module: Module, outcome: Outcome, choice: Choice, undo: bool, notes: List[str]) -> NoReturn:
     result = _result_of(outcome, choice, module._verbosity > 0).serialised()
     dropped = diff_text.drop_message(result["rows"], module.check_mode)
     if dropped and undo:
         undone = f"; {diff_text.undo_message(outcome.rollback_fault)}" if outcome.rolled_back else ""
-        module.fail_json(msg=f"{dropped}{undone}", **result)
-    for warning in [*([dropped] if dropped else []), *diff_text.unknown_messages(result["rows"])]:
-        module.warn(warning)
-    module.exit_json(**result)
+        module.fail_json(msg=f"{dropped}{undone}", **result, notes=notes)
+    notes += [*([dropped] if dropped else []), *diff_text.unknown_messages(result["rows"])]
+    module.exit_json(**result, notes=notes)
 
 
 def _result_of(outcome: Outcome, choice: Choice, verbose: bool) -> Result:
