@@ -6,16 +6,22 @@
 from __future__ import annotations
 
 import typing as t
+from dataclasses import replace
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import EdgeError
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.rules import to_payload
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.host_options import HOST_OPTIONS
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.flows import Edge
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.inventory import read_inventory
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.spec import FLOWS_OPTIONS
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.tasks import probe_arguments
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.windows import controller as windows_half
 from ansible_collections.xmpp.edge.plugins.plugin_utils._interpreter import without_discovery_warning
 
 
 class ActionModule(ActionBase):
-    """Action that runs one probe with all flows of a host."""
+    """Action that runs one probe with all flows of a host, and looks at the rules of an edge."""
 
     TRANSFERS_FILES = False
     _supports_async = False
@@ -25,12 +31,43 @@ class ActionModule(ActionBase):
         """Run the task. A refusal is one sentence in msg."""
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         _result, options = self.validate_argument_spec(FLOWS_OPTIONS)
-        if getattr(self._connection._shell, "_IS_WINDOWS", False):
-            return {**result, "skipped": True, "msg": "probes run on Linux vantage points only"}
+        variables = without_discovery_warning(task_vars or {})
+        is_windows = bool(getattr(self._connection._shell, "_IS_WINDOWS", False))
         try:
-            arguments = probe_arguments(task_vars or {}, options)
+            inventory = read_inventory(variables)
+            arguments = probe_arguments(inventory, variables["inventory_hostname"], options)
         except EdgeError as error:
             return {**result, "failed": True, "msg": str(error)}
-        silent = without_discovery_warning(task_vars or {})
-        result.update(self._execute_module(module_name="xmpp.edge.probe", module_args=arguments, task_vars=silent))
+        if is_windows:
+            result.update(results=[], routes={}, not_attempted="probes run on Linux hosts only")
+        else:
+            result.update(
+                self._execute_module(module_name="xmpp.edge.probe", module_args=arguments, task_vars=variables)
+            )
+        edge = inventory.edge(variables["inventory_hostname"])
+        if edge is not None:
+            result["rules"] = self._look_at_windows(edge, variables) if is_windows else self._look(edge, variables)
         return result
+
+    def _look(self, edge: Edge, variables: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Return what a Linux edge has."""
+        host_half = {name: getattr(edge.options, name) for name in HOST_OPTIONS}
+        arguments = {**host_half, **to_payload(edge.rules), "look": True}
+        return self._told("xmpp.edge.linux_firewall", arguments, variables)
+
+    def _look_at_windows(self, edge: Edge, variables: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Return what a Windows edge has, by a run in check mode, whatever the mode of the task is."""
+        try:
+            arguments = windows_half.module_arguments(replace(edge.options, allow_absent_addresses=True), edge.rules)
+        except EdgeError as error:
+            return {"failed": True, "msg": str(error)}
+        mode, self._task.check_mode = self._task.check_mode, True
+        try:
+            answer = self._told("xmpp.edge.win_firewall", {**arguments, "on_policy_override": "warn"}, variables)
+        finally:
+            self._task.check_mode = mode
+        return answer if "found" not in answer else windows_half.look(answer, edge.rules)
+
+    def _told(self, module: str, arguments: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
+        answer = self._execute_module(module_name=module, module_args=arguments, task_vars=variables)
+        return {key: value for key, value in answer.items() if key not in ("warnings", "deprecations", "exception")}

@@ -76,6 +76,13 @@ options:
         family.
     type: dict
     default: {}
+  look:
+    description:
+      - Whether the host is only looked at, as M(xmpp.edge.verify_flows) does. RV(rows) is then as it is found, and
+        RV(drift) has how the host differs from O(rules). Nothing is changed or predicted.
+    type: bool
+    default: false
+    version_added: 1.2.0
   rollback_after:
     description:
       - Seconds after which the host undoes the change by itself, unless the shell command in RV(confirmation) is run
@@ -168,6 +175,22 @@ rows:
 notes:
   description: Sentences for the administrator, which M(xmpp.edge.firewall) shows as warnings.
   returned: success, or failure
+  type: list
+  elements: str
+  sample: []
+drift:
+  description: Differences that a run would end. Each has its sign, its diff line, and the rule where it is one.
+  returned: with O(look)
+  type: list
+  elements: dict
+  sample: []
+not_compared:
+  description: The reason why the host could not be compared with O(rules), if there is one.
+  returned: with O(look)
+  type: str
+absent:
+  description: Addresses that O(groups) take for those of the host and that it does not have.
+  returned: with O(look)
   type: list
   elements: str
   sample: []

@@ -136,8 +136,8 @@ results:
         - V(client_certificate_optional) and V(no_client_certificate_request) where TLS is open to clients without one.
         - No connection - V(filtered) without an answer in time, V(refused), V(prohibited), V(unreachable), V(no_route)
           and V(no_source).
-        - No TLS - V(no_tls), V(tls_failed) and V(no_certificate). No XMPP - V(no_xmpp), V(xmpp_error), V(no_starttls)
-          and V(starttls_refused).
+        - No TLS - V(no_tls), V(tls_failed), V(no_certificate) and V(bad_domain). No XMPP - V(no_xmpp), V(xmpp_error),
+          V(no_starttls) and V(starttls_refused).
         - Otherwise V(timeout), V(closed), V(reset), V(too_much) and V(error).
       type: str
     as_expected:

@@ -117,7 +117,8 @@ def test_messages_cross_both_ways_with_tls_and_dialback():
 
 def test_nothing_broken_nothing_fails():
     found = assert_failures(set())
-    assert found["not_checked"] == []
+    assert found["not_checked"] == found["problems"] == []
+    assert all(entry["present"] for entry in found["edges"][0]["rows"].values())
     required = [flow for flow in found["flows"] if flow["expected"] == "open"]
     assert {(flow["row"], flow["observed"]) for flow in required} == {
         ("federation_in", "xmpp"),
@@ -156,7 +157,10 @@ def test_without_one_rule_verify_names_it_alone(row, family):
     try:
         found = assert_failures({(row, family, "firewall")})
         (cause,) = {flow["cause"] for flow in found["flows"] if flow["verdict"] == "FAILS"}
-        assert f"edge lacks rules, for example: {row}  allow" in cause
+        assert f"edge lacks the rule {row}  allow" in cause
+        (problem,) = found["problems"]
+        assert problem["sentence"].startswith("the rules of edge are not those of its inventory: ")
+        assert all(line.startswith("+") for line in problem["lines"])
     finally:
         repair()
 
@@ -253,6 +257,38 @@ def test_what_should_be_closed_and_is_open_is_named():
         assert {flow["expected"] for flow in found["flows"] if flow["verdict"] == "FAILS"} == {"closed"}
     finally:
         repair()
+
+
+def test_an_edge_without_any_rule_does_not_pass():
+    assert edge.changed_tasks(edge.play("remove")) == 1
+    try:
+        found = verify(2)
+        assert not found["passed"]
+        (entry,) = [one for one in found["edges"] if one["name"] == "edge"]
+        assert not any(row["present"] for row in entry["rows"].values())
+        assert "the rules of edge are not those of its inventory" in found["problems"][0]["sentence"]
+    finally:
+        assert edge.changed_tasks(edge.play("site")) == 1
+
+
+def test_an_inventory_that_is_narrower_than_the_rules_does_not_pass():
+    assert edge.changed_tasks(edge.play("site", **edge.ANY)) == 1
+    try:
+        found = verify(2)
+        assert not found["passed"]
+        lines = [line for problem in found["problems"] for line in problem["lines"]]
+        assert any(line.startswith("-federation_in  allow in tcp any") for line in lines)
+        assert any(line.startswith("+federation_in  allow in tcp ") for line in lines)
+    finally:
+        assert edge.changed_tasks(edge.play("site")) == 1
+
+
+def test_a_limit_leaves_the_verdict_open_and_nothing_is_changed():
+    done = edge.play("verify", xmpp_edge_verify_timeout=1)
+    assert done.returncode == 2
+    assert "not checked: what partner can reach: it is not in this play" in done.stdout
+    allowed = edge.play("verify", xmpp_edge_verify_timeout=1, xmpp_edge_verify_allow_unchecked=list(ROWS))
+    assert edge.changed_tasks(allowed) == 0
 
 
 def test_all_is_well_again():

@@ -6,17 +6,19 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Callable, Dict, List, Mapping, NoReturn, Optional, Protocol
+from dataclasses import replace
+from typing import Any, Callable, Dict, FrozenSet, List, Mapping, NoReturn, Optional, Protocol
 
 from .backends.choose import Choice, choose_backend
 from .host.runner import Completed, Runner
 from .model import diff_text
 from .model.desired import Desired
+from .model.drift import drift_of, rows_kept
 from .model.errors import EdgeError, MissingPackageError, failure
 from .model.plan import Observation, make_plan
 from .model.result import Result, RowResult, diff_of
 from .model.rules import ACTIONS, DIRECTIONS, RULE_FAMILIES, from_payload
-from .reconcile import Outcome, Terms, check_addresses, observe, reconcile
+from .reconcile import Outcome, Terms, check_addresses, evaluate_host, observe, plan_host, reconcile
 from .request.host_options import HOST_OPTIONS
 from .rollback import HOME
 from .rollback.lock import HostLock
@@ -38,6 +40,7 @@ ARGUMENT_SPEC: Dict[str, Dict[str, Any]] = {
         },
     },
     "groups": {"type": "dict", "default": {}},
+    "look": {"type": "bool", "default": False},
     "rollback_after": {"type": "int", "default": 0},
 }
 """Every option of linux_firewall, as an Ansible argument spec."""
@@ -65,17 +68,14 @@ def run_module(module: Module) -> NoReturn:
     """Make the host as the module's options say, and end the module."""
     options = module.params
     run = _runner_of(module)
+    if options["look"]:
+        _look(module, run)
     lock = HostLock(may_create=not module.check_mode)
     desired: Optional[Desired] = None
     choice: Optional[Choice] = None
     notes: List[str] = []
     try:
-        desired = Desired(
-            options["state"],
-            from_payload(options["rules"], options["groups"]),
-            options["persist"],
-            options["integrate"] == "auto",
-        )
+        desired = _desired(options)
         lock.acquire()
         notes += _earlier_changes(run, lock, module.check_mode)
         facts = observe(run, desired)
@@ -95,6 +95,44 @@ def run_module(module: Module) -> NoReturn:
     finally:
         lock.release()
     _finish(module, outcome, choice, undo, [*notes, *outcome.warnings])
+
+
+def _look(module: Module, run: Runner) -> NoReturn:
+    """Tell what this host has, without any change, and end the module."""
+    options = module.params
+    try:
+        desired = _desired(options)
+        facts = observe(run, desired)
+        found = evaluate_host(run, facts, facts.firewall.ruleset, desired)
+    except EdgeError as error:
+        module.fail_json(**failure(error))
+    backend: Optional[str] = None
+    fault: Optional[str] = None
+    drift: List[Dict[str, Any]] = []
+    kept: FrozenSet[str] = frozenset()
+    try:
+        choice = choose_backend(facts, run, options["backend"], desired)
+        backend = choice.backend.name
+        plan = plan_host(facts, choice, desired).plan
+        drift, kept = drift_of(plan), frozenset(rows_kept(plan, desired.rules))
+    except EdgeError as error:
+        # What stands in the way of a run says nothing against what was seen.
+        fault = str(error)
+    rows = {row: replace(_row_of(found, row), present=row in kept).serialised() for row in found.rows}
+    module.exit_json(
+        changed=False,
+        backend=backend,
+        rows=rows,
+        drift=drift,
+        not_compared=fault,
+        absent=sorted(facts.own.absent),
+        notes=list(found.warnings),
+    )
+
+
+def _desired(options: Mapping[str, Any]) -> Desired:
+    rules = from_payload(options["rules"], options["groups"])
+    return Desired(options["state"], rules, options["persist"], options["integrate"] == "auto")
 
 
 def _finish(module: Module, outcome: Outcome, choice: Choice, undo: bool, notes: List[str]) -> NoReturn:

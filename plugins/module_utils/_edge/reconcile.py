@@ -90,6 +90,9 @@ class WholeChange:
         )
 
 
+NO_CHANGE = WholeChange(Plan((), ()), (), RollbackData(), Ruleset(), {}, ())
+
+
 @dataclass(frozen=True)
 class Outcome:
     """Result of a run, or in check mode the prediction of one.
@@ -264,6 +267,12 @@ def _execute(change: WholeChange, run: Runner) -> None:
 
 
 def _outcome(run: Runner, facts: Facts, ruleset: Ruleset, change: WholeChange, desired: Desired) -> Outcome:
+    evaluated = evaluate_host(run, facts, ruleset, desired)
+    return replace(evaluated, change=change, warnings=[*change.warnings, *evaluated.warnings])
+
+
+def evaluate_host(run: Runner, facts: Facts, ruleset: Ruleset, desired: Desired) -> Outcome:
+    """Return the verdicts on a ruleset of this host, without any change. Raises EdgeError."""
     with understood("the firewall of this host"):
         rows = evaluate_rows(ruleset, desired.accepts, facts.routes, facts.surroundings)
         guards = evaluate_guards(ruleset, desired.rules) if desired.guarded else {}
@@ -273,15 +282,14 @@ def _outcome(run: Runner, facts: Facts, ruleset: Ruleset, change: WholeChange, d
         explanation = explain(facts.firewall, rows, guards, _denials(ruleset, rows, desired, facts), run)
         absent = absent_of(facts.own, desired.accepts)
         unused = [row for row in absent if rows[row].effective == YES]
-        warnings = [*change.warnings, *diff_text.denial_messages(explanation.denials)]
         return Outcome(
-            change=change,
+            change=NO_CHANGE,
             rows={**rows, **{row: replace(rows[row], effective=UNKNOWN) for row in unused}},
             decided_by={**explanation.decided_by, **{row: absent[row] for row in unused}},
             guards=guards,
             guarded_by=explanation.guarded_by,
             packets=packets_by_row(facts.firewall),
-            warnings=warnings,
+            warnings=diff_text.denial_messages(explanation.denials),
         )
 
 

@@ -39,6 +39,7 @@ OUTCOMES: Mapping[str, str] = {
     "unreachable": "this host or a router says that the peer cannot be reached",
     "no_route": "this host has no route to the peer",
     "no_source": "this host does not have the source address",
+    "bad_domain": "the domain is no host name that TLS can ask for",
     "no_tls": "the peer does not speak TLS",
     "tls_failed": "the peer speaks TLS, and the handshake failed",
     "no_certificate": "the given client certificate cannot be used",

@@ -52,7 +52,10 @@ class TlsConnection:
                 raise PeerError("no_certificate", f"{certificate}: {error.strerror or error}") from None
         # The standard library has no public way to see this message of the server.
         context._msg_callback = self._on_message  # type: ignore[attr-defined]
-        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name or None)
+        try:
+            self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name or None)
+        except ValueError as error:
+            raise PeerError("bad_domain", f"{name}: {error}") from None
 
     def handshake(self) -> None:
         """Do the handshake. Raises PeerError, with no_tls for another protocol and tls_failed for no agreement."""

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Mapping, Optional
+from dataclasses import dataclass, field
+from typing import Any, Mapping, Optional, Sequence
 
+from ..model.drift import MISSING, SUPERFLUOUS, rule_of
 from ..probe.levels import CLOSED, OPEN
-from .flows import Edge, Flow, is_allowed
+from .flows import Edge, Flow, is_allowed, matches
 
 HOLDS, FAILS, NOT_CHECKED = "holds", "FAILS", "not checked"
 
@@ -23,13 +24,13 @@ _TLS = (
 class EdgeState:
     """The state of an edge as its own host reports it.
 
-    rows: of xmpp.edge.firewall in check mode; drift: the first difference that a run would repair, None for none;
-    routes: whether the edge has a route, by address of a vantage point.
+    rows: as they are found there; drift: each difference from the inventory that a run would end, as model/drift.py
+    serialises it; routes: whether the edge has a route, by address of a vantage point.
     """
 
-    rows: Mapping[str, Mapping[str, Any]]
-    drift: Optional[str]
-    routes: Mapping[str, bool]
+    rows: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    drift: Sequence[Mapping[str, Any]] = ()
+    routes: Mapping[str, bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,17 @@ class Finding:
     latency_ms: Optional[float]
     detail: str
     facts: Mapping[str, Any]
+
+
+def not_attempted(flow: Flow, source: Optional[str], edge: Edge, reason: str) -> Optional[Finding]:
+    """Return the finding on a flow that nobody has attempted; None for one that would have no verdict.
+
+    source: the address that it would have, None where that is not known.
+    """
+    if not flow.required and is_allowed(edge, flow, flow.source or source) is not False:
+        return None
+    expected = "open" if flow.required else "closed"
+    return Finding(flow, flow.source or source, expected, "not attempted", NOT_CHECKED, reason, None, "", {})
 
 
 def evaluate(flow: Flow, result: Mapping[str, Any], edge: Edge, state: EdgeState) -> Optional[Finding]:
@@ -64,7 +76,7 @@ def evaluate(flow: Flow, result: Mapping[str, Any], edge: Edge, state: EdgeState
     if flow.required and observed not in OPEN[flow.level]:
         verdict, cause = FAILS, _cause_of_closed(flow, observed, source, allowed, state)
     elif not flow.required and observed not in CLOSED:
-        verdict, cause = FAILS, _cause_of_open(flow, state)
+        verdict, cause = FAILS, _cause_of_open(flow, source, state)
         if observed in ("no_source", "error"):
             verdict, cause = NOT_CHECKED, f"the attempt could not be made: {observed}"
     return Finding(
@@ -88,6 +100,8 @@ def _cause_of_closed(
     if observed in _TLS:
         return f"TLS: {observed.replace('_', ' ')}"
     problem = observed.replace("_", " ")
+    if observed == "bad_domain":
+        problem = f"'{flow.domain}' is no host name that TLS can ask for; set xmpp_edge_verify_domain of {flow.target}"
     if observed == "timeout":
         problem = "the server answered, and did not go on in time"
     return f"{'TLS' if flow.level == 'mtls' else 'XMPP'}: {problem}"
@@ -106,6 +120,7 @@ def _cause_of_no_connection(
         + (f", though {flow.edge} lets it pass ({decided_by})" if effective == "yes" else "")
         + "; look at what stands in between, and at the routes there",
     }
+    missing = _missing_rule(flow, source, state)
     has_no_route_back = observed == "filtered" and inbound and state.routes.get(source or "") is False
     for applies, cause in (
         (has_no_route_back, f"route: {flow.edge} has no route back to {source}"),
@@ -113,7 +128,7 @@ def _cause_of_no_connection(
             allowed is False,
             f"firewall: {source if inbound else flow.address} is not in the networks of row {flow.row}",
         ),
-        (state.drift is not None, f"firewall: {flow.edge} lacks rules, {state.drift}"),
+        (bool(missing), f"firewall: {flow.edge} lacks the rule {missing}"),
         (effective == "no", f"firewall: {decided_by}"),
     ):
         if applies:
@@ -121,7 +136,24 @@ def _cause_of_no_connection(
     return causes[observed]
 
 
-def _cause_of_open(flow: Flow, state: EdgeState) -> str:
-    if state.drift:
-        return f"firewall: {flow.edge} lacks rules, {state.drift}"
+def _cause_of_open(flow: Flow, source: Optional[str], state: EdgeState) -> str:
+    for entry in state.drift:
+        rule = rule_of(entry)
+        if rule is None or (rule.row, rule.direction, rule.port) != (flow.row, flow.direction, flow.port):
+            continue
+        if entry["sign"] == MISSING and rule.action == "block":
+            return f"firewall: {flow.edge} lacks the guard {entry['line']}"
+        if entry["sign"] == SUPERFLUOUS and rule.action == "allow" and matches(rule, source, flow.address):
+            return f"firewall: {flow.edge} has a rule that its inventory does not have: {entry['line']}"
     return f"firewall: open to whom row {flow.row} does not name"
+
+
+def _missing_rule(flow: Flow, source: Optional[str], state: EdgeState) -> str:
+    """Return the diff line of a rule that would allow a flow and that its edge lacks; empty for none."""
+    for entry in state.drift:
+        rule = rule_of(entry) if entry["sign"] == MISSING else None
+        if rule is None or (rule.action, rule.direction, rule.port) != ("allow", flow.direction, flow.port):
+            continue
+        if matches(rule, source, flow.address):
+            return str(entry["line"])
+    return ""

@@ -42,15 +42,20 @@ def write_junit(report: Report) -> str:
         elif verdict == NOT_CHECKED:
             body = f"<skipped message={_attribute(finding.cause)}/>"
         cases.append(f"  <testcase classname={_attribute(row)} name={_attribute(name)}>{body}</testcase>")
-    cases += [
-        f'  <testcase classname="not checked" name={_attribute(reason)}><skipped/></testcase>'
-        for reason in report.not_checked
-    ]
-    skipped = len(report.not_checked) + sum(finding.verdict == NOT_CHECKED for finding in report.findings)
+    for problem in report.problems:
+        body = f"<failure message={_attribute(problem.sentence)}>{_text(chr(10).join(problem.lines))}</failure>"
+        cases.append(f'  <testcase classname="edge" name={_attribute(problem.sentence)}>{body}</testcase>')
+    for one in report.unchecked:
+        fails = one in report.not_allowed
+        body = f"<failure message={_attribute(one.sentence)}/>" if fails else "<skipped/>"
+        cases.append(f'  <testcase classname="not checked" name={_attribute(one.sentence)}>{body}</testcase>')
+    failures = len(report.failed) + len(report.problems) + len(report.not_allowed)
+    skipped = len(report.unchecked) - len(report.not_allowed)
+    skipped += sum(finding.verdict == NOT_CHECKED for finding in report.findings)
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
         f'<testsuite name="xmpp.edge" timestamp={_attribute(report.time)} tests="{len(cases)}" '
-        f'failures="{len(report.failed)}" errors="0" skipped="{skipped}">\n' + "\n".join([*cases, "</testsuite>\n"])
+        f'failures="{failures}" errors="0" skipped="{skipped}">\n' + "\n".join([*cases, "</testsuite>\n"])
     )
 
 
@@ -67,7 +72,10 @@ def write_markdown(report: Report) -> str:
     for finding in report.findings:
         texts = [_markdown(text) for text in (*cells(finding), finding.cause)]
         lines += [f"| {' | '.join(texts)} |"]
-    lines += ["", *(f"- not checked: {_markdown(reason)}" for reason in report.not_checked)]
+    lines.append("")
+    for problem in report.problems:
+        lines += [f"- FAILS: {_markdown(problem.sentence)}", *(f"  - {_markdown(line)}" for line in problem.lines)]
+    lines += [f"- not checked: {_markdown(reason)}" for reason in report.not_checked]
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -23,6 +23,9 @@ GROUP_OF: Mapping[str, str] = {"partner_networks": "xmpp_partner", "front_end_ne
 
 VANTAGE_GROUPS: Tuple[str, ...] = (*GROUP_OF.values(), OUTSIDERS)
 
+OUTBOUND_GROUPS: Tuple[str, ...] = (GROUP_OF["partner_networks"], OUTSIDERS)
+"""The groups to whose hosts edges attempt flows."""
+
 LEVELS: Mapping[str, str] = {"XMPP": "xmpp", "MTLS": "mtls"}
 """The level of a probe, by the protocol of a row."""
 
@@ -146,7 +149,7 @@ def flows_of_edge(edge: Edge, vantages: Sequence[Vantage], deep: bool) -> List[F
         for row in edge.options.rows
         if row.direction == "out"
         for vantage in vantages
-        if vantage.group in (GROUP_OF[row.remote.option], OUTSIDERS)
+        if vantage.group in OUTBOUND_GROUPS
         for address in vantage.addresses
         for source in edge.addresses(ACCESS.option)
         if family_of(source) == family_of(address)
@@ -162,12 +165,15 @@ def is_allowed(edge: Edge, flow: Flow, source: Optional[str]) -> Optional[bool]:
     if source is None:
         return None
     for rule in edge.rules:
-        if rule.direction == flow.direction and rule.port == flow.port and _matches(rule, source, flow.address):
+        if rule.direction == flow.direction and rule.port == flow.port and matches(rule, source, flow.address):
             return rule.action == "allow"
     return None
 
 
-def _matches(rule: Rule, source: str, destination: str) -> bool:
+def matches(rule: Rule, source: Optional[str], destination: str) -> bool:
+    """Return whether a rule is about connections from one address to another. An unknown source matches none."""
+    if source is None:
+        return False
     families = (family_of(source), "any")
     return rule.family in families and _contains(rule.source, source) and _contains(rule.destination, destination)
 

@@ -6,27 +6,51 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
+from typing import Any, Dict, FrozenSet, Iterator, List, Mapping, Optional, Sequence, Tuple
 
+from ..model.addresses import family_of
 from ..model.errors import OptionError
-from .evaluate import EdgeState, Finding, evaluate
-from .flows import EDGES, VANTAGE_GROUPS, Edge, Flow, Vantage, flows_from, flows_of_edge, read_edge, read_vantage
-from .report import Report
+from ..request.nearest import nearest
+from .evaluate import NOT_CHECKED, EdgeState, Finding, evaluate, not_attempted
+from .flows import (
+    EDGES,
+    GROUP_OF,
+    OUTBOUND_GROUPS,
+    OUTSIDERS,
+    VANTAGE_GROUPS,
+    Edge,
+    Flow,
+    Vantage,
+    flows_from,
+    flows_of_edge,
+    read_edge,
+    read_vantage,
+)
+from .problems import problems_of
+from .report import FAMILY_NAMES, Report, Unchecked
 
 ATTEMPTS = "xmpp_edge_verify_attempts"
 """Variable in which the role registers the result of xmpp.edge.verify_flows."""
 
-STATE = "xmpp_edge_result"
-"""Variable in which the role xmpp_edge registers the result of xmpp.edge.firewall."""
+_GROUPS = (EDGES, *VANTAGE_GROUPS)
+_PREFIX = "xmpp_"
 
 
 @dataclass(frozen=True)
 class Inventory:
-    """The hosts of a play. variables: of each host, by its name."""
+    """The hosts of an inventory. variables: of each host, by its name; in_play: the names of those in the play; groups:
+    the names of all groups that have hosts.
+    """
 
     edges: Sequence[Edge]
     vantages: Sequence[Vantage]
     variables: Mapping[str, Mapping[str, Any]]
+    in_play: FrozenSet[str]
+    groups: FrozenSet[str]
+
+    def edge(self, name: str) -> Optional[Edge]:
+        """Return an edge by its name, None for another host."""
+        return next((edge for edge in self.edges if edge.name == name), None)
 
     def flows_from(self, name: str, deep: bool) -> List[Flow]:
         """Return the flows to attempt from a host."""
@@ -38,65 +62,127 @@ class Inventory:
 
     def routes_to_ask(self, name: str) -> List[str]:
         """Return the known addresses of vantage points, to which an edge needs a route; none for other hosts."""
-        if all(edge.name != name for edge in self.edges):
+        if self.edge(name) is None:
             return []
         return sorted({address for vantage in self.vantages for address in vantage.addresses})
 
-    def report(self, time: str, deep: bool) -> Report:
-        """Return the report on the results of all hosts."""
+    def report(self, time: str, deep: bool, allowed: Sequence[str] = ()) -> Report:
+        """Return the report on the results of all hosts. allowed: rows that may go unchecked."""
         findings: List[Finding] = []
-        not_checked: List[str] = list(self._not_checkable())
-        for name in (*(vantage.name for vantage in self.vantages), *(edge.name for edge in self.edges)):
-            flows, results = self.flows_from(name, deep), self._attempts(name)
-            if flows and len(results) != len(flows):
-                not_checked.append(f"what {name} can reach: {_reason(self._result(name))}")
-                continue
-            for flow, result in zip(flows, results):
-                edge = next(edge for edge in self.edges if edge.name == flow.edge)
-                finding = evaluate(flow, result, edge, self._state(edge.name))
-                if finding is not None:
-                    findings.append(finding)
+        unchecked: List[Unchecked] = list(self._misspelt_groups())
+        for name in self._names():
+            flows = self.flows_from(name, deep)
+            reason, is_out_of_reach = self._missing(name, len(flows))
+            if flows and reason:
+                about = frozenset(flow.row for flow in flows if not is_out_of_reach)
+                unchecked.append(Unchecked(f"what {name} can reach: {reason}", about))
+            findings += self._not_attempted(name, flows, reason) if reason else self._evaluated(name, flows)
+        unchecked += [*self._without_addresses(), *self._rules_not_seen(), *self._outsiders(), *self._gaps(findings)]
         rows = {edge.name: dict(self._state(edge.name).rows) for edge in self.edges}
-        return Report(time, self.edges, self.vantages, findings, not_checked, rows)
+        problems = [problem for edge in self.edges for problem in problems_of(edge, self._rules(edge.name))]
+        return Report(time, self.edges, self.vantages, findings, unchecked, rows, problems, frozenset(allowed))
 
-    def _attempts(self, name: str) -> Sequence[Mapping[str, Any]]:
-        results: Sequence[Mapping[str, Any]] = self._result(name).get("results", [])
-        return results
+    def _names(self) -> Iterator[str]:
+        """Yield each host once: the vantage points, then the edges."""
+        yield from dict.fromkeys([*(one.name for one in self.vantages), *(edge.name for edge in self.edges)])
+
+    def _evaluated(self, name: str, flows: Sequence[Flow]) -> Iterator[Finding]:
+        for flow, result in zip(flows, self._result(name)["results"]):
+            finding = evaluate(flow, result, self._edge_of(flow), self._state(flow.edge))
+            if finding is not None:
+                yield finding
+
+    def _not_attempted(self, name: str, flows: Sequence[Flow], reason: str) -> Iterator[Finding]:
+        addresses = [address for vantage in self.vantages if vantage.name == name for address in vantage.addresses]
+        for flow in flows:
+            family = family_of(flow.address)
+            source = next((address for address in addresses if family_of(address) == family), None)
+            finding = not_attempted(flow, source, self._edge_of(flow), reason)
+            if finding is not None:
+                yield finding
+
+    def _edge_of(self, flow: Flow) -> Edge:
+        return next(edge for edge in self.edges if edge.name == flow.edge)
+
+    def _missing(self, name: str, flows: int) -> Tuple[str, bool]:
+        """Return the reason why a host has no results, empty if it has, and whether it was out of reach."""
+        if name not in self.in_play:
+            return "it is not in this play, for example because of --limit", False
+        result = self._result(name)
+        if result.get("unreachable"):
+            return _reason(result), True
+        if result.get("not_attempted") or len(result.get("results", ())) != flows:
+            return str(result.get("not_attempted") or _reason(result)), False
+        return "", False
 
     def _result(self, name: str) -> Mapping[str, Any]:
         return self.variables[name].get(ATTEMPTS) or {}
 
-    def _firewall_result(self, name: str) -> Mapping[str, Any]:
-        return self.variables[name].get(STATE) or {}
+    def _rules(self, name: str) -> Mapping[str, Any]:
+        return self._result(name).get("rules") or {}
 
     def _state(self, name: str) -> EdgeState:
-        firewall = self._firewall_result(name)
-        return EdgeState(firewall.get("rows") or {}, _drift_of(firewall), self._result(name).get("routes", {}))
+        rules = self._rules(name)
+        return EdgeState(rules.get("rows") or {}, rules.get("drift") or (), self._result(name).get("routes", {}))
 
-    def _not_checkable(self) -> Iterator[str]:
-        """Yield a sentence for everything that needs a host, an address or a result that is missing."""
-        for group in VANTAGE_GROUPS:
-            if all(vantage.group != group for vantage in self.vantages):
-                yield f"what hosts of the group {group} can reach: the play has none"
+    def _misspelt_groups(self) -> Iterator[Unchecked]:
+        """Yield a group of the inventory whose name is nearly that of one without hosts."""
+        for group in sorted(self.groups):
+            near = nearest(group, _GROUPS) if group.startswith(_PREFIX) and group not in _GROUPS else None
+            if near and near not in self.groups:
+                yield Unchecked(f"the hosts of the group {group}: nothing reads it; say {near}", frozenset())
+
+    def _without_addresses(self) -> Iterator[Unchecked]:
         for vantage in self.vantages:
-            if not vantage.addresses:
-                yield f"what the edges can reach at {vantage.name}: it has no xmpp_edge_verify_addresses"
+            rows = frozenset(row.id for edge in self.edges for row in edge.options.rows if row.direction == "out")
+            if rows and not vantage.addresses and vantage.group in OUTBOUND_GROUPS:
+                lack = "it has no xmpp_edge_verify_addresses"
+                yield Unchecked(f"what the edges can reach at {vantage.name}: {lack}", rows)
+
+    def _rules_not_seen(self) -> Iterator[Unchecked]:
         for edge in self.edges:
-            firewall = self._firewall_result(edge.name)
-            if "rows" not in firewall:
-                yield f"the rules on {edge.name} themselves: {_reason(firewall)}"
+            rules, rows = self._rules(edge.name), frozenset(row.id for row in edge.options.rows)
+            if "rows" not in rules:
+                reason = _reason(rules) if rules else self._missing(edge.name, -1)[0]
+                yield Unchecked(f"the rules on {edge.name} themselves: {reason}", rows)
+            elif rules.get("not_compared"):
+                compared = f"whether the rules of {edge.name} are those of its inventory"
+                yield Unchecked(f"{compared}: {rules['not_compared']}", rows)
+
+    def _outsiders(self) -> Iterator[Unchecked]:
+        """Yield what nobody tries that has to be closed."""
+        rows = frozenset(row.id for edge in self.edges for row in edge.options.rows if row.direction == "in")
+        guarded = any(edge.options.mode == "exclusive" for edge in self.edges)
+        if guarded and rows and not any(vantage.group == OUTSIDERS for vantage in self.vantages):
+            yield Unchecked(f"what has to be closed: the group {OUTSIDERS} has no hosts", rows)
+
+    def _gaps(self, findings: Sequence[Finding]) -> Iterator[Unchecked]:
+        """Yield each row of an edge that no attempt in a family was about."""
+        seen = {
+            (finding.flow.edge, finding.flow.row, family_of(finding.flow.address))
+            for finding in findings
+            if finding.expected == "open" and finding.verdict != NOT_CHECKED
+        }
+        for edge in self.edges:
+            for rule in edge.rules:
+                if rule.action == "allow" and (edge.name, rule.row, rule.family) not in seen:
+                    group = next(GROUP_OF[row.remote.option] for row in edge.options.rows if row.id == rule.row)
+                    nobody = f"no host of the group {group} has tried it"
+                    yield Unchecked(
+                        f"{rule.row} of {edge.name} over {FAMILY_NAMES[rule.family]}: {nobody}", frozenset((rule.row,))
+                    )
 
 
 def read_inventory(variables: Mapping[str, Any]) -> Inventory:
-    """Return the edges and vantage points of the play. Raises OptionError.
+    """Return the edges and vantage points of the inventory. Raises OptionError.
 
     variables: of the task.
     """
     hosts = variables["hostvars"]
-    play_hosts = set(variables["ansible_play_hosts_all"])
-    groups = {group: [name for name in names if name in play_hosts] for group, names in variables["groups"].items()}
+    in_play = frozenset(variables["ansible_play_hosts_all"])
+    groups = {group: list(names) for group, names in variables["groups"].items() if names}
     edges = [read_edge(name, hosts[name]) for name in groups.get(EDGES, ())]
-    if not edges:
+    if not in_play & {edge.name for edge in edges}:
         raise OptionError(
             EDGES, None, "has no hosts", "put the edges into this group of the inventory, and into the play"
         )
@@ -104,18 +190,9 @@ def read_inventory(variables: Mapping[str, Any]) -> Inventory:
     for group in VANTAGE_GROUPS:
         for name in groups.get(group, ()):
             vantages.setdefault(name, read_vantage(name, group, hosts[name]))
-    return Inventory(edges, list(vantages.values()), hosts)
+    return Inventory(edges, list(vantages.values()), hosts, in_play, frozenset(groups))
 
 
 def _reason(result: Mapping[str, Any]) -> str:
     """Return the reason why a result has no data, on one line."""
     return str(result.get("msg") or "it was not asked").split("\n", maxsplit=1)[0]
-
-
-def _drift_of(firewall: Mapping[str, Any]) -> Optional[str]:
-    """Return the first difference that a run of xmpp.edge.firewall would repair; None where there is none."""
-    if not firewall.get("changed"):
-        return None
-    before, after = (firewall.get("diff", {}).get(side, "").splitlines() for side in ("before", "after"))
-    differing = [line for line in after if line not in before] + [line for line in before if line not in after]
-    return f"for example: {differing[0]}" if differing else "which a run of the role xmpp_edge would put right"

@@ -23,7 +23,7 @@ h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
 table { border-collapse: collapse; width: 100%; font-size: 0.9rem; }
 th, td { border-bottom: 1px solid var(--line); padding: 0.35rem 0.6rem; text-align: left; vertical-align: top;
   overflow-wrap: anywhere; }
-th { background: var(--band); } .scroll { overflow-x: auto; }
+pre { white-space: pre-wrap; overflow-wrap: anywhere; } th { background: var(--band); } .scroll { overflow-x: auto; }
 .holds { color: var(--good); } .fails { color: var(--bad); font-weight: 600; } .dim { color: var(--dim); }
 svg { width: 100%; height: auto; max-width: 60rem; } svg text { fill: var(--ink); font: 13px system-ui, sans-serif; }
 svg rect { fill: var(--band); stroke: var(--line); } svg line { stroke-width: 2; }
@@ -36,7 +36,7 @@ _WIDTH, _BOX, _ROW = 900, 200, 60
 
 def write_page(report: Report) -> str:
     """Return the page. All text from an inventory, a host or a peer is escaped."""
-    state = "fails" if report.failed else "holds"
+    state = "holds" if report.passed else "fails"
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -45,7 +45,8 @@ def write_page(report: Report) -> str:
         f'<p class="dim">{escape(report.time)}</p>\n'
         f"<h2>Where it was looked at from</h2>\n{_drawing(report)}\n"
         f"<h2>Flows</h2>\n{_flows(report)}\n"
-        f"<h2>Rows, as the edges see them</h2>\n{_rows(report)}\n"
+        f"<h2>Problems of the edges</h2>\n{_problems(report)}\n"
+        f"<h2>Rows, as they are found on the edges</h2>\n{_rows(report)}\n"
         f"<h2>Not checked</h2>\n{_not_checked(report)}\n</body></html>\n"
     )
 
@@ -74,6 +75,16 @@ def _shown(value: object) -> str:
     if value is None:
         return "not known"
     return str(value) if not isinstance(value, bool) else "yes" if value else "no"
+
+
+def _problems(report: Report) -> str:
+    if not report.problems:
+        return "<p>None.</p>"
+    return "".join(
+        f'<p class="fails">{escape(problem.sentence)}</p>\n'
+        + (f"<pre>{escape(chr(10).join(problem.lines))}</pre>\n" if problem.lines else "")
+        for problem in report.problems
+    )
 
 
 def _not_checked(report: Report) -> str:

@@ -6,28 +6,59 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Dict, Mapping, Sequence
+from typing import Any, Dict, FrozenSet, Mapping, Sequence
 
 from .evaluate import FAILS, HOLDS, Finding
 from .flows import Edge, Vantage
+from .problems import Problem
 
 _COLUMNS = ("row", "from", "to", "expected", "observed", "verdict")
+
+
+FAMILY_NAMES = {"ipv4": "IPv4", "ipv6": "IPv6"}
+
+
+@dataclass(frozen=True)
+class Unchecked:
+    """Something that was to be checked and was not. sentence: it and the reason; rows: those that it is about, none
+    where nobody may allow it.
+    """
+
+    sentence: str
+    rows: FrozenSet[str]
 
 
 @dataclass(frozen=True)
 class Report:
     """The findings of a run.
 
-    time: of the run, in UTC and ISO 8601; not_checked: a sentence with the reason for everything that was left out;
-    rows: of each edge, as its host reports them.
+    time: of the run, in UTC and ISO 8601; unchecked: everything that was left out; rows: of each edge, as they are
+    found there; problems: those of the edges; allowed: rows that may go unchecked.
     """
 
     time: str
     edges: Sequence[Edge]
     vantages: Sequence[Vantage]
     findings: Sequence[Finding]
-    not_checked: Sequence[str]
+    unchecked: Sequence[Unchecked]
     rows: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    problems: Sequence[Problem] = ()
+    allowed: FrozenSet[str] = frozenset()
+
+    @property
+    def passed(self) -> bool:
+        """Return whether all that was to be checked was checked and holds."""
+        return not (self.failed or self.problems or self.not_allowed)
+
+    @property
+    def not_allowed(self) -> Sequence[Unchecked]:
+        """What was not checked, and may not go unchecked."""
+        return [one for one in self.unchecked if not one.rows or not one.rows <= self.allowed]
+
+    @property
+    def not_checked(self) -> Sequence[str]:
+        """A sentence with the reason for everything that was left out."""
+        return [one.sentence for one in self.unchecked]
 
     @property
     def failed(self) -> Sequence[Finding]:
@@ -39,8 +70,11 @@ class Report:
         """Summary on one line."""
         held = sum(finding.verdict == HOLDS for finding in self.findings)
         parts = [f"{held} of {len(self.findings)} flows are as the table says"]
-        if self.not_checked:
-            parts.append(f"{len(self.not_checked)} not checked")
+        if self.problems:
+            parts.append(f"{len(self.problems)} problems of the edges")
+        if self.unchecked:
+            allowed = len(self.unchecked) - len(self.not_allowed)
+            parts.append(f"{len(self.unchecked)} not checked" + (f" ({allowed} allowed)" if allowed else ""))
         return ", ".join(parts)
 
 
@@ -68,16 +102,19 @@ def table(report: Report) -> str:
         text.append(_padded(cells(finding), widths))
         if finding.cause:
             text.append(f"    {finding.cause}")
-    text += [f"not checked: {reason}" for reason in report.not_checked]
+    for problem in report.problems:
+        text += [f"FAILS: {problem.sentence}", *(f"    {line}" for line in problem.lines)]
+    for one in report.unchecked:
+        text.append(f"not checked{'' if one in report.not_allowed else ', as allowed'}: {one.sentence}")
     return "\n".join([*text, report.summary])
 
 
 def as_data(report: Report) -> Dict[str, Any]:
     """Return the report as plain data; docs/verify.md has the schema."""
     return {
-        "schema": 1,
+        "schema": 2,
         "time": report.time,
-        "passed": not report.failed,
+        "passed": report.passed,
         "summary": report.summary,
         "edges": [
             {
@@ -90,7 +127,9 @@ def as_data(report: Report) -> Dict[str, Any]:
         ],
         "vantage_points": [asdict(vantage) for vantage in report.vantages],
         "flows": [_flow_data(finding) for finding in report.findings],
+        "problems": [asdict(problem) for problem in report.problems],
         "not_checked": list(report.not_checked),
+        "allowed_unchecked": sorted(report.allowed),
     }
 
 

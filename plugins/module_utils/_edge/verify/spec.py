@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Dict
 
+from ..model.port_table import ROW_IDS
+
 _DEPTH: Dict[str, Any] = {"type": "str", "choices": ["service", "tcp"], "default": "service"}
 
 FLOWS_OPTIONS: Dict[str, Dict[str, Any]] = {"depth": _DEPTH, "timeout": {"type": "float", "default": 2}}
@@ -14,4 +16,5 @@ REPORT_OPTIONS: Dict[str, Dict[str, Any]] = {
     "depth": _DEPTH,
     "evidence": {"type": "path", "default": ""},
     "fail": {"type": "bool", "default": True},
+    "allow_unchecked": {"type": "list", "elements": "str", "choices": list(ROW_IDS), "default": []},
 }

@@ -10,17 +10,12 @@ from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 from . import evidence
 from .flows import as_target
-from .inventory import read_inventory
+from .inventory import Inventory, read_inventory
 from .report import Report, as_data, table
 
 
-def probe_arguments(variables: Mapping[str, Any], options: Mapping[str, Any]) -> Dict[str, Any]:
-    """Return the options of xmpp.edge.probe for the host of a task. Raises EdgeError.
-
-    variables: of the task; options: of xmpp.edge.verify_flows.
-    """
-    inventory = read_inventory(variables)
-    name = variables["inventory_hostname"]
+def probe_arguments(inventory: Inventory, name: str, options: Mapping[str, Any]) -> Dict[str, Any]:
+    """Return the options of xmpp.edge.probe for a host. options: of xmpp.edge.verify_flows."""
     flows = inventory.flows_from(name, _is_deep(options))
     return {
         "targets": [as_target(flow) for flow in flows],
@@ -35,7 +30,7 @@ def make_report(variables: Mapping[str, Any], options: Mapping[str, Any]) -> Tup
     variables: of the task; options: of xmpp.edge.verify_report.
     """
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    report = read_inventory(variables).report(now, _is_deep(options))
+    report = read_inventory(variables).report(now, _is_deep(options), options["allow_unchecked"])
     return report, evidence.write(report, options["evidence"]) if options["evidence"] else []
 
 
@@ -45,13 +40,13 @@ def lines_of(report: Report, files: Sequence[str]) -> List[str]:
 
 
 def result_of(report: Report, files: Sequence[str], fail: bool) -> Dict[str, Any]:
-    """Return the result of the task. fail: whether a flow that is not as the table says fails the task."""
+    """Return the result of the task. fail: whether it fails unless all was checked and holds."""
     result = {"msg": report.summary, "evidence": list(files)}
-    if report.failed and fail:
+    if fail and not report.passed:
         # The displayed table has all flows. Ansible would print them again with a failed task, less readably.
         return {**result, "failed": True}
     data = as_data(report)
-    return {**result, "changed": False, **{key: data[key] for key in ("passed", "flows", "not_checked")}}
+    return {**result, "changed": False, **{key: data[key] for key in ("passed", "flows", "problems", "not_checked")}}
 
 
 def _is_deep(options: Mapping[str, Any]) -> bool:

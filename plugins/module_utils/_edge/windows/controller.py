@@ -8,13 +8,14 @@ from __future__ import annotations
 from typing import Any, Dict, List, Mapping, Sequence
 
 from ..model import diff_text
+from ..model.drift import drift_of, rows_kept
 from ..model.errors import OptionError
-from ..model.plan import Observation, make_plan
+from ..model.plan import Observation, Plan, make_plan
 from ..model.result import Result, RowResult, diff_of
 from ..model.rules import Rule, own_addresses_of
 from ..request.options import Options
 from .compile import compile_for_windows
-from .evaluate import State, evaluate_rows, warnings_of
+from .evaluate import State, absent_addresses, evaluate_rows, warnings_of
 from .live import LiveRule
 from .observed import observe
 
@@ -36,16 +37,35 @@ def module_arguments(options: Options, rules: Sequence[Rule]) -> Dict[str, Any]:
     }
 
 
+def look(answer: Mapping[str, Any], rules: Sequence[Rule]) -> Dict[str, Any]:
+    """Return what a host has, as linux_firewall tells it with the option look. answer: of the module in check mode."""
+    told = report(answer, rules)
+    plan = _plan(answer, rules)
+    kept = rows_kept(plan, rules)
+    rows = {row: {**entry, "present": row in kept} for row, entry in told["rows"].items()}
+    for entry in rows.values():
+        if not entry["present"]:
+            # The verdict is about the rules as a run would make them.
+            entry.update(effective="unknown", decided_by="rules of the row are missing on the host")
+    absent = absent_addresses(rules, State.from_facts(answer["state"]))
+    keys = {"backend": "windows", "drift": drift_of(plan), "not_compared": None, "absent": absent}
+    return {"changed": False, "rows": rows, **keys, "notes": told["warnings"]}
+
+
+def _plan(answer: Mapping[str, Any], rules: Sequence[Rule]) -> Plan:
+    observed = observe(_live_rules(answer["found"]), answer["unchanged"], compile_for_windows(rules))
+    plan = make_plan(observed, rules)
+    if answer["changed"] and diff_text.before(plan) == diff_text.after(plan):
+        # The module compares more than the diff text can show.
+        plan = make_plan(Observation(observed.items, ("managed rules  are not as a run writes them",)), rules)
+    return plan
+
+
 def report(answer: Mapping[str, Any], rules: Sequence[Rule]) -> Dict[str, Any]:
     """Return the serialised result of a task, with its warnings. answer: of the module."""
     unmanaged = _live_rules(answer["unmanaged"])
     state = State.from_facts(answer["state"])
     compiled = compile_for_windows(rules)
-    observed = observe(_live_rules(answer["found"]), answer["unchanged"], compiled)
-    plan = make_plan(observed, rules)
-    if answer["changed"] and diff_text.before(plan) == diff_text.after(plan):
-        # The module compares more than the diff text can show.
-        plan = make_plan(Observation(observed.items, ("managed rules  are not as a run writes them",)), rules)
     verdicts = evaluate_rows(compiled, unmanaged, state)
     result = Result(
         changed=answer["changed"],
@@ -53,7 +73,7 @@ def report(answer: Mapping[str, Any], rules: Sequence[Rule]) -> Dict[str, Any]:
         backend_reason="it is a Windows host",
         persisted=bool(rules),
         rows={row: RowResult(True, verdict.effective, verdict.decided_by) for row, verdict in verdicts.items()},
-        diff=diff_of(plan),
+        diff=diff_of(_plan(answer, rules)),
     )
     return {**result.serialised(), "warnings": warnings_of(rules, unmanaged, state) if rules else []}
 

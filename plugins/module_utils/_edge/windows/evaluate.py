@@ -92,7 +92,7 @@ def evaluate_rows(compiled: Compiled, unmanaged: Sequence[LiveRule], state: Stat
     rules = list(compiled)
     unused = {
         row: Verdict(UNKNOWN, sentence)
-        for row, sentence in absent_of(_absent(rules, state), rules).items()
+        for row, sentence in absent_of(OwnAddresses(frozenset(absent_addresses(rules, state))), rules).items()
         if verdicts[row].effective == YES
     }
     return {**verdicts, **unused}
@@ -150,11 +150,11 @@ def _warnings_of_unmanaged(rules: Sequence[Rule], unmanaged: Sequence[LiveRule],
     return lines
 
 
-def _absent(rules: Sequence[Rule], state: State) -> OwnAddresses:
-    """Return which addresses of the rules the host does not have; none where it does not say its own."""
+def absent_addresses(rules: Sequence[Rule], state: State) -> List[str]:
+    """Return the addresses of rules that the host does not have; none where it does not say its own."""
     present = {_number(address) for address in state.addresses}
     named = [address for addresses in own_addresses_of(rules).values() for address in addresses]
-    return OwnAddresses(frozenset(one for one in named if present and _number(one) not in present))
+    return [one for one in dict.fromkeys(named) if present and _number(one) not in present]
 
 
 def _number(address: str) -> object:

@@ -48,7 +48,7 @@ def client(tmp_path_factory):
 def probe(script, level, **options):
     """Return the attempt at a peer. Any attempt ends in time, with a documented outcome."""
     with peer(script) as port:
-        result = attempt(Target("127.0.0.1", port, level, timeout=TIMEOUT, domain="edge.example", **options))
+        result = attempt(Target("127.0.0.1", port, level, timeout=TIMEOUT, **{"domain": "edge.example", **options}))
     assert result.outcome in OUTCOMES
     assert result.seconds < TIMEOUT + 1
     return result
@@ -233,6 +233,12 @@ def test_rejected_client_certificate_is_not_complete(server, client, version, tm
 def test_missing_client_certificate(server, client):
     result = probe(tls_server(server_context(server, client)), "mtls", certificate="/nowhere.pem")
     assert result.outcome == "no_certificate"
+
+
+@pytest.mark.parametrize("domain", ["edge..example", f"{'x' * 64}.example", "edge.example\0"])
+def test_a_domain_that_tls_cannot_ask_for_is_one_outcome(server, client, domain):
+    result = probe(tls_server(server_context(server, client)), "mtls", domain=domain)
+    assert result.outcome == "bad_domain"
 
 
 @pytest.mark.parametrize(

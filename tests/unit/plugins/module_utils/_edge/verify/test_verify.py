@@ -14,7 +14,8 @@ import pytest
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import OptionError
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify import evidence, flows, tasks
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.inventory import read_inventory
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.report import as_data, table
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.problems import Problem
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.report import Unchecked, as_data, table
 
 EDGE = {
     "xmpp_edge_access_addresses": ["198.18.0.2", "2001:db8::2"],
@@ -22,15 +23,16 @@ EDGE = {
     "xmpp_edge_partner_networks": ["198.18.0.10", "2001:db8::10"],
     "xmpp_edge_front_end_networks": ["198.18.1.10"],
     "xmpp_edge_verify_domain": "edge.example",
-    "xmpp_edge_result": {
-        "changed": False,
-        "rows": {
-            row: {"present": True, "effective": "yes", "decided_by": f"rule of {row}"}
-            for row in ("federation_in", "federation_out", "gateway_in")
-        },
-        "diff": {"before": "", "after": ""},
-    },
 }
+ROWS = ("federation_in", "federation_out", "gateway_in")
+RULES = {
+    "backend": "nftables",
+    "rows": {row: {"present": True, "effective": "yes", "decided_by": f"rule of {row}"} for row in ROWS},
+    "drift": [],
+    "not_compared": None,
+    "absent": [],
+}
+"""What the edge has, as linux_firewall tells it."""
 HOSTS = {
     "edge": EDGE,
     "partner": {"xmpp_edge_verify_addresses": ["198.18.0.10", "2001:db8::10"], "xmpp_edge_verify_domain": "p.example"},
@@ -51,9 +53,10 @@ GROUPS = {
 GOOD = {"tcp": "open", "xmpp": "xmpp", "mtls": "client_certificate_required"}
 
 
-def inventory(hosts=None, groups=None):
+def inventory(hosts=None, groups=None, in_play=None):
     hosts = hosts or HOSTS
-    return read_inventory({"hostvars": hosts, "groups": groups or GROUPS, "ansible_play_hosts_all": list(hosts)})
+    in_play = list(hosts) if in_play is None else in_play
+    return read_inventory({"hostvars": hosts, "groups": groups or GROUPS, "ansible_play_hosts_all": in_play})
 
 
 def probe_results(name, flows, outcome):
@@ -70,18 +73,33 @@ def expected_outcome(flow):
     return GOOD[flow.level] if flow.required else "filtered"
 
 
-def run(outcome=expected_outcome, state=None, routes=None, deep=True, silent=()):
-    """Return the report on the results of all hosts."""
+def run(outcome=expected_outcome, state=None, routes=None, deep=True, silent=None, allowed=(), **more):
+    """Return the report on the results of all hosts.
+
+    state: other parts of what the edge has; silent: other results by host; more: of the inventory.
+    """
+    silent = silent or {}
     hosts = {name: dict(variables) for name, variables in HOSTS.items()}
-    if state:
-        hosts["edge"]["xmpp_edge_result"] = {**EDGE["xmpp_edge_result"], **state}
     for name, variables in hosts.items():
         key = "xmpp_edge_verify_attempts"
         results = probe_results(name, inventory().flows_from(name, deep), outcome)
         variables[key] = {"results": results, "routes": routes or {}}
+        if name == "edge":
+            variables[key]["rules"] = {**RULES, **(state or {})}
         if name in silent:
-            variables[key] = {"unreachable": True, "msg": "no way there"}
-    return inventory(hosts).report("2026-01-01T00:00:00+00:00", deep)
+            variables[key] = silent[name]
+    return inventory(hosts, **more).report("2026-01-01T00:00:00+00:00", deep, allowed)
+
+
+def drift(sign, row, action="allow", direction="in", **sides):
+    """Return a difference as the host tells it. sides: source and destination."""
+    source, destination = (sides.get(side, ["any"]) for side in ("source", "destination"))
+    port = 23456 if row == "gateway_in" else 5269
+    family = "any" if action == "block" else "ipv4"
+    rule = {"row": row, "action": action, "direction": direction, "family": family, "port": port}
+    rule.update(source=source, destination=destination)
+    text = f"{row}  {action} {direction} tcp {source[0]} -> {destination[0]} port {port}"
+    return {"sign": sign, "line": text, "rule": rule}
 
 
 def test_flows_of_each_host():
@@ -113,7 +131,8 @@ def test_correct_edge_has_no_failures():
     # Five flows are required, and all others are closed. Flows without a source have no verdict.
     assert sum(finding.expected == "open" for finding in report.findings) == 5
     assert len(report.findings) == 5 + 4 + 6 + 3 + 1
-    assert report.not_checked == ["what the edges can reach at front_end: it has no xmpp_edge_verify_addresses"]
+    assert report.not_checked == []
+    assert report.passed
 
 
 def broken(condition, outcome):
@@ -143,8 +162,20 @@ CAUSES = [
     (
         "gateway_in",
         "filtered",
-        {"state": {"changed": True, "diff": {"before": "", "after": "gateway_in  allow\n"}}},
-        "firewall: edge lacks rules, for example: gateway_in  allow",
+        {"state": {"drift": [drift("+", "gateway_in", source=["198.18.1.0/24"])]}},
+        "firewall: edge lacks the rule gateway_in  allow in tcp 198.18.1.0/24",
+    ),
+    (
+        "gateway_in",
+        "filtered",
+        {"state": {"drift": [drift("+", "gateway_in", source=["198.18.9.0/24"]), drift("+", "federation_in")]}},
+        "firewall: no answer, though edge lets it pass (rule of gateway_in)",
+    ),
+    (
+        "gateway_in",
+        "refused",
+        {"state": {"drift": [drift("-", "gateway_in")]}},
+        "listener: nobody listens on port 23456",
     ),
     (
         "gateway_in",
@@ -157,8 +188,8 @@ CAUSES = [
     (
         "federation_out",
         "refused",
-        {"state": {"changed": True, "diff": {"before": "", "after": "federation_out  allow\n"}}},
-        "firewall: edge lacks rules",
+        {"state": {"drift": [drift("+", "federation_out", direction="out")]}},
+        "firewall: edge lacks the rule federation_out  allow out",
     ),
 ]
 
@@ -189,8 +220,14 @@ def test_open_flow_that_has_to_be_closed():
         ("federation_in", 5269, "firewall: open to whom row federation_in does not name"),
         ("gateway_in", 23456, "firewall: open to whom row gateway_in does not name"),
     ]
-    drifted = run(broken(condition, "open"), state={"changed": True, "diff": {"before": "", "after": "guard\n"}})
-    assert {f.cause for f in drifted.failed} == {"firewall: edge lacks rules, for example: guard"}
+    guard, wide = drift("+", "gateway_in", "block"), drift("-", "federation_in", source=["198.18.0.0/16"])
+    drifted = run(
+        broken(condition, "open"), state={"drift": [guard, wide, drift("+", "federation_out", "block", "out")]}
+    )
+    assert {f.cause for f in drifted.failed} == {
+        f"firewall: edge lacks the guard {guard['line']}",
+        f"firewall: edge has a rule that its inventory does not have: {wide['line']}",
+    }
 
 
 def test_partner_outside_the_networks_of_its_row():
@@ -204,14 +241,110 @@ def test_partner_outside_the_networks_of_its_row():
     }
 
 
-def test_missing_hosts_and_results_are_not_checked():
-    report = run(silent=("partner",))
-    assert "what partner can reach: no way there" in report.not_checked
-    assert not any(finding.flow.origin == "partner" for finding in report.findings)
-    alone = inventory({"edge": HOSTS["edge"]}).report("", deep=True)
-    assert [text for text in alone.not_checked if "the play has none" in text] == [
-        f"what hosts of the group {group} can reach: the play has none"
-        for group in ("xmpp_partner", "xmpp_front_end", "xmpp_outsider")
+OUT_OF_REACH = {"partner": {"unreachable": True, "msg": "no way there"}}
+NO_PYTHON = {"partner": {"msg": "python3: not found\nSee stdout"}}
+
+
+@pytest.mark.parametrize(("silent", "reason"), [(OUT_OF_REACH, "no way there"), (NO_PYTHON, "python3: not found")])
+def test_a_host_without_results_is_not_green(silent, reason):
+    report = run(silent=silent)
+    assert f"what partner can reach: {reason}" in report.not_checked
+    vanished = [finding for finding in report.findings if finding.flow.origin == "partner"]
+    assert {(finding.verdict, finding.cause) for finding in vanished} == {("not checked", reason)}
+    assert {finding.expected for finding in vanished} == {"open", "closed"}
+    assert "federation_in of edge over IPv4: no host of the group xmpp_partner has tried it" in report.not_checked
+    assert not report.passed
+    # A host that is out of reach may not go unchecked.
+    assert run(silent=silent, allowed=ROWS).passed is (silent is NO_PYTHON)
+    assert not run(silent=silent, allowed=["federation_out"]).passed
+
+
+def test_a_limit_makes_nothing_green():
+    report = run(in_play=["edge"])
+    reason = "it is not in this play, for example because of --limit"
+    assert {f"what {name} can reach: {reason}" for name in ("partner", "outsider", "front_end")} <= set(
+        report.not_checked
+    )
+    assert not report.passed
+    assert run(in_play=["edge"], allowed=ROWS).passed
+
+
+@pytest.mark.parametrize("group", ["xmpp_partner", "xmpp_front_end", "xmpp_outsider"])
+def test_a_group_without_hosts_is_not_green(group):
+    report = run(groups={**GROUPS, group: []})
+    assert report.failed == []
+    assert not report.passed
+    assert any(group in text for text in report.not_checked)
+    assert run(groups={**GROUPS, group: []}, allowed=ROWS).passed
+
+
+def test_a_misspelt_group_is_never_green():
+    groups = {**GROUPS, "xmpp_partners": ["partner"], "xmpp_partner": []}
+    report = run(groups=groups, allowed=ROWS)
+    assert "the hosts of the group xmpp_partners: nothing reads it; say xmpp_partner" in report.not_checked
+    assert not report.passed
+    # A group of others beside one with hosts is none.
+    assert run(groups={**GROUPS, "xmpp_partners": ["partner"], "xmpp_servers": ["edge"]}).passed
+
+
+def test_a_family_that_nobody_tries_is_not_green():
+    hosts = {**HOSTS, "partner": {**HOSTS["partner"], "xmpp_edge_verify_addresses": ["2001:db8::10"]}}
+    (text,) = [text for text in inventory(hosts).report("", deep=True).not_checked if "federation_out" in text][-1:]
+    assert text == "federation_out of edge over IPv6: no host of the group xmpp_partner has tried it"
+
+
+@pytest.mark.parametrize(
+    "rules", [None, {"failed": True, "msg": "the firewall cannot be read: run as root (become: true)"}]
+)
+def test_rules_that_nobody_has_seen_are_not_green(rules):
+    results = probe_results("edge", inventory().flows_from("edge", True), expected_outcome)
+    report = run(silent={"edge": {"results": results, "routes": {}, **({"rules": rules} if rules else {})}})
+    assert any(text.startswith("the rules on edge themselves: ") for text in report.not_checked)
+    assert not report.passed
+
+
+def test_rules_that_cannot_be_compared_are_not_green():
+    report = run(state={"not_compared": "ufw is not active on this host"})
+    assert report.not_checked == [
+        "whether the rules of edge are those of its inventory: ufw is not active on this host"
+    ]
+    assert not report.passed
+
+
+@pytest.mark.parametrize(
+    ("state", "sentence", "lines"),
+    [
+        (
+            {"drift": [drift("+", "gateway_in"), {"sign": "-", "line": "chain x  is not managed", "rule": None}]},
+            "the rules of edge are not those of its inventory: 2 lines",
+            ["+gateway_in  allow in tcp any -> any port 23456", "-chain x  is not managed"],
+        ),
+        ({"absent": ["198.18.0.9"]}, "edge does not have the address 198.18.0.9 that its inventory names", []),
+        (
+            {"rows": {"gateway_in": {"effective": "no", "decided_by": "chain x"}}},
+            "edge drops what gateway_in allows: chain x",
+            [],
+        ),
+        (
+            {"rows": {"gateway_in": {"effective": "yes", "guarded": "no", "guarded_by": "chain y"}}},
+            "edge lets pass what gateway_in forbids: chain y",
+            [],
+        ),
+        (
+            {"rows": {"gateway_in": {"effective": "yes", "guarded": "no"}}},
+            "edge lets pass what gateway_in forbids: no rule decides it",
+            [],
+        ),
+    ],
+)
+def test_a_problem_of_an_edge_fails_whatever_the_flows_do(state, sentence, lines):
+    report = run(state=state)
+    assert report.failed == []
+    (problem,) = report.problems
+    assert (problem.sentence, list(problem.lines)) == (sentence, lines)
+    assert not report.passed
+    assert [f"FAILS: {sentence}", *(f"    {line}" for line in lines)] == table(report).splitlines()[
+        -2 - len(lines) : -1
     ]
 
 
@@ -245,7 +378,8 @@ class Page(HTMLParser):
 def hostile_report():
     report = run(broken(is_row("federation_in"), "no_xmpp"))
     object.__setattr__(report.failed[0], "cause", HOSTILE)
-    object.__setattr__(report, "not_checked", [HOSTILE])
+    object.__setattr__(report, "unchecked", [Unchecked(HOSTILE, frozenset())])
+    object.__setattr__(report, "problems", [Problem("edge", HOSTILE, [HOSTILE])])
     object.__setattr__(report, "rows", {HOSTILE: {"gateway_in": {"present": True, "decided_by": HOSTILE}}})
     return report
 
@@ -256,7 +390,7 @@ def test_page_is_self_contained_and_escaped():
     assert page.open == [] and page.addresses == []
     assert not {"script", "link", "img", "iframe", "object", "form"} & page.tags
     assert "<script" not in text and "url(" not in text and "@import" not in text
-    assert text.count("&lt;script&gt;") == 4
+    assert text.count("&lt;script&gt;") == 6
     assert "prefers-color-scheme: dark" in text and "@media print" in text
     assert {"svg", "table"} <= page.tags
 
@@ -267,11 +401,11 @@ def test_other_evidence_is_well_formed_and_complete(tmp_path):
     assert [path.rpartition("/")[2] for path in paths] == ["evidence.json", "junit.xml", "evidence.md", "evidence.html"]
     suite = ElementTree.parse(paths[1]).getroot()  # noqa: S314
     assert (suite.get("failures"), suite.get("skipped"), int(suite.get("tests"))) == (
-        "1",
-        "1",
-        len(report.findings) + 1,
+        "3",
+        "0",
+        len(report.findings) + 2,
     )
-    assert len(suite.findall("testcase/failure")) == 1
+    assert len(suite.findall("testcase/failure")) == 3
     data = json.loads((tmp_path / "new" / "folder" / "evidence.json").read_text())
     assert data == json.loads(json.dumps(as_data(report)))
     assert data["passed"] is False and len(data["flows"]) == len(report.findings)
@@ -285,7 +419,7 @@ def test_table_has_failures_first_with_their_cause():
     text = table(run(broken(is_row("gateway_in"), "refused"))).splitlines()
     assert text[1].startswith("gateway_in") and text[1].endswith("FAILS")
     assert text[2] == "    listener: nobody listens on port 23456 of 198.18.1.2"
-    assert text[-1].endswith("flows are as the table says, 1 not checked")
+    assert text[-1].endswith("flows are as the table says")
 
 
 def variables_of(name):
@@ -293,7 +427,7 @@ def variables_of(name):
 
 
 def test_probe_arguments_of_an_edge():
-    arguments = tasks.probe_arguments(variables_of("edge"), {"depth": "tcp", "timeout": 1.5})
+    arguments = tasks.probe_arguments(inventory(), "edge", {"depth": "tcp", "timeout": 1.5})
     assert [(target["source"], target["address"]) for target in arguments["targets"]] == [
         ("198.18.0.2", "198.18.0.10"),
         ("2001:db8::2", "2001:db8::10"),
@@ -320,7 +454,7 @@ def test_result_of_a_report_with_a_failure(fail):
 
 
 def test_report_of_task_variables_with_evidence(tmp_path):
-    options = {"depth": "service", "evidence": str(tmp_path)}
+    options = {"depth": "service", "evidence": str(tmp_path), "allow_unchecked": list(ROWS)}
     report, files = tasks.make_report(variables_of("edge"), options)
     assert "what partner can reach: it was not asked" in report.not_checked
     assert len(files) == 4 and tasks.result_of(report, files, fail=True)["passed"] is True
