@@ -8,18 +8,20 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible.errors import AnsibleConnectionFailure
+from ansible import constants, context
+from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model import diff_text
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import EdgeError
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.result import (
+    after_installation,
     all_rows,
+    before_installation,
     closing_line,
     rolled_back,
     rule_result,
     with_headers,
-    with_package,
 )
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.rules import Rule, to_payload
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.compile import compile_rules
@@ -40,6 +42,8 @@ from ansible_collections.xmpp.edge.plugins.plugin_utils._confirm import confirm,
 from ansible_collections.xmpp.edge.plugins.plugin_utils._interpreter import without_discovery_warning
 
 _ROLE = "xmpp.edge.xmpp_edge"
+_FOR_PROGRAMS = ("json", "jsonl", "minimal", "oneline", "null")
+"""Callbacks whose output programs read."""
 
 display = Display()
 
@@ -55,7 +59,7 @@ class ActionModule(ActionBase):
     _supports_diff = True
 
     _was_reached = False
-    """Whether a command has come to its end on the host, so that a later fault is a lost connection."""
+    """True once a command has come to its end on the host, so that a later fault is a lost connection."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """Run the task; every refusal is one sentence in msg."""
@@ -79,7 +83,7 @@ class ActionModule(ActionBase):
             result = with_headers(result, host)
             if self._task.check_mode:
                 result["predicted"] = True
-            if not result.get("failed") and not self._task.no_log:
+            if not result.get("failed") and not self._task.no_log and _is_read_by_people():
                 display.display(closing_line(result, host))
         return result
 
@@ -129,11 +133,16 @@ class ActionModule(ActionBase):
     def _on_linux(self, options: Options, rules: t.Sequence[Rule], variables: Variables) -> dict[str, t.Any]:
         answer = self._linux_firewall(options, rules, variables)
         package = answer.get("missing_package")
-        if package and self._may_install(package, variables):
-            if self._task.check_mode:
-                return with_package(answer, package, rules)
-            self._install(variables)
-            answer = with_package(self._linux_firewall(options, rules, variables), package, rules)
+        if not package or not self._may_install(package, variables):
+            return self._confirmed(answer, options)
+        if self._task.check_mode:
+            return before_installation(answer, package, rules)
+        self._install(variables)
+        again = self._linux_firewall(options, rules, variables)
+        return after_installation(self._confirmed(again, options), package)
+
+    def _confirmed(self, answer: dict[str, t.Any], options: Options) -> dict[str, t.Any]:
+        """Return an answer whose change is confirmed, or rolled back by the host."""
         command = answer.pop("confirmation", None)
         if "rows" in answer:
             answer["confirmed"] = False
@@ -148,11 +157,14 @@ class ActionModule(ActionBase):
     def _linux_firewall(self, options: Options, rules: t.Sequence[Rule], variables: Variables) -> dict[str, t.Any]:
         """Return the answer of the host side. Raises EdgeError where the connection is lost on the way."""
         host_half = {name: getattr(options, name) for name in HOST_OPTIONS}
-        arguments = {**host_half, **to_payload(rules), "rollback_after": options.confirm_timeout}
+        arguments = {**host_half, **to_payload(rules), "own_addresses": options.own_addresses}
+        arguments["rollback_after"] = options.confirm_timeout
         try:
             answer = self._on_host("xmpp.edge.linux_firewall", arguments, variables)
         except AnsibleConnectionFailure as error:
-            if not self._was_reached or self._task.check_mode:
+            # A password of sudo that is missing is no lost connection.
+            refused = isinstance(error, AnsibleAuthenticationFailure) or "escalation" in str(error)
+            if refused or not self._was_reached or self._task.check_mode:
                 raise
             raise EdgeError(lost_message(options.confirm_timeout, str(error))) from None
         # What a module warns of itself is out of the action's hands since ansible-core 2.19.
@@ -213,6 +225,12 @@ class ActionModule(ActionBase):
         elif dropped:
             report.update(failed=True, msg=dropped)
         return report
+
+
+def _is_read_by_people() -> bool:
+    """Return whether the output is that of a playbook for people, and not the result of a command or JSON."""
+    callback = str(constants.config.get_config_value("DEFAULT_STDOUT_CALLBACK")).rpartition(".")[2]
+    return not context.CLIARGS.get("module_name") and callback not in _FOR_PROGRAMS
 
 
 def _traceback_in(error: t.Any) -> str | None:

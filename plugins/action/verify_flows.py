@@ -52,7 +52,7 @@ class ActionModule(ActionBase):
     def _look(self, edge: Edge, variables: dict[str, t.Any]) -> dict[str, t.Any]:
         """Return what a Linux edge has."""
         host_half = {name: getattr(edge.options, name) for name in HOST_OPTIONS}
-        arguments = {**host_half, **to_payload(edge.rules), "look": True}
+        arguments = {**host_half, **to_payload(edge.rules), "own_addresses": edge.options.own_addresses, "look": True}
         return self._told("xmpp.edge.linux_firewall", arguments, variables)
 
     def _look_at_windows(self, edge: Edge, variables: dict[str, t.Any]) -> dict[str, t.Any]:

@@ -76,6 +76,13 @@ options:
         family.
     type: dict
     default: {}
+  own_addresses:
+    description:
+      - Addresses that are taken for those of the host, by the option of M(xmpp.edge.firewall) that lists them. Without
+        it they are those of O(rules).
+    type: dict
+    default: {}
+    version_added: 1.2.0
   look:
     description:
       - Whether the host is only looked at, as M(xmpp.edge.verify_flows) does. RV(rows) is then as it is found, and

@@ -101,8 +101,8 @@ def lost_message(seconds: int, fault: str) -> str:
 
 def _unobserved(seconds: int) -> str:
     return (
-        f"the host rolls it back by itself within {seconds} seconds of its end, which cannot be observed while it is "
-        "out of reach"
+        f"unless the host has got the confirmation, it rolls the change back by itself within {seconds} seconds of its "
+        "end; which of both cannot be observed while it is out of reach"
     )
 
 

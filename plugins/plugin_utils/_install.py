@@ -13,9 +13,6 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.variables 
 PACKAGE = "nftables"
 """Its name in all distributions that are supported. A firewall manager would close ports, so none is installed."""
 
-_OLDEST_LISTS = 24 * 3600
-"""Age in seconds from which the package lists of apt are refreshed first."""
-
 Execute = t.Callable[[str, t.Mapping[str, t.Any]], t.Mapping[str, t.Any]]
 """Function that runs a module on the host, given its name and options, and returns its result."""
 
@@ -26,15 +23,13 @@ RunPackage = t.Callable[[t.Mapping[str, t.Any]], t.Mapping[str, t.Any]]
 def install(execute: Execute, run_package: RunPackage) -> None:
     """Install the package on the host. Raises EdgeError.
 
-    The lists of apt may be missing in a container or stale on a host, whatever their time says, so they are read anew
-    where the package is not found.
+    The lists of apt may be missing in a container or stale on a host. They are read anew only where the package cannot
+    be installed without that, since a single source that fails would make the whole refresh fail.
     """
     facts = execute("ansible.legacy.setup", {"filter": ["ansible_pkg_mgr"], "gather_subset": ["!all"]})
     uses_apt = facts.get("ansible_facts", {}).get("ansible_pkg_mgr") == "apt"
     wanted = {"name": PACKAGE, "state": "present"}
-    tries: list[dict[str, t.Any]] = [{}]
-    if uses_apt:
-        tries = [{"update_cache": True, "cache_valid_time": _OLDEST_LISTS}, {"update_cache": True}]
+    tries: list[dict[str, t.Any]] = [{}, {"update_cache": True}] if uses_apt else [{}]
     fault = ""
     for more in tries:
         done = execute("ansible.legacy.apt", {**wanted, **more}) if uses_apt else run_package(wanted)

@@ -135,7 +135,7 @@ def test_the_tries_end_where_the_host_stays_out_of_reach(clock):
     done = _confirm.confirm(Connection(), execute, "confirm it", 5)
     assert not done.confirmed
     assert "not confirmed over a fresh connection within 5 seconds (no route)" in done.message
-    assert "the host rolls it back by itself within 5 seconds" in done.message
+    assert "unless the host has got the confirmation, it rolls the change back by itself within 5 s" in done.message
     assert 20 <= clock.now < 25
 
 

@@ -240,7 +240,7 @@ def test_the_role_says_its_variables_in_warnings_and_has_a_closing_line(folder):
     assert done.returncode == 0, done.stdout
     said = " ".join(done.stdout.split())
     assert "say xmpp_edge_persist: false to accept that" in said
-    assert "xmpp_edge_owner: is a variable that nothing reads" in said
+    assert "xmpp_edge_owner: is no variable of the role" in said
     assert "localhost: predicted, changed, nftables, effective yes, guarded yes, persisted no (guards)" in done.stdout
 
 
@@ -257,9 +257,7 @@ def test_the_role_refuses_a_misspelt_variable_with_the_nearest_name(folder, name
     variables = {**INVENTORY, f"xmpp_edge_{name}": ["198.18.7.1"]}
     done = run_play(folder, [{**ROLE, "vars": variables}])
     assert done.returncode == 2
-    assert f"xmpp_edge_{name}: is a variable that nothing reads; say xmpp_edge_{meant}, or" in " ".join(
-        done.stdout.split()
-    )
+    assert f"xmpp_edge_{name}: is no variable of the role; say xmpp_edge_{meant}, or" in " ".join(done.stdout.split())
     ignored = {**variables, "xmpp_edge_ignore_variables": [f"xmpp_edge_{name}"]}
     assert run_play(folder, [{**ROLE, "vars": ignored}]).returncode == 0
 

@@ -28,6 +28,7 @@ def commands_of(section):
 
 COMMANDS = [*commands_of("Install"), *commands_of("A host with Prosody or ejabberd")]
 LATER = commands_of("Look at a host later")
+REQUIREMENTS = re.search(r"`requirements.yml`.*?```yaml\n(.*?)```", README, re.DOTALL)[1]
 HOST = re.search(r"^    (\S+):$", INVENTORY, re.MULTILINE)[1]
 ADDRESSES = re.findall(r"[\d.]+\.\d+|[0-9a-f:]+::\d+", INVENTORY)
 SOURCE = edge.TOPOLOGY.addresses("edge", "external")
@@ -71,7 +72,17 @@ class Galaxy(BaseHTTPRequestHandler):
 @pytest.fixture
 def galaxy(tmp_path):
     """Yield the address of a server that has the collection as it would be published."""
-    build = ["ansible-galaxy", "collection", "build", "--output-path", str(tmp_path / "built"), str(edge.CHECKOUT)]
+    # A copy, because a build in place would also pack what git ignores.
+    (tmp_path / "source").mkdir()
+    subprocess.run([edge.CHECKOUT / "tests" / "tools" / "copy-sources", tmp_path / "source"], check=True)
+    build = [
+        "ansible-galaxy",
+        "collection",
+        "build",
+        "--output-path",
+        str(tmp_path / "built"),
+        str(tmp_path / "source"),
+    ]
     subprocess.run(build, check=True, stdout=subprocess.DEVNULL)
     (tarball,) = (tmp_path / "built").iterdir()
     server = HTTPServer(("127.0.0.1", 0), Galaxy)
@@ -136,6 +147,8 @@ def test_from_an_empty_folder_to_a_protected_server(host, galaxy, tmp_path):
 
     install, check, apply = COMMANDS
     run(install)
+    (folder / "requirements.yml").write_text(REQUIREMENTS)
+    run("ansible-galaxy collection install -r requirements.yml --force")
     assert "predicted" in run(check).stdout
     assert "inet xmpp_edge" not in host.check_output("nft list tables")
     output = run(apply).stdout

@@ -40,6 +40,7 @@ ARGUMENT_SPEC: Dict[str, Dict[str, Any]] = {
         },
     },
     "groups": {"type": "dict", "default": {}},
+    "own_addresses": {"type": "dict", "default": {}},
     "look": {"type": "bool", "default": False},
     "rollback_after": {"type": "int", "default": 0},
 }
@@ -132,7 +133,8 @@ def _look(module: Module, run: Runner) -> NoReturn:
 
 def _desired(options: Mapping[str, Any]) -> Desired:
     rules = from_payload(options["rules"], options["groups"])
-    return Desired(options["state"], rules, options["persist"], options["integrate"] == "auto")
+    integrate = options["integrate"] == "auto"
+    return Desired(options["state"], rules, options["persist"], integrate, options["own_addresses"])
 
 
 def _finish(module: Module, outcome: Outcome, choice: Choice, undo: bool, notes: List[str]) -> NoReturn:

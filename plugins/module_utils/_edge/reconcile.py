@@ -14,7 +14,14 @@ from .backends.guards import Guards
 from .evaluator.connection import walk_all
 from .evaluator.denials import denials_of
 from .evaluator.guarded import GuardVerdict, evaluate_guards
-from .evaluator.own_addresses import absent_of, check_sides, refuse_absent, remotes_to_ask, source_warnings
+from .evaluator.own_addresses import (
+    absent_of,
+    check_sides,
+    pairs_to_ask,
+    refuse_absent,
+    remotes_to_ask,
+    source_warnings,
+)
 from .evaluator.rows import (
     NO,
     UNKNOWN,
@@ -129,7 +136,9 @@ def observe(run: Runner, desired: Desired, before: Optional[Facts] = None) -> Fa
         if desired.guarded:
             evaluate_guards(ruleset, desired.rules)
 
-    asked = Asked(routes_to_ask(desired.accepts), remotes_to_ask(desired.accepts))
+    own = [address for addresses in desired.named.values() for address in addresses]
+    pairs = [*routes_to_ask(desired.accepts), *pairs_to_ask(desired.named)]
+    asked = Asked(pairs, remotes_to_ask(desired.accepts), own)
     return read_facts(run, asked, consult, before)
 
 
@@ -139,8 +148,9 @@ def check_addresses(facts: Facts, desired: Desired, *, may_be_absent: bool) -> L
     may_be_absent: whether the administrator insists on addresses that it does not have. Raises OptionError.
     """
     if not may_be_absent:
-        refuse_absent(facts.own, desired.accepts)
-    return [*check_sides(facts.own, desired.accepts), *source_warnings(facts.own, desired.rules)]
+        refuse_absent(facts.own, desired.named)
+    sides = check_sides(facts.own, desired.named, desired.accepts, facts.routes)
+    return [*sides, *source_warnings(facts.own, desired.rules)]
 
 
 def reconcile(

@@ -6,14 +6,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Dict, FrozenSet, Iterator, List, Mapping, Sequence, Tuple
+from typing import Dict, FrozenSet, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ..model.addresses import FAMILIES, family_of
 from ..model.errors import OptionError
 from ..model.port_table import ACCESS, INTERNAL
 from ..model.rules import Rule, own_addresses_of
-from .rows import ANYWHERE, remotes_of
+from .rows import ANYWHERE, Route, Routes, remotes_of
 
+Named = Mapping[str, Sequence[str]]
+"""The addresses that a request takes for the host's own, by the option that lists them."""
+
+_LOOPBACK = "lo"
+_NOWHERE: FrozenSet[str] = frozenset()
 _MOST_NAMED = 8
 """Addresses of the host that a message names."""
 
@@ -21,12 +26,13 @@ _MOST_NAMED = 8
 @dataclass(frozen=True)
 class OwnAddresses:
     """Addresses of a host. absent: those that a request names and the host does not have; carried: those of its
-    interfaces that a network can reach; interfaces: the interfaces of each; chosen: by remote address the interface and
-    the source that the kernel takes for a program that does not bind; missing where there is no route.
+    interfaces that a network can reach, None where that is not known; interfaces: the interfaces of each; chosen: by
+    remote address the interface and the source that the kernel takes for a program that does not bind; one is missing
+    where there is no route.
     """
 
     absent: FrozenSet[str] = frozenset()
-    carried: Sequence[str] = ()
+    carried: Optional[Sequence[str]] = None
     interfaces: Mapping[str, FrozenSet[str]] = field(default_factory=dict)
     chosen: Mapping[str, Tuple[str, str]] = field(default_factory=dict)
 
@@ -38,34 +44,44 @@ def remotes_to_ask(rules: Sequence[Rule]) -> List[str]:
     return list(dict.fromkeys([*(ANYWHERE[family][0] for family in sorted(families)), *remotes_of(outbound)]))
 
 
-def refuse_absent(own: OwnAddresses, rules: Sequence[Rule]) -> None:
+def pairs_to_ask(named: Named) -> List[Route]:
+    """Return the pairs of addresses whose routes check_sides needs."""
+    return [(address, ANYWHERE[family_of(address)][0]) for address in named.get(ACCESS.option, ())]
+
+
+def refuse_absent(own: OwnAddresses, named: Named) -> None:
     """Refuse a list of addresses of which the host has none. Raises OptionError."""
-    for option, addresses in own_addresses_of(rules).items():
+    for option, addresses in named.items():
         if own.absent.issuperset(addresses):
+            carried = "" if own.carried is None else f", which carries {_listed(own.carried)}"
             raise OptionError(
                 option,
                 ", ".join(addresses),
-                f"{'are' if len(addresses) > 1 else 'is'} not on this host, which carries {_listed(own.carried)}",
+                f"{'are' if len(addresses) > 1 else 'is'} not on this host{carried}",
                 "is this its inventory? (allow_absent_addresses: true insists on addresses that come later)",
             )
 
 
-def check_sides(own: OwnAddresses, rules: Sequence[Rule]) -> List[str]:
-    """Return a warning where access and internal addresses seem to be swapped.
+def check_sides(own: OwnAddresses, named: Named, rules: Sequence[Rule], routes: Routes) -> List[str]:
+    """Return a warning where access and internal addresses may be swapped.
 
-    Raises OptionError where that would open the gateway port to the world.
+    Raises OptionError where they are and where that would open the gateway port to the world. They are where packets
+    from an access address leave by the internal interface too; with a routing table for them they do not.
     """
-    named = own_addresses_of(rules)
-    access, internal = named.get(ACCESS.option, []), named.get(INTERNAL.option, [])
+    access, internal = named.get(ACCESS.option, ()), named.get(INTERNAL.option, ())
     for family in FAMILIES:
         interface, _source = own.chosen.get(ANYWHERE[family][0], ("", ""))
         inside = [one for one in internal if interface in own.interfaces.get(one, ()) and family_of(one) == family]
-        outside = [one for one in access if interface in own.interfaces.get(one, ())]
-        if not access or not inside or outside:
+        elsewhere = [one for one in access if own.interfaces.get(one, _NOWHERE) - {_LOOPBACK}]
+        if not inside or not elsewhere or any(interface in own.interfaces[one] for one in elsewhere):
+            continue
+        ways = {routes.get((one, ANYWHERE[family][0])) for one in elsewhere if family_of(one) == family}
+        if ways and interface not in ways:
             continue
         problem = f"is on {interface}, by which the default route leaves, and no address of {ACCESS.option} is"
         remedy = f"see whether {ACCESS.option} and {INTERNAL.option} are swapped"
-        if any(rule.local and inside[0] in rule.local.networks and rule.remote is None for rule in rules):
+        is_open = any(rule.local and inside[0] in rule.local.networks and rule.remote is None for rule in rules)
+        if is_open and interface in ways:
             remedy += ", or name the Front End's networks in front_end_networks, since any would be the whole world"
             raise OptionError(INTERNAL.option, inside[0], problem, remedy)
         return [str(OptionError(INTERNAL.option, inside[0], problem, remedy))]

@@ -38,10 +38,13 @@ class Facts:
 
 @dataclass(frozen=True)
 class Asked:
-    """Addresses whose ways matter. pairs: of a local and a remote one; remotes: those to which programs connect."""
+    """Addresses whose ways matter. pairs: of a local and a remote one; remotes: those to which programs connect; own:
+    those that a request takes for the host's own.
+    """
 
     pairs: Sequence[Route]
     remotes: Sequence[str] = ()
+    own: Sequence[str] = ()
 
 
 def read_facts(run: Runner, asked: Asked, consult: Consult, before: Optional[Facts] = None) -> Facts:
@@ -55,7 +58,7 @@ def read_facts(run: Runner, asked: Asked, consult: Consult, before: Optional[Fac
     with understood("what systemctl show prints"):
         persistence = read_persistence(run)
     with understood("what ip route get prints"):
-        network = read_network(asked.pairs, run, firewall.ruleset.translations(), asked.remotes)
+        network = read_network(asked.pairs, run, firewall.ruleset.translations(), asked.remotes, asked.own)
     with understood("what ip rule show prints"):
         marked = families_routed_by_mark(run) if sets_marks(firewall) else frozenset()
     firewall = _on_network(firewall, network, marked)

@@ -54,18 +54,20 @@ def read_network(
     run: Runner,
     targets: Iterable[Tuple[PacketFamily, int]] = (),
     remotes: Sequence[str] = (),
+    own: Sequence[str] = (),
 ) -> Network:
     """Return the ways for pairs of a local and a remote address.
 
-    targets: addresses that connections are translated to; remotes: addresses to which programs may connect unbound.
+    targets: addresses that connections are translated to; remotes: addresses to which programs may connect unbound;
+    own: those that are taken for this host's own.
     """
     program = find_program("ip")
     answers: Sequence[Mapping[str, Any]] = ()
     wanted = set(targets)
-    locals_ = dict.fromkeys(local for local, _remote in pairs)
+    pairs = list(dict.fromkeys(pairs))
     if program is not None and pairs:
         commands = [f"route get {remote} from {local}\n" for local, remote in pairs]
-        unbound = {*(text_of(number, family) for family, number in wanted), *locals_, *remotes}
+        unbound = {*(text_of(number, family) for family, number in wanted), *own, *remotes}
         commands += [f"route get {address}\n" for address in sorted(unbound)]
         output = run([program, "-json", "-force", "-batch", "-"], "".join([*commands, "address show\n"])).stdout
         answers = list(_answers(output))
@@ -78,7 +80,7 @@ def read_network(
     interfaces = {*(interface for interface, _gateway in found.values()), *known.values()} - {HERE}
     forwards = frozenset(family for family, path in _FORWARDING.items() if known and _kernel_text(path).strip() == "1")
     surroundings = Surroundings(gateways, _without_neighbours(interfaces), _local_ports())
-    return Network(routes, surroundings, known, forwards, _own_addresses(answers, list(locals_)))
+    return Network(routes, surroundings, known, forwards, _own_addresses(answers, own))
 
 
 def _own_addresses(answers: Sequence[Mapping[str, Any]], named: Sequence[str]) -> OwnAddresses:
@@ -89,7 +91,7 @@ def _own_addresses(answers: Sequence[Mapping[str, Any]], named: Sequence[str]) -
             if "local" in entry and entry.get("scope") in ("global", "site"):
                 address = entry["local"]
                 interfaces[address] = interfaces.get(address, frozenset()) | {interface["ifname"]}
-    unbound = [route for route in answers if {"dev", "dst"} <= route.keys() and _is_unbound(route)]
+    unbound = list(filter(_is_unbound, answers))
     local = {route["dst"] for route in unbound if route.get("type") == "local"}
     # The kernel takes some addresses for its own that no interface has. Where it does not answer, a socket tells.
     absent = [one for one in named if one not in interfaces and one not in local and not (not answers and binds(one))]
@@ -98,7 +100,8 @@ def _own_addresses(answers: Sequence[Mapping[str, Any]], named: Sequence[str]) -
         for route in unbound
         if route.get("type") not in _NOWHERE and "prefsrc" in route
     }
-    return OwnAddresses(frozenset(absent), tuple(interfaces), interfaces, chosen)
+    is_known = any("ifname" in answer for answer in answers)
+    return OwnAddresses(frozenset(absent), tuple(interfaces) if is_known else None, interfaces, chosen)
 
 
 def binds(address: str) -> bool:
@@ -121,15 +124,15 @@ def _answers(output: str) -> Iterator[Mapping[str, Any]]:
 
 
 def _is_unbound(route: Mapping[str, Any]) -> bool:
-    """Return whether a route is for a packet without a source yet, which iproute2 may write as the source ::."""
-    return bool(route.get("from", _ANY_SOURCE) == _ANY_SOURCE)
+    """Return whether an answer is a route for a packet without a source yet, which iproute2 may write as "::"."""
+    return {"dev", "dst"} <= route.keys() and bool(route.get("from", _ANY_SOURCE) == _ANY_SOURCE)
 
 
 def _ways(answers: Iterable[Mapping[str, Any]]) -> Dict[Route, Tuple[str, Optional[str]]]:
     """Return interface and router by pair of addresses; own addresses are left out."""
     ways: Dict[Route, Tuple[str, Optional[str]]] = {}
     for route in answers:
-        if route.get("type") not in _NOWHERE and "dev" in route and not _is_unbound(route):
+        if route.get("type") not in _NOWHERE and "dev" in route and "from" in route and not _is_unbound(route):
             gateway = route.get("gateway") or route.get("via", {}).get("host")
             ways[route["from"], route["dst"]] = route["dev"], gateway
     return ways
@@ -142,9 +145,7 @@ def _ways_to_targets(answers: Iterable[Mapping[str, Any]]) -> Dict[Tuple[PacketF
     """
     ways: Dict[Tuple[PacketFamily, int], str] = {}
     for route in answers:
-        if not _is_unbound(route) or not {"dev", "dst"} <= route.keys():
-            continue
-        if not is_address(route["dst"]) or _is_loopback(route["dst"]):
+        if not _is_unbound(route) or not is_address(route["dst"]) or _is_loopback(route["dst"]):
             continue
         family = family_of(route["dst"])
         if route.get("type") == "local":

@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Tuple
+from dataclasses import dataclass, field
+from typing import Mapping, Sequence, Tuple
 
 from .errors import EdgeError
-from .rules import Rule
+from .rules import Rule, own_addresses_of
 
 
 @dataclass(frozen=True)
@@ -17,13 +17,20 @@ class Desired:
     """Rules that a host is to have. Raises EdgeError where state and rules contradict each other.
 
     state: present or absent; rules: in their order, inbound before outbound; persist: whether they are to survive a
-    reboot; integrate: whether accept rules may stand in unmanaged chains.
+    reboot; integrate: whether accept rules may stand in unmanaged chains; own: the addresses that are taken for the
+    host's own, by option, where they are more than those of the rules.
     """
 
     state: str
     rules: Tuple[Rule, ...] = ()
     persist: bool = True
     integrate: bool = True
+    own: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @property
+    def named(self) -> Mapping[str, Sequence[str]]:
+        """Return the addresses that are taken for the host's own, by the option that lists them."""
+        return self.own or own_addresses_of(self.accepts)
 
     def __post_init__(self) -> None:
         """Refuse rules without the state present, and the state present without rules."""

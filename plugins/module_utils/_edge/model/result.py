@@ -82,38 +82,42 @@ def with_headers(result: Mapping[str, Any], host: str) -> Dict[str, Any]:
     return {**result, "diff": {**result["diff"], "before_header": name, "after_header": name}}
 
 
-def with_package(answer: Mapping[str, Any], package: str, rules: Sequence[Rule]) -> Dict[str, Any]:
-    """Return the serialised result of a run that installs a package first, or in check mode would.
+def after_installation(answer: Mapping[str, Any], package: str) -> Dict[str, Any]:
+    """Return the serialised result of a run that installed a package first, which stays whatever became of the run."""
+    return {**answer, "changed": True, "diff": _with_package_line(answer, package)}
 
-    answer: of the run after that, or in check mode of one that misses it.
+
+def before_installation(answer: Mapping[str, Any], package: str, rules: Sequence[Rule]) -> Dict[str, Any]:
+    """Return the serialised result of check mode on a host where the run would install a package first.
+
+    answer: of the host side, which misses the package.
     """
-    diff = answer.get("diff", {})
-    told = {**answer, "diff": {**diff, "after": f"{diff_text.package_line(package)}{diff.get('after', '')}"}}
-    if "missing_package" not in answer:
-        # The package stays, whatever became of the rules.
-        return {**told, "changed": True}
-    why = f"{told['msg']}, as the run will"
+    why = f"{answer['msg']}, as the run will"
     unknown = RowResult(True, "unknown", why, None, "unknown", why)
     guarded = any(rule.action == "block" for rule in rules)
     row = unknown if guarded else replace(unknown, guarded=None, guarded_by=None)
-    rows = {rule.row: row.serialised() for rule in rules}
-    for key in ("msg", "missing_package", "exception"):
-        told.pop(key, None)
     warning = f"the run would install the package {package}; until then the rows are unknown, since {why}"
+    left_out = ("msg", "missing_package", "exception")
     return {
-        **told,
+        **{key: value for key, value in answer.items() if key not in left_out},
         "failed": False,
         "changed": True,
         "persisted": False,
         "persistence": {},
-        "rows": rows,
+        "rows": {rule.row: row.serialised() for rule in rules},
         "cut": [],
+        "diff": _with_package_line(answer, package),
         "warnings": [*answer.get("warnings", []), warning],
     }
 
 
+def _with_package_line(answer: Mapping[str, Any], package: str) -> Dict[str, str]:
+    diff = {"before": "", "after": "", **answer.get("diff", {})}
+    return {**diff, "after": f"{diff_text.package_line(package)}{diff['after']}"}
+
+
 def closing_line(result: Mapping[str, Any], host: str) -> str:
-    """Return the line that tells the result of one host, for example "edge1: nftables, effective yes, persisted yes".
+    """Return the line that tells the result of one host, for example "edge1: changed, nftables, effective yes".
 
     result: serialised, of a run that has not failed.
     """

@@ -54,7 +54,7 @@ class TlsConnection:
         context._msg_callback = self._on_message  # type: ignore[attr-defined]
         try:
             self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name or None)
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise PeerError("bad_domain", f"{name}: {error}") from None
 
     def handshake(self) -> None:

@@ -32,6 +32,7 @@ _EXAMPLES = {_ADDRESS: "198.51.100.7 or 2001:db8::7", _NETWORK: "198.51.100.0/24
 _HOST_NAME = re.compile(r"^(?!\d+(\.\d+)*$)[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_-]+)*\.?$")
 _WORDS_FOR_ANY = frozenset((ANY, "*", "all", "0", "everyone", "everybody", "internet", "world"))
 _DECORATED = re.compile(r"^(?:\[([0-9A-Fa-f:.]+)\](?::\d+)?|([0-9.]+):\d+)$")
+_MASK = re.compile(r"^([0-9.]+)\s+(255\.[0-9.]+)$")
 _MOST_OF_A_RANGE = 8
 """Networks of a range that a message spells out."""
 
@@ -48,8 +49,6 @@ def text_of(network: Network) -> str:
 
 def parse_address(option: str, text: str) -> Network:
     """One address of the edge server, as a network that holds only it. Raises OptionError."""
-    if text == ANY:
-        raise OptionError(option, text, "is not an address of this host", "name the host's own IP addresses")
     network = _parse(option, text, _ADDRESS)
     if network.prefixlen != network.max_prefixlen:
         raise OptionError(option, text, "is a network where an address is wanted", _without_prefix(text))
@@ -116,17 +115,23 @@ def _refusal(option: str, text: str, expected: str) -> OptionError:
 
 def _several(text: str, _expected: str) -> Optional[Tuple[str, str]]:
     """Return problem and remedy for addresses in one text, as a survey or a line of shell gives them."""
+    with_mask = _MASK.sub(r"\1/\2", text)
+    if with_mask != text and _is_network(with_mask):
+        network = ipaddress.ip_network(with_mask, strict=False)
+        return "is a network with its mask", f"write {text_of(network)}"
     parts = [part for part in re.split(r"[\s,;]+", text) if part]
     if len(parts) == 1 and text != parts[0]:
         return "has blanks or commas around it", f"write {shown(parts[0])}"
     if len(parts) > 1 and all(_is_network(part) for part in parts):
-        return "is several entries in one text", "give a list with each as its own entry, for example by text.split()"
+        return "is several entries in one text", "give a list with each as its own entry, as text.split() makes it"
     return None
 
 
 def _range(text: str, expected: str) -> Optional[Tuple[str, str]]:
     """Return problem and remedy for two addresses with a dash between them."""
     ends = [part.strip() for part in text.split("-")]
+    if len(ends) == 2 and ends[1].isdigit() and "." in ends[0]:
+        ends[1] = f"{ends[0].rpartition('.')[0]}.{ends[1]}"  # As in 198.51.100.7-20.
     if len(ends) != 2 or not all(map(_is_network, ends)):
         return None
     if expected == _ADDRESS:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, Tuple
 
-from ..model.port_table import ADDRESS_ENDPOINTS, DEFAULT_PORTS, NETWORK_ENDPOINTS, ROW_IDS
+from ..model.port_table import ADDRESS_ENDPOINTS, DEFAULT_PORTS, NETWORK_ENDPOINTS
 from .address_input import ANY
 from .host_options import HOST_OPTIONS
 
@@ -19,7 +19,8 @@ OPTIONS: Dict[str, Dict[str, Any]] = {
     "on_policy_override": {"type": "str", "choices": list(ON_POLICY_OVERRIDE), "default": "fail"},
     "confirm_timeout": {"type": "int", "default": 30},
     "mode": {"type": "str", "choices": list(MODES), "default": "exclusive"},
-    "rows": {"type": "list", "elements": "str", "choices": list(ROW_IDS)},
+    # Without choices: the role would have them checked before, and tell a mistake in other words.
+    "rows": {"type": "list", "elements": "str"},
     **{end.option: {"type": "list", "elements": "str"} for end in ADDRESS_ENDPOINTS},
     **{end.option: {"type": "list", "elements": "str", "default": [ANY]} for end in NETWORK_ENDPOINTS},
     **{option: {"type": "int", "default": port} for option, port in DEFAULT_PORTS.items()},

@@ -67,6 +67,16 @@ class Options:
     endpoints: Mapping[str, ByFamily]
     ports: Mapping[str, int]
 
+    @property
+    def own_addresses(self) -> Dict[str, List[str]]:
+        """Return the addresses that are taken for the host's own, by the option that lists them."""
+        found = {one.option: self.endpoints.get(one.option, {}) for one in ADDRESS_ENDPOINTS}
+        return {
+            option: [text_of(network) for networks in by_families.values() for network in networks]
+            for option, by_families in found.items()
+            if by_families
+        }
+
 
 def parse_options(given: Mapping[str, Any]) -> Options:
     """Check what an administrator gave. Raises OptionError on the first thing that is wrong."""

@@ -6,46 +6,73 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Collection, List, Mapping, Optional, Sequence
+from difflib import SequenceMatcher
+from typing import Any, Collection, Iterable, List, Mapping, Sequence, Set
 
 from ..model.errors import OptionError
-from .nearest import nearest
+from .nearest import candidates
 from .option_spec import OPTIONS
 
 PREFIX = "xmpp_edge_"
 INSTALL, IGNORED = f"{PREFIX}install", f"{PREFIX}ignore_variables"
 
 _ROLE_VARIABLES = frozenset((*(f"{PREFIX}{option}" for option in OPTIONS), INSTALL, IGNORED, f"{PREFIX}of"))
+_OPTIONS_OF_THE_ROLE = tuple(sorted(one[len(PREFIX) :] for one in _ROLE_VARIABLES))
+_MOST_CANDIDATES = 3
 _OTHER_PREFIXES = (f"{PREFIX}verify_", f"{PREFIX}rehearse_")
-_LIKE_THE_PREFIX = re.compile(r"xmpp_?[edg]{4}s?_", re.IGNORECASE)
-"""Beginnings that are the prefix, or the prefix with its letters or underscores mixed up."""
+_BEGINS = "xm"
+_LIKE_THE_PREFIX = 0.88
+"""Least share of characters that the beginning of a name has in common with the prefix, where it is misspelt."""
 
 # A name without an underscore may be an ordinary word, so it counts only where a colon follows.
 _LONG_NAMES = "|".join(sorted((name for name in OPTIONS if "_" in name), key=len, reverse=True))
 _SHORT_NAMES = "|".join(sorted((name for name in OPTIONS if "_" not in name), key=len, reverse=True))
-_OPTION_NAMES = re.compile(rf"(?<![\w@/.-])(?:(?:{_LONG_NAMES})\b(?![-./])|(?:{_SHORT_NAMES})(?=:(?:\s|$)))")
+_QUOTED = r"\"[^\"]*\"|(?<!\w)'[^']*'"
+_OPTION_NAMES = re.compile(
+    rf"{_QUOTED}|(?<![\w@/.-])(?P<name>(?:{_LONG_NAMES})\b(?![-/]|\.\w)|(?:{_SHORT_NAMES})(?=:(?:\s|$)))"
+)
 
 
 def check_variables(variables: Mapping[str, Any], ignored: Collection[str], used: Collection[str]) -> List[str]:
-    """Return a warning for each variable with the role's prefix that nothing reads.
+    """Return a warning for each variable with the role's prefix that is none of the role's.
 
     Raises OptionError on a misspelt one.
 
     variables: of the host; ignored: names that belong to others; used: words of the task, whose variables are read.
     """
+    unknown = [
+        name
+        for name in sorted(variables)
+        if _prefix_length(name)
+        and not (name in _ROLE_VARIABLES or name.startswith(_OTHER_PREFIXES) or name in ignored)
+        and not _is_task_result(variables[name])
+    ]
+    read = _read_by(variables, [*_ROLE_VARIABLES, *used]) if unknown else set()
     warnings = []
-    for name in sorted(name for name in variables if _LIKE_THE_PREFIX.match(name)):
-        known = name in _ROLE_VARIABLES or name.startswith(_OTHER_PREFIXES) or name in ignored or name in used
-        if known or _is_task_result(variables[name]):
+    for name in unknown:
+        if name in read or name in used:
             continue
-        near = _nearest(name)
+        near = [f"{PREFIX}{one}" for one in candidates(name[_prefix_length(name) :], _OPTIONS_OF_THE_ROLE)]
         if near:
+            meant = " or ".join(near[:_MOST_CANDIDATES])
             raise OptionError(
-                name, None, "is a variable that nothing reads", f"say {near}, or list it in {IGNORED} if others need it"
+                name, None, "is no variable of the role", f"say {meant}, or list it in {IGNORED} if others need it"
             )
         if name.startswith(PREFIX):
-            warnings.append(f"{name}: is a variable that nothing reads; list it in {IGNORED} if others need it")
+            warnings.append(f"{name}: is no variable of the role; list it in {IGNORED} if others need it")
     return warnings
+
+
+def _read_by(variables: Mapping[str, Any], names: Iterable[str]) -> Set[str]:
+    """Return the variables that the values of others name, directly or through more of them."""
+    found: Set[str] = set()
+    left = [name for name in names if name in variables]
+    while left:
+        words = set(re.findall(r"\w+", str(variables[left.pop()])))
+        new = {word for word in words - found if word in variables and _prefix_length(word)}
+        found |= new
+        left += new
+    return found
 
 
 def names_in(variable: str, value: Any) -> Sequence[str]:
@@ -58,18 +85,19 @@ def names_in(variable: str, value: Any) -> Sequence[str]:
 
 def as_the_role_says(message: str) -> str:
     """Return a message with the names of options as the variables of the role."""
-    return _OPTION_NAMES.sub(rf"{PREFIX}\g<0>", message)
-
-
-def _nearest(name: str) -> Optional[str]:
-    rest = name[_prefix_length(name) :].lower()
-    near = nearest(rest, sorted(one[len(PREFIX) :] for one in _ROLE_VARIABLES))
-    return f"{PREFIX}{near}" if near else None
+    return _OPTION_NAMES.sub(lambda found: f"{PREFIX}{found[0]}" if found["name"] else found[0], message)
 
 
 def _prefix_length(name: str) -> int:
-    found = _LIKE_THE_PREFIX.match(name)
-    return found.end() if found else 0
+    """Return the length of a beginning that is the prefix, or is most like it; 0 for none."""
+    lowered = name.lower()
+    if lowered.startswith(PREFIX):
+        return len(PREFIX)
+    if not lowered.startswith(_BEGINS):
+        return 0
+    lengths = range(len(PREFIX) - 1, len(PREFIX) + 2)
+    share, length = max((SequenceMatcher(None, lowered[:one], PREFIX).ratio(), one) for one in lengths)
+    return length if share >= _LIKE_THE_PREFIX else 0
 
 
 def _is_task_result(value: Any) -> bool:

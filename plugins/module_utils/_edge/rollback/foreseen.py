@@ -28,10 +28,19 @@ def refuse_impossible(steps: Sequence[Step], home: str, paths: Iterable[str], *,
             raise EdgeError(
                 f"nothing was changed, because {path} cannot be written: {folder} is read-only; make it writable"
             )
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise EdgeError(f"nothing was changed, because {folder} may not be written: run as root (become: true)")
+        for place, rights in ((folder, os.W_OK | os.X_OK), (path, os.W_OK)):
+            if os.path.exists(place) and not os.path.islink(place) and not _may(place, rights):
+                raise EdgeError(f"nothing was changed, because {place} may not be written: {_remedy()}")
     if os.path.lexists(home):
         refuse_unsafe_home(home)
+
+
+def _may(path: str, rights: int) -> bool:
+    return os.access(path, rights, effective_ids=os.access in os.supports_effective_ids)
+
+
+def _remedy() -> str:
+    return "run as root (become: true)" if os.geteuid() != 0 else 'see "lsattr -d" and take the attribute away'
 
 
 def _written(steps: Iterable[Step]) -> Iterator[str]:

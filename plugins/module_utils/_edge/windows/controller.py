@@ -12,7 +12,7 @@ from ..model.drift import drift_of, rows_kept
 from ..model.errors import OptionError
 from ..model.plan import Observation, Plan, make_plan
 from ..model.result import Result, RowResult, diff_of
-from ..model.rules import Rule, own_addresses_of
+from ..model.rules import Rule
 from ..request.options import Options
 from .compile import compile_for_windows
 from .evaluate import State, absent_addresses, evaluate_rows, warnings_of
@@ -32,7 +32,7 @@ def module_arguments(options: Options, rules: Sequence[Rule]) -> Dict[str, Any]:
     return {
         "state": options.state,
         "on_policy_override": options.on_policy_override,
-        "own_addresses": {} if options.allow_absent_addresses else own_addresses_of(rules),
+        "own_addresses": {} if options.allow_absent_addresses else options.own_addresses,
         "rules": [part.payload for parts in compile_for_windows(rules).values() for part in parts],
     }
 

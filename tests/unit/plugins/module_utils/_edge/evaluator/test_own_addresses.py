@@ -23,6 +23,9 @@ ACCESS, ACCESS6, INTERNAL = "198.18.0.2", "2001:db8::2", "198.18.1.2"
 FAR, FAR6 = ANYWHERE["ipv4"][0], ANYWHERE["ipv6"][0]
 
 
+NAMED = {"access_addresses": [ACCESS, ACCESS6], "internal_addresses": [INTERNAL]}
+
+
 def rules_for(**changes):
     return compile_rules(
         parse_options({"access_addresses": [ACCESS, ACCESS6], "internal_addresses": [INTERNAL], **changes})
@@ -46,56 +49,79 @@ def test_a_list_of_another_host_is_refused(absent, option):
     own = OwnAddresses(frozenset(absent), ("198.18.4.2", "198.18.5.2"))
     words = rf"^{option}: .* not on this host, which carries 198.18.4.2 and 198.18.5.2; is this its inventory\?"
     with pytest.raises(OptionError, match=words) as refused:
-        refuse_absent(own, rules_for())
+        refuse_absent(own, NAMED)
     assert "allow_absent_addresses: true" in str(refused.value)
 
 
 @pytest.mark.parametrize("absent", [(), (ACCESS,), (ACCESS6,)])
 def test_a_list_of_which_the_host_has_some_is_not(absent):
     own = OwnAddresses(frozenset(absent), (ACCESS, INTERNAL))
-    refuse_absent(own, rules_for())
+    refuse_absent(own, NAMED)
     rows = ["federation_in", "federation_out"] if absent else []
     assert list(absent_of(own, rules_for())) == rows
     assert all(absent[0] in text and "match nothing now" in text for text in absent_of(own, rules_for()).values())
 
 
 def test_a_host_without_any_address_is_told_so():
-    with pytest.raises(OptionError, match="which carries no address of a network"):
-        refuse_absent(OwnAddresses(frozenset((ACCESS, ACCESS6))), rules_for())
+    absent = frozenset((ACCESS, ACCESS6))
+    with pytest.raises(OptionError, match="not on this host, which carries no address of a network; is this"):
+        refuse_absent(OwnAddresses(absent, ()), NAMED)
+    # Where nothing is known of its addresses, nothing is said of them.
+    with pytest.raises(OptionError, match="not on this host; is this its inventory"):
+        refuse_absent(OwnAddresses(absent), NAMED)
+
+
+def test_an_address_without_a_rule_counts_among_those_of_a_list():
+    rules = rules_for(partner_networks=["198.51.100.0/24"])
+    assert all(ACCESS6 not in (rule.local.networks if rule.local else ()) for rule in rules)
+    refuse_absent(OwnAddresses(frozenset((ACCESS,)), (ACCESS6, INTERNAL)), NAMED)
+
+
+SWAPPED = OwnAddresses(interfaces=on(eth0=[INTERNAL], eth1=[ACCESS]), chosen={FAR: ("eth0", INTERNAL)})
+BY_DEFAULT = {(ACCESS, FAR): "eth0"}
 
 
 def test_swapped_lists_that_open_the_gateway_port_are_refused():
-    own = OwnAddresses(interfaces=on(eth0=[INTERNAL], eth1=[ACCESS]), chosen={FAR: ("eth0", INTERNAL)})
     with pytest.raises(OptionError, match=rf"^internal_addresses: '{INTERNAL}' is on eth0, by which the default"):
-        check_sides(own, rules_for())
-    (warning,) = check_sides(own, rules_for(front_end_networks=["198.18.1.0/24"]))
+        check_sides(SWAPPED, NAMED, rules_for(), BY_DEFAULT)
+    (warning,) = check_sides(SWAPPED, NAMED, rules_for(front_end_networks=["198.18.1.0/24"]), BY_DEFAULT)
     assert "swapped" in warning
 
 
 def test_swapped_lists_of_the_other_family_are_seen():
-    own = OwnAddresses(interfaces=on(eth0=["2001:db8:1::2"], eth1=[ACCESS6]), chosen={FAR6: ("eth0", "2001:db8:1::2")})
+    inside = "2001:db8:1::2"
+    own = OwnAddresses(interfaces=on(eth0=[inside], eth1=[ACCESS6]), chosen={FAR6: ("eth0", inside)})
+    named = {"access_addresses": [ACCESS, ACCESS6], "internal_addresses": [inside]}
     with pytest.raises(OptionError, match="by which the default route leaves"):
-        check_sides(own, rules_for(internal_addresses=["2001:db8:1::2"]))
+        check_sides(own, named, rules_for(internal_addresses=[inside]), {(ACCESS6, FAR6): "eth0"})
 
 
 @pytest.mark.parametrize(
-    "own",
+    ("own", "routes"),
     [
-        OwnAddresses(interfaces=on(eth0=[ACCESS], eth1=[INTERNAL]), chosen={FAR: ("eth0", ACCESS)}),
+        (OwnAddresses(interfaces=on(eth0=[ACCESS], eth1=[INTERNAL]), chosen={FAR: ("eth0", ACCESS)}), {}),
         # One interface for both, a router behind neither, and no default route.
-        OwnAddresses(interfaces=on(eth0=[ACCESS, INTERNAL]), chosen={FAR: ("eth0", INTERNAL)}),
-        OwnAddresses(interfaces=on(eth0=[ACCESS], eth1=[INTERNAL]), chosen={FAR: ("wan0", "198.18.9.2")}),
-        OwnAddresses(interfaces=on(eth0=[ACCESS], eth1=[INTERNAL])),
+        (OwnAddresses(interfaces=on(eth0=[ACCESS, INTERNAL]), chosen={FAR: ("eth0", INTERNAL)}), BY_DEFAULT),
+        (OwnAddresses(interfaces=on(eth0=[ACCESS], eth1=[INTERNAL]), chosen={FAR: ("wan0", "198.18.9.2")}), {}),
+        (OwnAddresses(interfaces=on(eth0=[ACCESS], eth1=[INTERNAL])), {}),
+        # A routing table for the access addresses.
+        (SWAPPED, {(ACCESS, FAR): "eth1"}),
+        # An address that the network routes to the host.
+        (OwnAddresses(interfaces=on(eth0=[INTERNAL], lo=[ACCESS]), chosen={FAR: ("eth0", INTERNAL)}), BY_DEFAULT),
+        # The passive host of a failover.
+        (
+            OwnAddresses(frozenset((ACCESS,)), interfaces=on(eth0=[INTERNAL]), chosen={FAR: ("eth0", INTERNAL)}),
+            BY_DEFAULT,
+        ),
     ],
 )
-def test_lists_that_are_not_swapped(own):
-    assert check_sides(own, rules_for()) == []
+def test_lists_that_are_not_swapped(own, routes):
+    assert check_sides(own, NAMED, rules_for(), routes) == []
 
 
 def test_an_edge_without_a_gateway_has_no_sides():
-    own = OwnAddresses(interfaces=on(eth0=[INTERNAL], eth1=[ACCESS]), chosen={FAR: ("eth0", INTERNAL)})
     rules = compile_rules(parse_options({"rows": ["federation_in", "federation_out"], "access_addresses": [ACCESS]}))
-    assert check_sides(own, rules) == []
+    assert check_sides(SWAPPED, {"access_addresses": [ACCESS]}, rules, BY_DEFAULT) == []
 
 
 def test_a_source_that_is_not_listed_is_a_warning():

@@ -152,7 +152,8 @@ def test_own_addresses_are_those_of_interfaces_and_those_that_the_kernel_takes(a
         return Completed(2, "".join(f"{json.dumps(one)}\n" for one in (*([route] for route in OWN), LINKS)), "")
 
     pairs = [*((f"198.18.0.{number}", "12.4.18.33") for number in (2, 3, 4)), ("2001:db8::2", "2001:db8:7::1")]
-    found = routes.read_network(pairs, tell, remotes=["12.4.18.33"])
+    named = [*(f"198.18.0.{number}" for number in (2, 3, 4)), "2001:db8::2"]
+    found = routes.read_network(pairs, tell, remotes=["12.4.18.33"], own=named)
     # 198.18.0.3 is on no interface, but in the table of local routes.
     assert found.own.absent == {"198.18.0.4"}
     assert found.own.carried == ("198.18.0.2",)
@@ -167,6 +168,6 @@ def test_own_addresses_are_those_of_interfaces_and_those_that_the_kernel_takes(a
 
 def test_without_the_program_ip_a_socket_tells(monkeypatch):
     monkeypatch.setattr(routes, "find_program", lambda _name: None)
-    found = routes.read_network([("127.0.0.1", "8.8.8.8"), ("198.19.255.1", "8.8.8.8")], run)
+    found = routes.read_network(PAIRS, run, own=["127.0.0.1", "198.19.255.1"])
     assert found.own.absent == {"198.19.255.1"}
-    assert found.own.carried == ()
+    assert found.own.carried is None

@@ -13,13 +13,14 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.port_table i
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.result import (
     Result,
     RowResult,
+    after_installation,
     all_rows,
+    before_installation,
     closing_line,
     diff_of,
     rolled_back,
     rule_result,
     with_headers,
-    with_package,
 )
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.compile import compile_rules
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.options import parse_options
@@ -117,7 +118,7 @@ def test_the_closing_line_of_a_host_that_always_keeps_its_rules():
 def test_a_check_that_misses_the_package_predicts_its_installation():
     missing = {"failed": True, "msg": "nft is not installed", "missing_package": "nftables", "diff": diff_of(PLAN)}
     missing.update(backend="nftables", backend_reason="no firewall manager is live on this host")
-    told = with_package(missing, "nftables", RULES)
+    told = before_installation(missing, "nftables", RULES)
     assert (told["failed"], told["changed"], told["persisted"]) == (False, True, False)
     assert told["diff"]["after"].splitlines()[0] == "package nftables  is installed"
     (warning,) = told["warnings"]
@@ -128,8 +129,17 @@ def test_a_check_that_misses_the_package_predicts_its_installation():
     assert closing_line({**told, "predicted": True}, "edge1").endswith("persisted unknown")
 
 
-def test_a_run_that_installed_the_package_has_changed_the_host():
-    told = with_package({"failed": True, "changed": False, "msg": "ufw is not active"}, "nftables", RULES)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"failed": True, "changed": False, "msg": "ufw is not active"},
+        {"failed": True, "msg": "flock is not installed", "missing_package": "util-linux"},
+        {"failed": True, "changed": False, "msg": "not confirmed", "rows": {}},
+    ],
+)
+def test_a_run_that_installed_the_package_has_changed_the_host_and_may_have_failed(answer):
+    told = after_installation(answer, "nftables")
+    assert {key: told[key] for key in answer if key != "changed"} == {k: v for k, v in answer.items() if k != "changed"}
     assert told["failed"]
     assert told["changed"]
-    assert told["diff"]["after"] == "package nftables  is installed\n"
+    assert told["diff"] == {"before": "", "after": "package nftables  is installed\n"}

@@ -57,6 +57,12 @@ REFUSED = [
         ["198.18.4.10-198.18.4.20"],
         "is a range; list the networks that make it up: 198.18.4.10/31, 198.18.4.12/30, 198.18.4.16/30, 198.18.4.20",
     ),
+    (
+        "partner_networks",
+        ["198.18.4.10-12"],
+        "is a range; list the networks that make it up: 198.18.4.10/31, 198.18.4.12",
+    ),
+    ("partner_networks", ["10.0.0.0 255.255.255.0"], "is a network with its mask; write 10.0.0.0/24"),
     ("partner_networks", ["2001:db8::1 - 2001:db8::2"], "is a range; list the networks that make it up: 2001:db8::1,"),
     ("partner_networks", ["198.18.4.20-198.18.4.10"], "is a range; list the networks that make it up, written like"),
     ("partner_networks", ["10.0.0.1-10.9.8.7"], "is a range; list the networks that make it up, written like"),
@@ -117,8 +123,8 @@ def test_refusal_is_one_sentence_that_names_the_option(option, value, words):
 
 
 def test_unknown_option_is_named_with_the_known_ones():
-    with pytest.raises(OptionError, match="'ports': is not an option; the options are access_addresses, "):
-        parse_options({**SOUND, "ports": 1})
+    with pytest.raises(OptionError, match="'colours': is not an option; the options are access_addresses, "):
+        parse_options({**SOUND, "colours": 1})
 
 
 @given(

@@ -15,44 +15,84 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.variables 
 )
 
 MISSPELT = {
-    "xmpp_edge_frontend_networks": "xmpp_edge_front_end_networks",
-    "xmpp_edge_partner_network": "xmpp_edge_partner_networks",
-    "xmpp_edge_modus": "xmpp_edge_mode",
-    "xmpp_edge_access_address": "xmpp_edge_access_addresses",
-    "xmpp_edge_adresses": "xmpp_edge_access_addresses",
-    "xmpp_edge_partners": "xmpp_edge_partner_networks",
-    "xmpp_edge_persistent": "xmpp_edge_persist",
-    "xmpp_edge_federation_ports": "xmpp_edge_federation_port",
-    "xmpp_edge_gatway_port": "xmpp_edge_gateway_port",
-    "xmpp_edge_instal": "xmpp_edge_install",
-    "xmpp_edge_ignored_variables": "xmpp_edge_ignore_variables",
-    "xmpp_edge_row": "xmpp_edge_rows",
-    "xmpp_edge_Mode": "xmpp_edge_mode",
-    "xmpp_egde_mode": "xmpp_edge_mode",
-    "xmppedge_partner_networks": "xmpp_edge_partner_networks",
-    "xmpp_edges_partner_networks": "xmpp_edge_partner_networks",
+    "xmpp_edge_frontend_networks": "front_end_networks",
+    "xmpp_edge_front_ends": "front_end_networks",
+    "xmpp_edge_partner_network": "partner_networks",
+    "xmpp_edge_partners": "partner_networks",
+    "xmpp_edge_partner": "partner_networks",
+    "xmpp_edge_networks": "partner_networks or xmpp_edge_front_end_networks",
+    "xmpp_edge_modus": "mode",
+    "xmpp_edge_access_address": "access_addresses",
+    "xmpp_edge_access_ips": "access_addresses",
+    "xmpp_edge_access": "access_addresses",
+    "xmpp_edge_external_addresses": "access_addresses",
+    "xmpp_edge_public_ip": "access_addresses",
+    "xmpp_edge_acces_adresses": "access_addresses",
+    "xmpp_edge_internal": "internal_addresses",
+    "xmpp_edge_internal_network": "internal_addresses",
+    "xmpp_edge_persistent": "persist",
+    "xmpp_edge_federation_ports": "federation_port",
+    "xmpp_edge_gatway_port": "gateway_port",
+    "xmpp_edge_instal": "install",
+    "xmpp_edge_ignored_variables": "ignore_variables",
+    "xmpp_edge_row": "rows",
+    "xmpp_edge_Mode": "mode",
+    "xmpp_egde_mode": "mode",
+    "xmp_edge_mode": "mode",
+    "xmpp__edge_mode": "mode",
+    "xmppedge_partner_networks": "partner_networks",
+    "xmpp_edgepartner_networks": "partner_networks",
+    "xmpp_edges_partner_networks": "partner_networks",
 }
+OTHERS = (
+    "site",
+    "status",
+    "roles",
+    "interface",
+    "instance",
+    "owner",
+    "nodes",
+    "domain",
+    "hosts",
+    "limit_new",
+    "placement",
+)
 
 
 @pytest.mark.parametrize(("name", "meant"), MISSPELT.items())
 def test_a_misspelt_variable_is_refused_with_the_nearest_name(name, meant):
-    with pytest.raises(OptionError, match=rf"^{name}: is a variable that nothing reads; say {meant}, or list it in"):
+    with pytest.raises(
+        OptionError, match=rf"^{name}: is no variable of the role; say xmpp_edge_{meant}, or list it in"
+    ):
         check_variables({name: "any"}, (), ())
     assert check_variables({name: "any"}, (name,), ()) == []
     assert check_variables({name: "any"}, (), (name,)) == []
 
 
-@pytest.mark.parametrize("name", ["xmpp_edge_owner", "xmpp_edge_nodes", "xmpp_edge_domain"])
-def test_a_name_that_is_like_none_is_a_warning(name):
+@pytest.mark.parametrize("rest", OTHERS)
+def test_a_name_that_is_like_none_is_a_warning(rest):
+    name = f"xmpp_edge_{rest}"
     (warning,) = check_variables({name: 1}, (), ())
-    assert warning.startswith(f"{name}: is a variable that nothing reads")
+    assert warning.startswith(f"{name}: is no variable of the role")
     assert check_variables({name: 1}, (name,), ()) == []
+
+
+def test_a_variable_that_others_of_the_role_name_is_read():
+    variables = {
+        "xmpp_edge_partner_networks": "{{ xmpp_edge_partners | map(attribute='net') | list }}",
+        "xmpp_edge_partners": "{{ xmpp_edge_partner | default([]) }}",
+        "xmpp_edge_partner": [{"net": "198.18.7.0/24"}],
+    }
+    assert check_variables(variables, (), ()) == []
+    del variables["xmpp_edge_partner_networks"]
+    with pytest.raises(OptionError, match=r"^xmpp_edge_partner: is no variable of the role"):
+        check_variables(variables, (), ())
 
 
 def test_what_others_read_is_not_named():
     known = {f"xmpp_edge_{option}": 1 for option in OPTIONS}
     others = ["install", "ignore_variables", "of", "verify_timeout", "verify_anything", "rehearse_hosts"]
-    elsewhere = ["xmpp_domain", "prosody_mode", "ansible_host", "xmppd_edge_mode", "groups"]
+    elsewhere = ["xmpp_domain", "prosody_mode", "ansible_host", "xmpp_mode", "edge_mode", "groups"]
     variables = {**known, **{f"xmpp_edge_{name}": 1 for name in others}, **dict.fromkeys(elsewhere)}
     assert check_variables(variables, (), ()) == []
 
@@ -86,6 +126,12 @@ def test_what_is_no_list_of_names_is_refused(value):
         ("ip daddr @access_addresses_ipv4 accept", "ip daddr @access_addresses_ipv4 accept"),
         ("/etc/mode: y and x_access_addresses", "/etc/mode: y and x_access_addresses"),
         ("xmpp_edge_install: false", "xmpp_edge_install: false"),
+        ('chain x: log prefix "mode: " drop', 'chain x: log prefix "mode: " drop'),
+        ("partner_networks: 'mode: x' is no", "xmpp_edge_partner_networks: 'mode: x' is no"),
+        (
+            "the Front End's networks in front_end_networks.",
+            "the Front End's networks in xmpp_edge_front_end_networks.",
+        ),
     ],
 )
 def test_messages_name_options_as_the_role_does(message, said):

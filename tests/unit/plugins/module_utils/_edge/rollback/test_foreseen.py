@@ -83,3 +83,11 @@ def test_without_flock_no_change_can_wait(tmp_path, monkeypatch):
     refuse_impossible([], str(tmp_path / "home"), [], waits=False)
     with pytest.raises(MissingPackageError, match="flock is not installed on this host; install util-linux"):
         refuse_impossible([], str(tmp_path / "home"), [], waits=True)
+
+
+def test_a_file_that_even_root_may_not_write_is_named(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    path.write_text("")
+    monkeypatch.setattr(foreseen, "_may", lambda place, _rights: place != str(path))
+    with pytest.raises(EdgeError, match=f"{path} may not be written: "):
+        refuse_impossible([WriteFile(str(path), "text")], str(tmp_path / "home"), [], waits=False)
