@@ -216,7 +216,11 @@ def state_after_notrack(fields: Fields) -> Value:
 
 
 def compare(name: str, matcher: Matcher) -> Callable[[Fields], Answer]:
-    """Return a test of one field of a packet; a field that the packet does not have never matches."""
+    """Return a test of one field of a packet; a field that the packet does not have never matches.
+
+    Attributes of the test: spans, the numbers that it looks for, empty where it does not say; field; decides_alone:
+    nothing but the field decides.
+    """
 
     def test(fields: Fields) -> Answer:
         value = value_of(name, fields)
@@ -224,7 +228,7 @@ def compare(name: str, matcher: Matcher) -> Callable[[Fields], Answer]:
             return False
         return None if value is UNKNOWN else matcher(value)
 
-    vars(test).update(spans=spans_of(matcher), field=name)
+    vars(test).update(spans=spans_of(matcher), field=name, decides_alone=True)
     return test
 
 

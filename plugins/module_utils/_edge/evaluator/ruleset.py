@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import Callable, Dict, FrozenSet, Iterable, Iterator, List, Mapping, Optional, Sequence, Set, Tuple, Union
 
-from ..model.addresses import Span
+from ..model.addresses import Span, merged
 from ..model.literals import Family, PacketFamily, Side
-from .values import Answer, Fields, Value
+from .values import Answer, Fields, Value, spans_of
 
 CONNTRACK_PRIORITY = -200
 """Chains of lower priority see a packet before connection tracking does (netfilter's NF_IP_PRI_CONNTRACK)."""
@@ -118,6 +119,54 @@ class FilterRule:
         return self._content
 
 
+@dataclass(frozen=True)
+class Run:
+    """Neighbouring rules of a chain. name: the field that the first condition of all of them is about, empty for rules
+    that differ in it; spans: all numbers of that field that any of them is about, merged.
+    """
+
+    rules: Sequence[FilterRule]
+    name: str = ""
+    spans: Sequence[Span] = ()
+
+
+LEAST_OF_A_RUN = 64
+"""Rules that are worth to be passed by at once."""
+
+
+def runs_of(rules: Sequence[FilterRule]) -> List[Run]:
+    """Return rules in their order, with as many of them together as begin with a condition on one field."""
+    if len(rules) < LEAST_OF_A_RUN:
+        return [Run(rules)]
+    runs: List[Run] = []
+    for name, group in groupby(rules, _first_field):
+        together = list(group)
+        if name and len(together) >= LEAST_OF_A_RUN:
+            runs.append(Run(together, name, merged(span for rule in together for span in _first_spans(rule))))
+        elif runs and not runs[-1].name:
+            runs[-1] = Run([*runs[-1].rules, *together])
+        else:
+            runs.append(Run(together))
+    return runs
+
+
+def _first_field(rule: FilterRule) -> str:
+    """Return the field of a rule's first condition, empty where that is not one about certain numbers."""
+    test = _first_test(rule)
+    return str(vars(test)["field"]) if test is not None and "decides_alone" in vars(test) and spans_of(test) else ""
+
+
+def _first_spans(rule: FilterRule) -> Sequence[Span]:
+    test = _first_test(rule)
+    return spans_of(test) if test is not None else ()
+
+
+def _first_test(rule: FilterRule) -> Optional[Callable[[Fields], Answer]]:
+    steps = rule.content.steps
+    first = steps[0] if steps else None
+    return first.test if isinstance(first, Match) and hasattr(first.test, "__dict__") else None
+
+
 @dataclass
 class Chain:
     """A chain of rules. table: such as "inet filter"; families: ipv4, ipv6, both, or neither for ARP.
@@ -135,6 +184,14 @@ class Chain:
     priority: int = 0
     policy: str = "accept"
     devices: Optional[Tuple[str, ...]] = ()
+    _runs: List[Run] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    @property
+    def runs(self) -> Sequence[Run]:
+        """Return the rules in their order, in runs."""
+        if sum(len(run.rules) for run in self._runs) != len(self.rules):
+            self._runs = runs_of(self.rules)
+        return self._runs
 
     @property
     def key(self) -> Tuple[str, str]:
@@ -195,7 +252,7 @@ class Ruleset:
 
     def with_rules(self, key: Tuple[str, str], rules: Sequence[FilterRule]) -> Ruleset:
         """Return the ruleset with other rules in one chain."""
-        chain = Chain(**{**vars(self.chains[key]), "rules": list(rules)})
+        chain = replace(self.chains[key], rules=list(rules))
         return replace(self, chains={**self.chains, key: chain})
 
     def translations(self) -> Iterator[Tuple[Family, int]]:

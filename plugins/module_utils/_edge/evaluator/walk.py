@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 from itertools import groupby
 from typing import Dict, FrozenSet, List, Mapping, Optional, Sequence, Set, Tuple
 
-from ..model.addresses import point
+from ..model.addresses import overlap, point
 from ..model.literals import Direction, Outcome, PacketFamily
 from .fields import CT_STATES, value_of
 from .ruleset import (
@@ -25,6 +25,7 @@ from .ruleset import (
     FilterRule,
     Match,
     Ruleset,
+    Run,
     Translate,
     Unsupported,
     Verdict,
@@ -439,17 +440,26 @@ class _Walk:
     def _chain(self, chain: Chain, way: Tuple[Jump, ...]) -> _Outcomes:
         """Return the outcomes of a chain, with an exit where the packet may reach the end, or return before it."""
         outcomes = _Outcomes()
-        for rule in chain.rules:
-            self._steps_left -= 1
-            if self._steps_left < 0 or len(way) > _MOST_JUMPS:
-                raise _TooLongError
-            steps = rule.content.steps
-            if steps and isinstance(steps[0], Match) and steps[0].test(self.fields) is False:
-                continue  # Most of many rules end here.
-            if not self._rule(_Position(chain, rule, way, outcomes)):
-                return outcomes
+        for run in chain.runs:
+            if run.name and self._passes_by(run):
+                self._steps_left -= 1
+                continue
+            for rule in run.rules:
+                self._steps_left -= 1
+                if self._steps_left < 0 or len(way) > _MOST_JUMPS:
+                    raise _TooLongError
+                steps = rule.content.steps
+                if steps and isinstance(steps[0], Match) and steps[0].test(self.fields) is False:
+                    continue  # Most of many rules end here.
+                if not self._rule(_Position(chain, rule, way, outcomes)):
+                    return outcomes
         outcomes.exits.append(Ending(chain, None, way, certain=True))
         return outcomes
+
+    def _passes_by(self, run: Run) -> bool:
+        """Return whether the first condition of each rule of a run is False."""
+        value = value_of(run.name, self.fields)
+        return value is ABSENT or (isinstance(value, tuple) and not overlap(run.spans, [value]))
 
     def _rule(self, position: _Position) -> bool:
         """Apply one rule. Return whether the packet may go on to the next."""

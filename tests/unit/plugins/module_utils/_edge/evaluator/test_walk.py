@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 
 import pytest
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator import iptables_save, nft_json
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator import iptables_save, nft_json, ruleset
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator.connection import (
     Connection,
     evaluate_connection,
@@ -66,6 +67,45 @@ def test_policy_drops_and_is_named():
 def test_first_rule_that_matches_decides():
     rules = [match(PORT, 22), ACCEPT], [match(PORT, {"set": [80, {"range": [5000, 6000]}]}), DROP], [ACCEPT]
     assert verdict(listing(*rules)) == ("drop", 2)
+
+
+def many_rules(dice):
+    """Return rules that mostly name one source, with other rules between them."""
+    rules = []
+    for _number in range(200):
+        source = f"198.18.0.{dice.randrange(4, 30)}"
+        constant = dice.choice([source, source, source, {"prefix": {"addr": "198.18.0.8", "len": 29}}])
+        condition = match(SOURCE, constant, dice.choice(["=="] * 30 + ["!="]))
+        rules.append([condition, dice.choice([DROP, ACCEPT])])
+    for _number in range(3):
+        place = dice.randrange(len(rules))
+        rules.insert(
+            place, dice.choice([[match(PORT, 22), ACCEPT], [match(PORT, 5269), match(SOURCE, "198.18.0.9"), DROP]])
+        )
+    return rules
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_many_rules_mean_the_same_together(seed, monkeypatch):
+    dice = random.Random(seed)
+    listed = listing(*many_rules(dice), policy=dice.choice(["drop", "accept"]))
+    connections = [replace(INBOUND, remote=f"198.18.0.{number}") for number in range(3, 31)]
+    connections.append(Connection("in", "ipv6", "2001:db8::2", "2001:db8::10", 5269, "eth0"))
+    monkeypatch.setattr(ruleset, "LEAST_OF_A_RUN", 4)
+    assert any(run.name for run in nft_json.read_ruleset(listed).chains["inet t", "c"].runs)
+    together = [verdict(listed, connection) for connection in connections]
+    monkeypatch.setattr(ruleset, "LEAST_OF_A_RUN", 10**9)
+    assert together == [verdict(listed, connection) for connection in connections]
+
+
+def test_rules_of_a_set_that_others_change_are_not_passed_by():
+    remember = {"set": {"op": "add", "elem": {"payload": {"protocol": "ip", "field": "saddr"}}, "set": "@s"}}
+    names = [[match(SOURCE, "@s"), DROP]] * 100
+    listed = listing([remember], *names)
+    listed["nftables"].insert(
+        1, {"set": {"family": "inet", "table": "t", "name": "s", "type": "ipv4_addr", "elem": []}}
+    )
+    assert verdict(listed)[0] == "unknown"
 
 
 def test_rule_for_a_port_is_narrow_and_rule_for_all_the_rest_is_not():
