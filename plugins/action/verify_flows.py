@@ -33,20 +33,21 @@ class ActionModule(ActionBase):
         _result, options = self.validate_argument_spec(FLOWS_OPTIONS)
         variables = without_discovery_warning(task_vars or {})
         is_windows = bool(getattr(self._connection._shell, "_IS_WINDOWS", False))
+        name = variables["inventory_hostname"]
         try:
             inventory = read_inventory(variables)
-            arguments = probe_arguments(inventory, variables["inventory_hostname"], options)
         except EdgeError as error:
             return {**result, "failed": True, "msg": str(error)}
+        edge = inventory.edge(name)
+        if options["only_rules"]:
+            if edge is not None:
+                result["rules"] = self._look_at_windows(edge, variables) if is_windows else self._look(edge, variables)
+            return result
         if is_windows:
             result.update(results=[], routes={}, not_attempted="probes run on Linux hosts only")
-        else:
-            result.update(
-                self._execute_module(module_name="xmpp.edge.probe", module_args=arguments, task_vars=variables)
-            )
-        edge = inventory.edge(variables["inventory_hostname"])
-        if edge is not None:
-            result["rules"] = self._look_at_windows(edge, variables) if is_windows else self._look(edge, variables)
+            return result
+        arguments = probe_arguments(inventory, name, options)
+        result.update(self._execute_module(module_name="xmpp.edge.probe", module_args=arguments, task_vars=variables))
         return result
 
     def _look(self, edge: Edge, variables: dict[str, t.Any]) -> dict[str, t.Any]:

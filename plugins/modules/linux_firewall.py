@@ -195,6 +195,11 @@ not_compared:
   description: The reason why the host could not be compared with O(rules), if there is one.
   returned: with O(look)
   type: str
+blocked:
+  description: Packets that the guards of each row have blocked since the table was loaded, by row id.
+  returned: with O(look)
+  type: dict
+  sample: {federation_in: 3}
 absent:
   description: Addresses that O(groups) take for those of the host and that it does not have.
   returned: with O(look)

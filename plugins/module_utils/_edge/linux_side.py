@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any, Callable, Dict, FrozenSet, List, Mapping, NoReturn, Optional, Protocol
 
 from .backends.choose import Choice, choose_backend
+from .host.firewall import blocked_by_row
 from .host.runner import Completed, Runner
 from .model import diff_text
 from .model.desired import Desired
@@ -127,6 +128,7 @@ def _look(module: Module, run: Runner) -> NoReturn:
         drift=drift,
         not_compared=fault,
         absent=sorted(facts.own.absent),
+        blocked=blocked_by_row(facts.firewall),
         notes=list(found.warnings),
     )
 

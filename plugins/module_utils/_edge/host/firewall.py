@@ -194,6 +194,19 @@ def packets_by_row(firewall: HostFirewall) -> Dict[str, int]:
     return counted
 
 
+def blocked_by_row(firewall: HostFirewall) -> Dict[str, int]:
+    """Return how many packets the guards of each row have blocked, in all chains."""
+    counted: Dict[str, int] = {}
+    for entry in (firewall.listing or {}).get("nftables", ()):
+        rule = entry.get("rule", {})
+        row, _space, kind = str(rule.get("comment", "")).partition(" ")
+        if kind == "guard" and f"{rule.get('family')} {rule.get('table')}" == TABLE:
+            steps = [step for step in rule.get("expr", ()) if isinstance(step, dict)]
+            packets = sum(step["counter"]["packets"] for step in steps if isinstance(step.get("counter"), dict))
+            counted[row] = counted.get(row, 0) + packets
+    return counted
+
+
 def _explanation(
     verdict: RowVerdict, listings: Mapping[str, str], too_large: Sequence[nft_json.SetName]
 ) -> Optional[str]:

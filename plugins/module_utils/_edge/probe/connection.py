@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import struct
 import time
 from typing import Optional
 
@@ -14,6 +15,7 @@ MAX_BYTES = 128 * 1024
 """Limit on the bytes read from one peer. A certificate chain and the features of a stream are far below it."""
 
 _CHUNK = 16 * 1024
+_TCP_INFO_LENGTH, _TOTAL_RETRANS = 104, 100
 
 _OUTCOMES = {
     errno.ECONNREFUSED: "refused",
@@ -32,6 +34,8 @@ class PeerError(Exception):
         super().__init__(outcome)
         self.outcome = outcome
         self.detail = detail
+        self.packets = 0
+        """Packets that were sent for a connection that did not come about."""
 
 
 class TcpConnection:
@@ -48,8 +52,10 @@ class TcpConnection:
             self._socket.settimeout(seconds)
             self._socket.connect((address, port))
         except OSError as error:
+            failure = _peer_error(error, "filtered")
+            failure.packets = 1 + _retransmissions(self._socket)
             self._socket.close()
-            raise _peer_error(error, "filtered") from None
+            raise failure from None
         self.latency = time.monotonic() - started
         """Seconds until the connection was established."""
 
@@ -88,6 +94,15 @@ class TcpConnection:
     def close(self) -> None:
         """Close the connection."""
         self._socket.close()
+
+
+def _retransmissions(connection: socket.socket) -> int:
+    """Return how often a packet of a connection was sent again. Source: struct tcp_info of linux/tcp.h."""
+    try:
+        found = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_LENGTH)
+    except (AttributeError, OSError):
+        return 0
+    return int(struct.unpack_from("I", found, _TOTAL_RETRANS)[0]) if len(found) == _TCP_INFO_LENGTH else 0
 
 
 def source_address_for(address: str, port: int, source: Optional[str]) -> Optional[str]:

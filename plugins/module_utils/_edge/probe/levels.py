@@ -136,6 +136,8 @@ def attempt(target: Target) -> Attempt:
         outcome = _LEVELS[target.level](target, connection, facts)
     except PeerError as error:
         outcome, detail = error.outcome, error.detail
+        if connection is None:
+            facts["packets"] = error.packets
     finally:
         if connection is not None:
             connection.close()

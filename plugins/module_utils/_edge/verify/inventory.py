@@ -11,6 +11,7 @@ from typing import Any, Dict, FrozenSet, Iterator, List, Mapping, Optional, Sequ
 from ..model.addresses import family_of
 from ..model.errors import OptionError
 from ..request.nearest import nearest
+from .controls import Blocked, unproved, with_controls
 from .evaluate import NOT_CHECKED, EdgeState, Finding, evaluate, not_attempted
 from .flows import (
     EDGES,
@@ -31,6 +32,9 @@ from .report import FAMILY_NAMES, Report, Unchecked
 
 ATTEMPTS = "xmpp_edge_verify_attempts"
 """Variable in which the role registers the result of xmpp.edge.verify_flows."""
+
+BEFORE, AFTERWARDS = "xmpp_edge_verify_before", "xmpp_edge_verify_afterwards"
+"""Variables in which the role registers what the edges have before the attempts, and after them."""
 
 _GROUPS = (EDGES, *VANTAGE_GROUPS)
 _PREFIX = "xmpp_"
@@ -77,7 +81,14 @@ class Inventory:
                 about = frozenset(flow.row for flow in flows if not is_out_of_reach)
                 unchecked.append(Unchecked(f"what {name} can reach: {reason}", about))
             findings += self._not_attempted(name, flows, reason) if reason else self._evaluated(name, flows)
-        unchecked += [*self._without_addresses(), *self._rules_not_seen(), *self._outsiders(), *self._gaps(findings)]
+        findings = with_controls(findings, self._blocked())
+        unchecked += [
+            *self._without_addresses(),
+            *self._rules_not_seen(),
+            *self._outsiders(),
+            *self._gaps(findings),
+            *_unproved(findings),
+        ]
         rows = {edge.name: dict(self._state(edge.name).rows) for edge in self.edges}
         problems = [problem for edge in self.edges for problem in problems_of(edge, self._rules(edge.name))]
         return Report(time, self.edges, self.vantages, findings, unchecked, rows, problems, frozenset(allowed))
@@ -106,8 +117,8 @@ class Inventory:
 
     def _missing(self, name: str, flows: int) -> Tuple[str, bool]:
         """Return the reason why a host has no results, empty if it has, and whether it was out of reach."""
-        if name not in self.in_play:
-            return "it is not in this play, for example because of --limit", False
+        if self._absence(name):
+            return self._absence(name), False
         result = self._result(name)
         if result.get("unreachable"):
             return _reason(result), True
@@ -115,11 +126,23 @@ class Inventory:
             return str(result.get("not_attempted") or _reason(result)), False
         return "", False
 
+    def _absence(self, name: str) -> str:
+        return "" if name in self.in_play else "it is not in this play, for example because of --limit"
+
     def _result(self, name: str) -> Mapping[str, Any]:
         return self.variables[name].get(ATTEMPTS) or {}
 
-    def _rules(self, name: str) -> Mapping[str, Any]:
-        return self._result(name).get("rules") or {}
+    def _rules(self, name: str, variable: str = AFTERWARDS) -> Mapping[str, Any]:
+        return (self.variables[name].get(variable) or {}).get("rules") or {}
+
+    def _blocked(self) -> Dict[Tuple[str, str], Blocked]:
+        """Return what the guards of each edge have blocked, by edge and row."""
+        found = {}
+        for edge in self.edges:
+            before, after = (self._rules(edge.name, variable).get("blocked") or {} for variable in (BEFORE, AFTERWARDS))
+            for row in edge.options.rows:
+                found[edge.name, row.id] = Blocked(before.get(row.id), after.get(row.id))
+        return found
 
     def _state(self, name: str) -> EdgeState:
         rules = self._rules(name)
@@ -143,7 +166,8 @@ class Inventory:
         for edge in self.edges:
             rules, rows = self._rules(edge.name), frozenset(row.id for row in edge.options.rows)
             if "rows" not in rules:
-                reason = _reason(rules) if rules else self._missing(edge.name, -1)[0]
+                afterwards = self.variables[edge.name].get(AFTERWARDS) or {}
+                reason = self._absence(edge.name) or _reason(rules or afterwards)
                 yield Unchecked(f"the rules on {edge.name} themselves: {reason}", rows)
             elif rules.get("not_compared"):
                 compared = f"whether the rules of {edge.name} are those of its inventory"
@@ -191,6 +215,13 @@ def read_inventory(variables: Mapping[str, Any]) -> Inventory:
         for name in groups.get(group, ()):
             vantages.setdefault(name, read_vantage(name, group, hosts[name]))
     return Inventory(edges, list(vantages.values()), hosts, in_play, frozenset(groups))
+
+
+def _unproved(findings: Sequence[Finding]) -> Iterator[Unchecked]:
+    for edge, row in unproved(findings):
+        yield Unchecked(
+            f"what {row} of {edge} forbids: nothing shows that an attempt has reached it", frozenset((row,))
+        )
 
 
 def _reason(result: Mapping[str, Any]) -> str:

@@ -11,7 +11,11 @@ from ..model.port_table import ROW_IDS
 
 _DEPTH: Dict[str, Any] = {"type": "str", "choices": ["service", "tcp"], "default": "service"}
 
-FLOWS_OPTIONS: Dict[str, Dict[str, Any]] = {"depth": _DEPTH, "timeout": {"type": "float", "default": 2}}
+FLOWS_OPTIONS: Dict[str, Dict[str, Any]] = {
+    "depth": _DEPTH,
+    "timeout": {"type": "float", "default": 2},
+    "only_rules": {"type": "bool", "default": False},
+}
 REPORT_OPTIONS: Dict[str, Dict[str, Any]] = {
     "depth": _DEPTH,
     "evidence": {"type": "path", "default": ""},

@@ -48,7 +48,13 @@ def look(answer: Mapping[str, Any], rules: Sequence[Rule]) -> Dict[str, Any]:
             # The verdict is about the rules as a run would make them.
             entry.update(effective="unknown", decided_by="rules of the row are missing on the host")
     absent = absent_addresses(rules, State.from_facts(answer["state"]))
-    keys = {"backend": "windows", "drift": drift_of(plan), "not_compared": None, "absent": absent}
+    keys: Dict[str, Any] = {
+        "backend": "windows",
+        "drift": drift_of(plan),
+        "not_compared": None,
+        "absent": absent,
+        "blocked": {},
+    }
     return {"changed": False, "rows": rows, **keys, "notes": told["warnings"]}
 
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import pytest
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import OptionError
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify import evidence, flows, tasks
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.controls import Blocked, with_controls
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.inventory import read_inventory
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.problems import Problem
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.report import Unchecked, as_data, table
@@ -70,14 +72,17 @@ def probe_results(name, flows, outcome):
 
 
 def expected_outcome(flow):
-    return GOOD[flow.level] if flow.required else "filtered"
+    # The outbound guard rejects, and the inbound one drops.
+    return GOOD[flow.level] if flow.required else "filtered" if flow.direction == "in" else "prohibited"
 
 
-def run(outcome=expected_outcome, state=None, routes=None, deep=True, silent=None, allowed=(), **more):
+def run(outcome=expected_outcome, state=None, deep=True, silent=None, allowed=(), counted=100, **more):
     """Return the report on the results of all hosts.
 
-    state: other parts of what the edge has; silent: other results by host; more: of the inventory.
+    state: other parts of what the edge has; silent: other results by host; counted: packets that each guard has blocked
+    meanwhile; more: routes, other looks at the edge, and parts of the inventory.
     """
+    routes, looks = more.pop("routes", None), more.pop("looks", None)
     silent = silent or {}
     hosts = {name: dict(variables) for name, variables in HOSTS.items()}
     for name, variables in hosts.items():
@@ -85,7 +90,10 @@ def run(outcome=expected_outcome, state=None, routes=None, deep=True, silent=Non
         results = probe_results(name, inventory().flows_from(name, deep), outcome)
         variables[key] = {"results": results, "routes": routes or {}}
         if name == "edge":
-            variables[key]["rules"] = {**RULES, **(state or {})}
+            rules = {**RULES, **(state or {})}
+            variables["xmpp_edge_verify_before"] = {"rules": {**rules, "blocked": dict.fromkeys(ROWS, 7)}}
+            variables["xmpp_edge_verify_afterwards"] = {"rules": {"blocked": dict.fromkeys(ROWS, 7 + counted), **rules}}
+            variables.update(looks or {})
         if name in silent:
             variables[key] = silent[name]
     return inventory(hosts, **more).report("2026-01-01T00:00:00+00:00", deep, allowed)
@@ -297,8 +305,7 @@ def test_a_family_that_nobody_tries_is_not_green():
     "rules", [None, {"failed": True, "msg": "the firewall cannot be read: run as root (become: true)"}]
 )
 def test_rules_that_nobody_has_seen_are_not_green(rules):
-    results = probe_results("edge", inventory().flows_from("edge", True), expected_outcome)
-    report = run(silent={"edge": {"results": results, "routes": {}, **({"rules": rules} if rules else {})}})
+    report = run(looks={"xmpp_edge_verify_afterwards": {"rules": rules} if rules else {"unreachable": True}})
     assert any(text.startswith("the rules on edge themselves: ") for text in report.not_checked)
     assert not report.passed
 
@@ -352,6 +359,41 @@ def test_invalid_variable_is_reported_with_its_host():
     hosts = {**HOSTS, "edge": {**EDGE, "xmpp_edge_access_addresses": ["edge.example"]}}
     with pytest.raises(OptionError, match=r"^edge: xmpp_edge_access_addresses: 'edge.example' is a name; give"):
         inventory(hosts)
+
+
+def closed_gateway(report):
+    """Return the findings on closed flows to the gateway port."""
+    return [one for one in report.findings if one.flow.row == "gateway_in" and one.expected == "closed"]
+
+
+def test_a_closed_flow_without_an_answer_counts_only_if_the_guard_has_seen_all():
+    number = len(closed_gateway(run()))
+    assert number > 3
+    for counted, verdict in ((0, "not checked"), (number - 1, "not checked"), (number, "holds"), (number + 9, "holds")):
+        assert {one.verdict for one in closed_gateway(run(counted=counted))} == {verdict}
+    report = run(counted=0)
+    assert f"partner may not be able to send at all: the guard of gateway_in has counted 0 of {number} packets" in {
+        one.cause for one in report.findings
+    }
+    assert "what gateway_in of edge forbids: nothing shows that an attempt has reached it" in report.not_checked
+    assert not report.passed
+    assert run(counted=0, allowed=["federation_in", "gateway_in"]).passed
+
+
+def test_packets_that_were_sent_again_have_to_be_counted_too():
+    findings = closed_gateway(run())
+    again = [replace(one, facts={"packets": 2}) for one in findings]
+    for counted, verdict in ((len(again), "not checked"), (2 * len(again), "holds")):
+        found = with_controls(again, {("edge", "gateway_in"): Blocked(5, 5 + counted)})
+        assert {one.verdict for one in found} == {verdict}
+    # A counter that began anew, or is not there, proves nothing.
+    for blocked in (Blocked(50, 5), Blocked(None, 99), Blocked(0, None), Blocked()):
+        assert {one.verdict for one in with_controls(again, {("edge", "gateway_in"): blocked})} == {"not checked"}
+
+
+def test_an_answer_shows_that_an_attempt_has_arrived():
+    report = run(lambda flow: GOOD[flow.level] if flow.required else "refused", counted=0)
+    assert report.passed
 
 
 HOSTILE = "<script>alert(1)</script> | ]]> & \" ' \x07 \u2028"

@@ -1,0 +1,76 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Proof that an attempt which got no answer has reached the edge: a host that cannot send at all finds all closed.
+
+An answer shows that the attempt has arrived somewhere. Without one, the guards of the edge have to have counted all
+packets of such attempts: the first of each connection, and its retransmissions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Dict, Iterator, List, Mapping, Sequence, Tuple
+
+from .evaluate import HOLDS, NOT_CHECKED, Finding
+
+PACKETS = "packets"
+"""Fact of an attempt: how many packets it has sent before it gave up."""
+
+_ANSWERS = ("refused", "prohibited")
+
+_Place = Tuple[str, str]
+"""An edge and a row, by name and id."""
+
+
+@dataclass(frozen=True)
+class Blocked:
+    """Packets that the guard of a row has blocked, before the attempts and after them; None where nothing counts."""
+
+    before: Any = None
+    after: Any = None
+
+    @property
+    def packets(self) -> int:
+        """Return how many it has blocked meanwhile."""
+        known = isinstance(self.before, int) and isinstance(self.after, int)
+        return self.after - self.before if known else 0
+
+
+def with_controls(findings: Sequence[Finding], blocked: Mapping[_Place, Blocked]) -> List[Finding]:
+    """Return the findings, of which those on closed flows hold only where their attempts have reached the edge.
+
+    blocked: by edge and row.
+    """
+    sent: Dict[_Place, int] = {}
+    for finding in findings:
+        if _needs_proof(finding):
+            place = (finding.flow.edge, finding.flow.row)
+            sent[place] = sent.get(place, 0) + int(finding.facts.get(PACKETS, 1))
+    return [_proved(finding, sent, blocked) for finding in findings]
+
+
+def unproved(findings: Sequence[Finding]) -> Iterator[_Place]:
+    """Yield each edge and row of which flows have to be closed, and of none it is known that it is."""
+    closed: Dict[_Place, bool] = {}
+    for finding in findings:
+        if finding.expected == "closed" and finding.flow.direction == "in":
+            place = (finding.flow.edge, finding.flow.row)
+            closed[place] = closed.get(place, False) or finding.verdict != NOT_CHECKED
+    return (place for place, is_known in closed.items() if not is_known)
+
+
+def _needs_proof(finding: Finding) -> bool:
+    return finding.expected == "closed" and finding.verdict == HOLDS and finding.observed not in _ANSWERS
+
+
+def _proved(finding: Finding, sent: Mapping[_Place, int], blocked: Mapping[_Place, Blocked]) -> Finding:
+    place = (finding.flow.edge, finding.flow.row)
+    if not _needs_proof(finding):
+        return finding
+    if finding.flow.direction == "in" and blocked.get(place, Blocked()).packets >= sent[place]:
+        return finding
+    counted = blocked.get(place, Blocked()).packets
+    arrived = f"the guard of {finding.flow.row} has counted {counted} of {sent[place]} packets"
+    reason = f"{finding.flow.origin} may not be able to send at all: {arrived}"
+    return replace(finding, verdict=NOT_CHECKED, cause=reason)
