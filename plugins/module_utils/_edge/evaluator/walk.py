@@ -127,6 +127,11 @@ class _Outcomes:
         self.verdicts.setdefault(verdict, decision)
 
 
+# Since Linux 5.7 chains at postrouting see the interface that a packet came by, and of messages of neighbour discovery,
+# which came by none, the one that they leave by (ip6_output.c, ndisc.c).
+_UNKNOWN_ORIGIN = dict.fromkeys(("meta iif", "meta iifname", "meta iifgroup", "meta iiftype"), UNKNOWN)
+
+
 class _TooLongError(Exception):
     """Error for more rules than an evaluation may take, by jumps within jumps."""
 
@@ -154,6 +159,8 @@ def evaluate_packet(
     hooks = list(_HOOKS[direction])
     while hooks and not journey.has_ended(until_dropped_in):
         hook = hooks.pop(0)
+        if hook == "postrouting" and direction == "out" and "icmpv6 type" in fields:
+            fields.update(_UNKNOWN_ORIGIN)
         journey.pass_hook(hook, ruleset.base_chains(hook, family), interface)
         marked = family in ruleset.routed_by_mark and fields.get("meta mark") != point(0)
         if marked and (hook == "output" or (hook == "prerouting" and walk.translation.way != HERE)):
