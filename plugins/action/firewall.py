@@ -30,6 +30,7 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.options im
     Options,
     family_warnings,
     parse_options,
+    read_flag,
 )
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.variables import (
     IGNORED,
@@ -76,13 +77,13 @@ class ActionModule(ActionBase):
         except EdgeError as error:
             answer = {"failed": True, "msg": str(error)}
         result.update(self._in_words_of_the_task(answer))
+        if self._task.check_mode:
+            result["predicted"] = True
         if "rows" in result:
             result["rows"] = all_rows(result["rows"])
             result["rules"] = [rule_result(rule) for rule in rules]
             host = str(self._task.delegate_to or variables.get("inventory_hostname", ""))
             result = with_headers(result, host)
-            if self._task.check_mode:
-                result["predicted"] = True
             if not result.get("failed") and not self._task.no_log and _is_read_by_people():
                 display.display(closing_line(result, host))
         return result
@@ -121,6 +122,7 @@ class ActionModule(ActionBase):
         """Return warnings about variables that nobody reads. Raises OptionError on a misspelt one."""
         if self._task.args.get("state") == "absent":
             return []  # Removal reads none of them, and a mistake must not stand in its way.
+        read_flag(INSTALL, self._templar.template(variables.get(INSTALL, False)))
         ignored = self._templar.template(variables.get(IGNORED, []))
         words = re.findall(r"\w+", str(self._task.get_ds()))
         return check_variables(variables, names_in(IGNORED, ignored), frozenset(words))
@@ -139,7 +141,10 @@ class ActionModule(ActionBase):
             return before_installation(answer, package, rules)
         self._install(variables)
         again = self._linux_firewall(options, rules, variables)
-        return after_installation(self._confirmed(again, options), package)
+        done = after_installation(self._confirmed(again, options), package)
+        if done.get("failed"):
+            done["msg"] = f"{done.get('msg')}; the package {package} was installed, and stays"
+        return done
 
     def _confirmed(self, answer: dict[str, t.Any], options: Options) -> dict[str, t.Any]:
         """Return an answer whose change is confirmed, or rolled back by the host."""
@@ -179,12 +184,11 @@ class ActionModule(ActionBase):
 
     def _may_install(self, package: str, variables: Variables) -> bool:
         # Imported where it is needed: each run would pay for it.
-        from ansible.module_utils.parsing.convert_bool import boolean
         from ansible_collections.xmpp.edge.plugins.plugin_utils._install import PACKAGE
 
         # The role has a default for it. A task without the role installs what the administrator has asked for.
         asked = self._templar.template(variables.get(INSTALL, False))
-        return package == PACKAGE and bool(boolean(asked, strict=False))
+        return package == PACKAGE and read_flag(INSTALL, asked)
 
     def _install(self, variables: Variables) -> None:
         """Install the package. Raises EdgeError."""

@@ -117,6 +117,9 @@ class FirewalldSnapshot(Snapshot):
         return os.path.join(self.folder, _FOLDERS[container.kind], f"{container.name}.xml")
 
 
+_NOT_RUNNING = "is not running"
+
+
 class FirewalldBackend(Backend[FirewalldSnapshot]):
     """Rich rules, in both configurations. run: runs programs; folder, shipped: where configuration is."""
 
@@ -265,6 +268,8 @@ class FirewalldBackend(Backend[FirewalldSnapshot]):
         if done is None or done.returncode == 0:
             return ""
         said = done.complaint
+        if _NOT_RUNNING in said:
+            return ""  # It does not look at the files then.
         named = re.findall(r"'([^']+)'", said)
         files = [
             path
@@ -565,7 +570,7 @@ def _simulated(snapshot: FirewalldSnapshot, carried: Mapping[str, Sequence[Rule]
 
 def _warnings(snapshot: FirewalldSnapshot, desired: Desired) -> Iterator[str]:
     if desired.present and not snapshot.running:
-        yield "firewalld is not running: its permanent configuration was changed, and nothing of it is live"
+        yield "firewalld is not running: its rules are in the permanent configuration only, and nothing of them is live"
     if desired.present and snapshot.fault:
         yield f"{snapshot.fault}, so firewalld loads none of its configuration at the next reload or boot: repair it"
 

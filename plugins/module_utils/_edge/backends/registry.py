@@ -15,11 +15,11 @@ from ..host.files import read_text
 from ..host.loaders import LOADERS
 from ..host.runner import Runner, find_program
 from ..host.units import FIREWALLD
-from ..model.ownership import CHAIN_PREFIX, COMMENT, NAME_PREFIX
+from ..model.ownership import CHAIN_PREFIX, COMMENT, NAME_PREFIX, RICH_RULE_PRIORITIES
 from .base import Backend
 
 _UFW_FILES = ("/etc/ufw/user.rules", "/etc/ufw/user6.rules")
-_FIREWALLD_FOLDERS = ("/etc/firewalld/policies", "/etc/firewalld/ipsets")
+_FIREWALLD_FOLDERS = ("/etc/firewalld/zones", "/etc/firewalld/policies", "/etc/firewalld/ipsets")
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,13 @@ def _traces_of_firewalld(facts: Facts, _run: Runner) -> bool:
     tables = facts.firewall.ruleset.tables()
     if any(table.endswith(" firewalld") for table in tables) or facts.persistence.is_active(FIREWALLD):
         return True
-    names = (name for folder in _FIREWALLD_FOLDERS if os.path.isdir(folder) for name in os.listdir(folder))
-    return any(name.startswith(NAME_PREFIX) for name in names)
+    folders = filter(os.path.isdir, _FIREWALLD_FOLDERS)
+    files = [os.path.join(folder, name) for folder in folders for name in os.listdir(folder)]
+    if any(os.path.basename(path).startswith(NAME_PREFIX) for path in files):
+        return True
+    marks = [f'priority="{priority}"' for priority in RICH_RULE_PRIORITIES.values()]
+    texts = (read_text(path) or "" for path in files if path.endswith(".xml"))
+    return any(mark in text for text in texts for mark in marks)
 
 
 def _units_of(name: str) -> Tuple[str, ...]:

@@ -166,6 +166,9 @@ def _observed(snapshot: UfwSnapshot, carried: Sequence[Rule]) -> Iterator[Item]:
         yield Placed("ufw", item) if isinstance(item, Rule) else item
 
 
+_OTHER_LIVE_RULES = "does not have just the managed rules behind the user's"
+
+
 def _drift(snapshot: UfwSnapshot, carried: Sequence[Rule], lines: Mapping[Family, Sequence[Line]]) -> Iterator[str]:
     """Yield in what files and live chains are not as they should be, once there is anything managed."""
     ports = [rule.port for rule in carried]
@@ -177,8 +180,10 @@ def _drift(snapshot: UfwSnapshot, carried: Sequence[Rule], lines: Mapping[Family
         if snapshot.active and family in snapshot.families:
             for direction in DIRECTIONS:
                 if not _is_live(snapshot, family, direction, lines[family]):
-                    chain = chain_of(family, direction)
-                    yield f"{PROGRAMS[family]} chain {chain}  does not have just the managed rules behind the user's"
+                    written = [line for line in found_lines(rules, family) if isinstance(line, Line)]
+                    earlier = _is_live(snapshot, family, direction, written)
+                    words = "is as an earlier run left it" if earlier else _OTHER_LIVE_RULES
+                    yield f"{PROGRAMS[family]} chain {chain_of(family, direction)}  {words}"
 
 
 def _chain(snapshot: UfwSnapshot, family: Family, direction: Direction) -> Sequence[FilterRule]:

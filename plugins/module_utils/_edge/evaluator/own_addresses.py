@@ -17,7 +17,7 @@ from .rows import ANYWHERE, Route, Routes, remotes_of
 Named = Mapping[str, Sequence[str]]
 """The addresses that a request takes for the host's own, by the option that lists them."""
 
-_LOOPBACK = "lo"
+_LOOPBACK, _LINK_LOCAL = "lo", "fe80:"
 _NOWHERE: FrozenSet[str] = frozenset()
 _MOST_NAMED = 8
 """Addresses of the host that a message names."""
@@ -72,16 +72,16 @@ def check_sides(own: OwnAddresses, named: Named, rules: Sequence[Rule], routes: 
     for family in FAMILIES:
         interface, _source = own.chosen.get(ANYWHERE[family][0], ("", ""))
         inside = [one for one in internal if interface in own.interfaces.get(one, ()) and family_of(one) == family]
-        elsewhere = [one for one in access if own.interfaces.get(one, _NOWHERE) - {_LOOPBACK}]
+        same = [one for one in access if family_of(one) == family]
+        elsewhere = [one for one in same if own.interfaces.get(one, _NOWHERE) - {_LOOPBACK}]
         if not inside or not elsewhere or any(interface in own.interfaces[one] for one in elsewhere):
             continue
-        ways = {routes.get((one, ANYWHERE[family][0])) for one in elsewhere if family_of(one) == family}
-        if ways and interface not in ways:
+        if interface not in {routes.get((one, ANYWHERE[family][0])) for one in elsewhere}:
             continue
         problem = f"is on {interface}, by which the default route leaves, and no address of {ACCESS.option} is"
         remedy = f"see whether {ACCESS.option} and {INTERNAL.option} are swapped"
         is_open = any(rule.local and inside[0] in rule.local.networks and rule.remote is None for rule in rules)
-        if is_open and interface in ways:
+        if is_open:
             remedy += ", or name the Front End's networks in front_end_networks, since any would be the whole world"
             raise OptionError(INTERNAL.option, inside[0], problem, remedy)
         return [str(OptionError(INTERNAL.option, inside[0], problem, remedy))]
@@ -99,7 +99,7 @@ def source_warnings(own: OwnAddresses, rules: Sequence[Rule]) -> List[str]:
         bound = next((one for one in rule.local.networks if one not in own.absent), None)
         for remote in remotes_of([rule]):
             _interface, source = own.chosen.get(remote, ("", ""))
-            if bound and source and source not in rule.local.networks:
+            if bound and source and source not in rule.local.networks and not remote.startswith(_LINK_LOCAL):
                 option = rule.local.name.rpartition("_")[0]
                 warned.setdefault(
                     source,

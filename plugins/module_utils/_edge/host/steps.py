@@ -54,9 +54,12 @@ def try_out(steps: Sequence[Step], run: Runner) -> None:
 def nft_error(done: Completed) -> EdgeError:
     """Return the sentence for a call of nft that failed."""
     if any(words in done.stderr for words in _NO_PRIVILEGE):
-        return EdgeError(
-            "nft may not read or change the firewall: run as root (become: true), or give the right CAP_NET_ADMIN"
-        )
+        if os.geteuid() == 0:
+            return EdgeError(
+                "nft may not read or change the firewall even as root: give the right CAP_NET_ADMIN, or end the "
+                f'program that owns the table, if "nft list ruleset" shows one ({done.complaint})'
+            )
+        return EdgeError("nft may not read or change the firewall: run as root (become: true)")
     if any(words in done.stderr for words in _NO_KERNEL_SUPPORT):
         return EdgeError("the kernel of this host has no nftables support: load or build its module nf_tables")
     if _KERNEL_LACKS_PART in done.stderr:

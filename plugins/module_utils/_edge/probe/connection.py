@@ -11,6 +11,8 @@ import struct
 import time
 from typing import Optional
 
+from .rejections import Rejection, keep_rejections, rejection_of
+
 MAX_BYTES = 128 * 1024
 """Limit on the bytes read from one peer. A certificate chain and the features of a stream are far below it."""
 
@@ -36,6 +38,8 @@ class PeerError(Exception):
         self.detail = detail
         self.packets = 0
         """Packets that were sent for a connection that did not come about."""
+        self.rejection: Optional[Rejection] = None
+        """The ICMP error that ended the attempt to connect, where the kernel tells."""
 
 
 class TcpConnection:
@@ -49,10 +53,15 @@ class TcpConnection:
         try:
             if source:
                 self._socket.bind((source, 0))
+            keep_rejections(self._socket)
             self._socket.settimeout(seconds)
             self._socket.connect((address, port))
         except OSError as error:
             failure = _peer_error(error, "filtered")
+            failure.rejection = rejection_of(self._socket)
+            if failure.rejection and failure.outcome == "refused":
+                # Many firewalls reject so, and no host whose port is closed.
+                failure.outcome = "prohibited"
             failure.packets = 1 + _retransmissions(self._socket)
             self._socket.close()
             raise failure from None

@@ -34,7 +34,7 @@ OUTCOMES: Mapping[str, str] = {
     "client_certificate_optional": "a client certificate is requested, and not required",
     "no_client_certificate_request": "TLS is open to clients without a certificate",
     "filtered": "the attempt to connect got no answer",
-    "refused": "the attempt to connect was reset: no listener, or a reject rule",
+    "refused": "the attempt to connect was reset: no listener, or a rule that rejects with a reset",
     "prohibited": "an ICMP error or this host's firewall says that the connection is forbidden",
     "unreachable": "this host or a router says that the peer cannot be reached",
     "no_route": "this host has no route to the peer",
@@ -138,6 +138,9 @@ def attempt(target: Target) -> Attempt:
         outcome, detail = error.outcome, error.detail
         if connection is None:
             facts["packets"] = error.packets
+            if error.rejection:
+                facts["rejected_by"] = error.rejection.sender
+                detail = str(error.rejection)
     finally:
         if connection is not None:
             connection.close()

@@ -29,7 +29,9 @@ _ADDRESS = "an IP address"
 _NETWORK = "an IP address or CIDR network"
 _EXAMPLES = {_ADDRESS: "198.51.100.7 or 2001:db8::7", _NETWORK: "198.51.100.0/24 or 2001:db8::/32"}
 
-_HOST_NAME = re.compile(r"^(?!\d+(\.\d+)*$)[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_-]+)*\.?$")
+_HOST_NAME = re.compile(
+    r"^(?!(?:0x[\da-f]+|\d+(?:\.\d+)*)\.?$)[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?(?:\.[A-Za-z0-9_-]+)*\.?$"
+)
 _WORDS_FOR_ANY = frozenset((ANY, "*", "all", "0", "everyone", "everybody", "internet", "world"))
 _DECORATED = re.compile(r"^(?:\[([0-9A-Fa-f:.]+)\](?::\d+)?|([0-9.]+):\d+)$")
 _MASK = re.compile(r"^([0-9.]+)\s+(255\.[0-9.]+)$")

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from difflib import SequenceMatcher
-from typing import Iterable, List, Optional, Sequence, Tuple
+from typing import Iterable, List, Optional, Sequence, Set, Tuple
 
 _ALIKE, _ALIKE_FROM_THE_START, _ALIKE_AND_SHORT = 0.8, 0.78, 0.66
 """Least share of characters that two names have in common: at all, with the same beginning, and for a short one too."""
@@ -42,12 +42,19 @@ def candidates(name: str, known: Iterable[str]) -> List[str]:
     """
     names = sorted(known)
     words = _words(name)
-    for telling in (set(words), set(words) - _GENERIC):
-        including = [one for one in names if telling and telling <= set(_words(one))]
-        if including:
-            return sorted(including, key=lambda one: -_share(words, _words(one)))
+    including = _with_words(set(words), names)
+    if not including:
+        # As in internal_networks: the one word may be meant, or the other.
+        telling = _with_words(set(words) - _GENERIC, names)
+        including = [*telling, *_with_words(set(words) & _GENERIC, names)] if telling else []
+    if including:
+        return sorted(dict.fromkeys(including), key=lambda one: -_share(words, _words(one)))
     alike = [(share, one) for one in names for share in [_share(words, _words(one))] if share >= _least(words, one)]
     return [max(alike)[1]] if alike else []
+
+
+def _with_words(words: Set[str], names: Sequence[str]) -> List[str]:
+    return [one for one in names if words and words <= set(_words(one))]
 
 
 def _least(words: Sequence[str], other: str) -> float:

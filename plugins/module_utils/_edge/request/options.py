@@ -103,12 +103,12 @@ def parse_options(given: Mapping[str, Any]) -> Options:
         mode=_choice("mode", values["mode"]),
         backend=_choice("backend", values["backend"]),
         integrate=_choice("integrate", values["integrate"]),
-        persist=_flag("persist", values["persist"]),
+        persist=read_flag("persist", values["persist"]),
         on_ineffective=_choice("on_ineffective", values["on_ineffective"]),
-        cut_revoked=_flag("cut_revoked", values["cut_revoked"]),
+        cut_revoked=read_flag("cut_revoked", values["cut_revoked"]),
         confirm_timeout=_seconds("confirm_timeout", values["confirm_timeout"]),
         on_policy_override=_choice("on_policy_override", values["on_policy_override"]),
-        allow_absent_addresses=_flag("allow_absent_addresses", values["allow_absent_addresses"]),
+        allow_absent_addresses=read_flag("allow_absent_addresses", values["allow_absent_addresses"]),
         rows=rows,
         endpoints=endpoints,
         ports=ports,
@@ -152,7 +152,9 @@ def _rows(option: str, value: Any) -> Tuple[Row, ...]:
 def _entries(option: str, value: Any, remedy: str) -> Sequence[Any]:
     """Return the entries of a list that is not empty, or of a text with commas between them."""
     if isinstance(value, str):
-        value = [entry.strip() for entry in value.split(",")]
+        entries = [entry.strip() for entry in value.split(",")]
+        # A comma at the end is no entry, and nothing but commas is no list.
+        value = [entry for entry in entries if entry] or entries
     if not isinstance(value, (list, tuple)):
         raise OptionError(option, value, "is not a list", remedy)
     if not value:
@@ -167,7 +169,8 @@ def _choice(option: str, value: Any) -> str:
     return str(value)
 
 
-def _flag(option: str, value: Any) -> bool:
+def read_flag(option: str, value: Any) -> bool:
+    """Return a boolean as people write it. Raises OptionError."""
     text = str(value).lower()
     if text in _TRUE:
         return True
@@ -231,7 +234,10 @@ def _networks(endpoint: Endpoint, value: Any) -> ByFamily:
 
 def _text(option: str, entry: Any) -> str:
     if not isinstance(entry, str):
-        raise OptionError(option, entry, "is not text", "write every entry as an IP address, in quotes if need be")
+        shown_entry = "null" if entry is None else entry
+        raise OptionError(
+            option, shown_entry, "is not text", "write every entry as an IP address, in quotes if need be"
+        )
     return str(entry)
 
 

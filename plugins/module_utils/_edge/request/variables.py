@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import re
-from difflib import SequenceMatcher
 from typing import Any, Collection, Iterable, List, Mapping, Sequence, Set
 
 from ..model.errors import OptionError
@@ -17,12 +16,10 @@ PREFIX = "xmpp_edge_"
 INSTALL, IGNORED = f"{PREFIX}install", f"{PREFIX}ignore_variables"
 
 _ROLE_VARIABLES = frozenset((*(f"{PREFIX}{option}" for option in OPTIONS), INSTALL, IGNORED, f"{PREFIX}of"))
-_OPTIONS_OF_THE_ROLE = tuple(sorted(one[len(PREFIX) :] for one in _ROLE_VARIABLES))
+_OPTIONS_OF_THE_ROLE = tuple(sorted(one[len(PREFIX) :] for one in _ROLE_VARIABLES - {f"{PREFIX}of"}))
 _MOST_CANDIDATES = 3
 _OTHER_PREFIXES = (f"{PREFIX}verify_", f"{PREFIX}rehearse_")
-_BEGINS = "xm"
-_LIKE_THE_PREFIX = 0.88
-"""Least share of characters that the beginning of a name has in common with the prefix, where it is misspelt."""
+_PLURAL = f"{PREFIX[:-1]}s_"
 
 # A name without an underscore may be an ordinary word, so it counts only where a colon follows.
 _LONG_NAMES = "|".join(sorted((name for name in OPTIONS if "_" in name), key=len, reverse=True))
@@ -89,15 +86,22 @@ def as_the_role_says(message: str) -> str:
 
 
 def _prefix_length(name: str) -> int:
-    """Return the length of a beginning that is the prefix, or is most like it; 0 for none."""
+    """Return the length of a beginning that is the prefix, or the prefix with one slip; 0 for none."""
     lowered = name.lower()
-    if lowered.startswith(PREFIX):
-        return len(PREFIX)
-    if not lowered.startswith(_BEGINS):
-        return 0
-    lengths = range(len(PREFIX) - 1, len(PREFIX) + 2)
-    share, length = max((SequenceMatcher(None, lowered[:one], PREFIX).ratio(), one) for one in lengths)
-    return length if share >= _LIKE_THE_PREFIX else 0
+    lengths = (len(PREFIX), len(PREFIX) - 1, len(PREFIX) + 1)
+    return next((one for one in lengths if _is_prefix(lowered[:one]) and lowered[one : one + 1].isalpha()), 0)
+
+
+def _is_prefix(text: str) -> bool:
+    """Return whether a text is the prefix, or has one character less, another one, one twice, or two swapped."""
+    if text in (PREFIX, _PLURAL):
+        return True
+    places = range(len(PREFIX))
+    slips = {PREFIX[:place] + PREFIX[place + 1 :] for place in places}
+    slips |= {PREFIX[:place] + PREFIX[place] + PREFIX[place:] for place in places}
+    slips |= {PREFIX[:place] + PREFIX[place : place + 2][::-1] + PREFIX[place + 2 :] for place in places}
+    differing = [own for own, other in zip(text, PREFIX) if own != other]
+    return text in slips or (len(text) == len(PREFIX) and len(differing) == 1 and differing[0].isalpha())
 
 
 def _is_task_result(value: Any) -> bool:

@@ -188,7 +188,8 @@ class Changes:
         Raises EdgeError and MissingPackageError.
         """
         units = [RECOVERY_UNIT_FILE] if self._with_systemd and permanent else []
-        refuse_impossible(steps, self._home, [self._lock.path, *units], waits=bool(seconds))
+        paths = [self._lock.path, *units]
+        refuse_impossible(steps, self._home, paths, waits=bool(seconds), with_systemd=self._with_systemd)
 
     def begin(self, rollback: Sequence[RollbackData], seconds: int, permanent: bool = True) -> PendingChange:
         """Save the rollback data, and arm the timer that rolls back. Raises EdgeError.

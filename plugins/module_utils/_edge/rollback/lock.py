@@ -59,12 +59,19 @@ class HostLock:
                 os.unlink(self.path)
         self.pause()
 
+    def _refuse_without_rights(self) -> None:
+        """Refuse what a run would refuse that may create the file. Raises EdgeError."""
+        folder = os.path.dirname(self.path)
+        if os.path.isdir(folder) and not os.access(folder, os.W_OK | os.X_OK):
+            raise EdgeError(f"{self.path} cannot be locked: run as root (become: true)")
+
     def _try(self) -> bool:
         flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | (os.O_CREAT if self._may_create else 0)
         try:
             descriptor = os.open(self.path, flags, 0o600)
         except FileNotFoundError:
             if not self._may_create:
+                self._refuse_without_rights()
                 return True
             raise EdgeError(f"{self.path} cannot be made: its folder is missing") from None
         except PermissionError:

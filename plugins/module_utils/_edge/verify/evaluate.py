@@ -74,7 +74,7 @@ def evaluate(flow: Flow, result: Mapping[str, Any], edge: Edge, state: EdgeState
     observed = result["outcome"]
     verdict, cause = HOLDS, ""
     if flow.required and observed not in OPEN[flow.level]:
-        verdict, cause = FAILS, _cause_of_closed(flow, observed, source, allowed, state)
+        verdict, cause = FAILS, _cause_of_closed(flow, result, source, allowed, state)
     elif not flow.required and observed not in CLOSED:
         verdict, cause = FAILS, _cause_of_open(flow, source, state)
         if observed in ("no_source", "error"):
@@ -85,18 +85,19 @@ def evaluate(flow: Flow, result: Mapping[str, Any], edge: Edge, state: EdgeState
 
 
 def _cause_of_closed(
-    flow: Flow, observed: str, source: Optional[str], allowed: Optional[bool], state: EdgeState
+    flow: Flow, result: Mapping[str, Any], source: Optional[str], allowed: Optional[bool], state: EdgeState
 ) -> str:
     """Return the first cause in the order of a packet's path: route, firewall, listener, TLS, XMPP."""
+    observed, rejected_by = result["outcome"], result["facts"].get("rejected_by")
     if observed in ("no_route", "no_source", "unreachable"):
         causes = {
             "no_route": f"{flow.origin} has no route to {flow.address}",
             "no_source": f"{flow.origin} does not have the address {flow.source}",
-            "unreachable": f"{flow.origin}, or a router on the way, cannot reach {flow.address}",
+            "unreachable": f"{rejected_by or f'{flow.origin}, or a router on the way,'} cannot reach {flow.address}",
         }
         return f"route: {causes[observed]}"
     if observed in ("filtered", "refused", "prohibited"):
-        return _cause_of_no_connection(flow, observed, source, allowed, state)
+        return _cause_of_no_connection(flow, result, source, allowed, state)
     if observed in _TLS:
         return f"TLS: {observed.replace('_', ' ')}"
     problem = observed.replace("_", " ")
@@ -108,14 +109,17 @@ def _cause_of_closed(
 
 
 def _cause_of_no_connection(
-    flow: Flow, observed: str, source: Optional[str], allowed: Optional[bool], state: EdgeState
+    flow: Flow, result: Mapping[str, Any], source: Optional[str], allowed: Optional[bool], state: EdgeState
 ) -> str:
-    inbound = flow.direction == "in"
+    inbound, observed = flow.direction == "in", result["outcome"]
+    rejected_by = result["facts"].get("rejected_by") or "an unknown box"
     row = state.rows.get(flow.row, {})
     effective, decided_by = row.get("effective"), row.get("decided_by")
     causes = {
         "refused": f"listener: nobody listens on port {flow.port} of {flow.address}",
-        "prohibited": "firewall: a box on the way, or the server's own, answers that it is forbidden",
+        "prohibited": f"firewall: {rejected_by} rejects it ({result['detail']})"
+        if result["detail"]
+        else f"firewall: {rejected_by}, on the way or the server itself, answers that it is forbidden",
         "filtered": "firewall: no answer"
         + (f", though {flow.edge} lets it pass ({decided_by})" if effective == "yes" else "")
         + "; look at what stands in between, and at the routes there",

@@ -104,6 +104,14 @@ def test_swapped_lists_of_the_other_family_are_seen():
         (OwnAddresses(interfaces=on(eth0=[ACCESS, INTERNAL]), chosen={FAR: ("eth0", INTERNAL)}), BY_DEFAULT),
         (OwnAddresses(interfaces=on(eth0=[ACCESS], eth1=[INTERNAL]), chosen={FAR: ("wan0", "198.18.9.2")}), {}),
         (OwnAddresses(interfaces=on(eth0=[ACCESS], eth1=[INTERNAL])), {}),
+        # The default routes of the two families lead apart.
+        (
+            OwnAddresses(
+                interfaces=on(eth0=[ACCESS6], eth1=[INTERNAL]),
+                chosen={FAR: ("eth1", INTERNAL), FAR6: ("eth0", ACCESS6)},
+            ),
+            {(ACCESS6, FAR6): "eth0"},
+        ),
         # A routing table for the access addresses.
         (SWAPPED, {(ACCESS, FAR): "eth1"}),
         # An address that the network routes to the host.
@@ -141,6 +149,13 @@ def test_each_source_is_named_once_and_a_listed_one_never():
     assert len(source_warnings(own, rules_for())) == 1
     named = rules_for(access_addresses=[ACCESS, ACCESS6, "2001:db8::abcd"])
     assert source_warnings(own, named) == []
+
+
+def test_a_link_local_neighbour_has_no_source_of_the_host():
+    rules = rules_for(access_addresses=["fe80::2", ACCESS])
+    own = OwnAddresses(chosen={remote: ("eth1", "fe80::9") for remote in remotes_to_ask(rules) if "fe80" in remote})
+    assert own.chosen
+    assert source_warnings(own, rules) == []
 
 
 def test_the_passive_host_of_a_failover_is_not_warned():

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 
@@ -51,6 +52,68 @@ def test_firewalls(address, port, outcomes):
     assert result.outcome in outcomes
     assert result.source in ("198.18.0.2", "2001:db8::2")
     assert result.latency is None
+
+
+BEHIND = """
+table inet t {
+  chain in {
+    type filter hook input priority 0;
+    tcp dport 2 reject with tcp reset
+    tcp dport 3 reject with icmpx type admin-prohibited
+    tcp dport 4 reject with icmpx type host-unreachable
+    tcp dport 5 reject
+  }
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def behind():
+    """Have another network behind a link, whose firewall rejects."""
+    with subprocess.Popen(["unshare", "--net", "sleep", "600"]) as holder:
+        while os.readlink(f"/proc/{holder.pid}/ns/net") == os.readlink("/proc/self/ns/net"):
+            time.sleep(0.01)
+        inside = ["nsenter", "--target", str(holder.pid), "--net"]
+        commands = [
+            ["ip", "link", "add", "near", "type", "veth", "peer", "name", "far", "netns", str(holder.pid)],
+            *(["ip", "address", "add", one, "dev", "near", *more] for one, more in ENDS["near"]),
+            ["ip", "link", "set", "near", "up"],
+            *([*inside, "ip", "address", "add", one, "dev", "far", *more] for one, more in ENDS["far"]),
+            [*inside, "ip", "link", "set", "far", "up"],
+        ]
+        for command in commands:
+            subprocess.run(command, check=True)
+        subprocess.run([*inside, "nft", "-f", "-"], input=BEHIND, text=True, check=True)
+        yield
+        holder.kill()
+
+
+ENDS = {
+    "near": [("198.19.5.1/24", []), ("2001:db8:5::1/64", ["nodad"])],
+    "far": [("198.19.5.2/24", []), ("2001:db8:5::2/64", ["nodad"])],
+}
+
+
+@pytest.mark.usefixtures("behind")
+@pytest.mark.parametrize("address", ["198.19.5.2", "2001:db8:5::2"])
+@pytest.mark.parametrize(
+    ("port", "outcomes"), [(3, {"prohibited", "unreachable"}), (4, {"unreachable"}), (5, {"prohibited"})]
+)
+def test_the_box_that_rejects_by_icmp_is_named(address, port, outcomes):
+    result = attempt(Target(address, port, timeout=30))
+    assert result.outcome in outcomes
+    if tuple(map(int, os.uname().release.split(".")[:2])) < (5, 18):
+        pytest.skip("this kernel keeps no ICMP errors of TCP sockets")
+    assert result.facts["rejected_by"] == address
+    assert result.detail.startswith("ICMP type ")
+
+
+@pytest.mark.usefixtures("behind")
+@pytest.mark.parametrize("address", ["198.19.5.2", "2001:db8:5::2"])
+@pytest.mark.parametrize("port", [2, 9])
+def test_a_reset_names_no_box(address, port):
+    result = attempt(Target(address, port, timeout=30))
+    assert (result.outcome, result.facts) == ("refused", {"packets": 1})
 
 
 def test_routes():

@@ -91,7 +91,10 @@ REFUSED = [
     ("front_end_networks", ["2001:db8::/32"], "row gateway_in would allow nothing"),
     ("partner_networks", ["198.18.0.1"] * (MAX_LIST_LENGTH + 1), f"has {MAX_LIST_LENGTH + 1} entries"),
     ("partner_networks", [7], "is not text"),
-    ("partner_networks", [None], "is not text"),
+    ("access_addresses", ["198.18.0.2."], "is not an IP address"),
+    ("access_addresses", ["0x7f000001"], "is not an IP address"),
+    ("access_addresses", ",", "is not an IP address"),
+    ("partner_networks", [None], "'null' is not text"),
     ("partner_networks", {"a": 1}, "is not a list"),
     ("internal_addresses", ["198.18.0.2"], "stands in access_addresses too while front_end_networks is any"),
     ("federation_port", 0, "is not a TCP port; give a number from 1 to 65535"),
@@ -229,3 +232,7 @@ def test_an_address_whose_family_no_network_has_is_a_warning():
     assert "federation_in gets no accept rule" in warning
     assert family_warnings(parse_options(both)) == []
     assert family_warnings(parse_options({**SOUND, "partner_networks": ["198.51.100.0/24", "2001:db8::/32"]})) == []
+
+
+def test_a_comma_at_the_end_is_no_entry():
+    assert parse_options({**SOUND, "access_addresses": "198.18.0.2, "}) == parse_options(SOUND)

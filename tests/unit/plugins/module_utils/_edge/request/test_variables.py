@@ -29,7 +29,7 @@ MISSPELT = {
     "xmpp_edge_public_ip": "access_addresses",
     "xmpp_edge_acces_adresses": "access_addresses",
     "xmpp_edge_internal": "internal_addresses",
-    "xmpp_edge_internal_network": "internal_addresses",
+    "xmpp_edge_internal_network": "front_end_networks or xmpp_edge_partner_networks or xmpp_edge_internal_addresses",
     "xmpp_edge_persistent": "persist",
     "xmpp_edge_federation_ports": "federation_port",
     "xmpp_edge_gatway_port": "gateway_port",
@@ -93,6 +93,7 @@ def test_what_others_read_is_not_named():
     known = {f"xmpp_edge_{option}": 1 for option in OPTIONS}
     others = ["install", "ignore_variables", "of", "verify_timeout", "verify_anything", "rehearse_hosts"]
     elsewhere = ["xmpp_domain", "prosody_mode", "ansible_host", "xmpp_mode", "edge_mode", "groups"]
+    elsewhere += ["xmpp_edge1_mode", "xmpp_edge2_rows", "xmpp_hedge_mode", "xmppd_edge_mode"]
     variables = {**known, **{f"xmpp_edge_{name}": 1 for name in others}, **dict.fromkeys(elsewhere)}
     assert check_variables(variables, (), ()) == []
 

@@ -69,9 +69,40 @@ def test_a_file_that_is_not_there_need_not_be_removed(tmp_path, disks):
         refuse_impossible([RemoveFile(str(there))], "/var/lib/xmpp-edge", [], waits=False)
 
 
+@pytest.mark.parametrize("step", [WriteFile, RepairFolder])
+def test_a_file_in_place_of_a_folder_is_named(tmp_path, step):
+    (tmp_path / "file").write_text("")
+    path = str(tmp_path / "file" / "below")
+    made = WriteFile(path, "text") if step is WriteFile else RepairFolder(path)
+    with pytest.raises(EdgeError, match=f"{tmp_path / 'file'} is no folder; remove it"):
+        refuse_impossible([made], "/var/lib/xmpp-edge", [], waits=False)
+
+
+def test_a_path_of_another_kind_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    for step, words in (
+        (RepairFolder(str(tmp_path / "file")), "file is no folder; remove it"),
+        (WriteFile(str(tmp_path / "folder"), "text"), "folder is a folder; remove it"),
+    ):
+        with pytest.raises(EdgeError, match=words):
+            refuse_impossible([step], "/var/lib/xmpp-edge", [], waits=False)
+    refuse_impossible([RepairFolder(str(tmp_path / "folder"))], "/var/lib/xmpp-edge", [], waits=False)
+
+
+def test_without_systemd_run_no_change_can_wait_there(tmp_path, monkeypatch):
+    monkeypatch.setattr(foreseen, "find_program", lambda name: None if name == "systemd-run" else f"/bin/{name}")
+    refuse_impossible([], str(tmp_path / "home"), [], waits=True)
+    refuse_impossible([], str(tmp_path / "home"), [], waits=False, with_systemd=True)
+    with pytest.raises(MissingPackageError, match="systemd-run is not installed on this host; install systemd"):
+        refuse_impossible([], str(tmp_path / "home"), [], waits=True, with_systemd=True)
+
+
 def test_a_home_into_which_others_may_look_is_refused(tmp_path):
     home = tmp_path / "home"
     home.mkdir(mode=0o755)
+    refuse_impossible([], str(home), [], waits=False)  # A run removes one that holds nothing.
+    (home / "change").write_text("")
     with pytest.raises(EdgeError, match=r"mode 0700\); remove it"):
         refuse_impossible([], str(home), [], waits=False)
     home.chmod(0o700)

@@ -155,7 +155,7 @@ def is_row(row, family="4"):
 CAUSES = [
     ("federation_in", "filtered", {}, "firewall: no answer, though edge lets it pass (rule of federation_in)"),
     ("federation_in", "refused", {}, "listener: nobody listens on port 5269 of 198.18.0.2"),
-    ("federation_in", "prohibited", {}, "firewall: a box on the way"),
+    ("federation_in", "prohibited", {}, "firewall: an unknown box, on the way or the server itself"),
     ("federation_in", "no_route", {}, "route: partner has no route to 198.18.0.2"),
     ("federation_in", "unreachable", {}, "route: partner, or a router on the way, cannot reach"),
     ("federation_in", "no_starttls", {}, "TLS: no starttls"),
@@ -217,6 +217,17 @@ def test_single_failure_has_its_cause(row, outcome, options, cause):
 def test_failure_of_one_family_is_reported_alone(row, outcome, cause):
     (finding,) = run(broken(is_row(row, "6"), outcome)).failed
     assert ":" in finding.flow.address and finding.cause[:6] == cause[:6]
+
+
+def test_the_box_that_rejects_is_named():
+    hosts = {name: dict(variables) for name, variables in HOSTS.items()}
+    flows_of = inventory().flows_from("partner", deep=True)
+    results = probe_results("partner", flows_of, broken(is_row("federation_in"), "prohibited"))
+    for result in results:
+        result.update(facts={"rejected_by": "198.18.9.1"}, detail="ICMP type 3 code 3 from 198.18.9.1")
+    hosts["partner"]["xmpp_edge_verify_attempts"] = {"results": results}
+    (finding,) = [one for one in inventory(hosts).report("", deep=True).failed if one.flow.origin == "partner"]
+    assert finding.cause == "firewall: 198.18.9.1 rejects it (ICMP type 3 code 3 from 198.18.9.1)"
 
 
 def test_open_flow_that_has_to_be_closed():
