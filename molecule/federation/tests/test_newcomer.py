@@ -58,7 +58,8 @@ class Galaxy(BaseHTTPRequestHandler):
                 "signatures": [],
             },
         }
-        content = self.server.tarball if path == "/edge.tar.gz" else json.dumps(answers.get(path, {"message": "not found"})).encode()
+        answer = json.dumps(answers.get(path, {"message": "not found"})).encode()
+        content = self.server.tarball if path == "/edge.tar.gz" else answer
         self.send_response(200 if path == "/edge.tar.gz" or path in answers else 404)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))
