@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Collection, Iterable, List, Mapping, Sequence, Set
+from typing import Any, Collection, Iterable, Iterator, List, Mapping, Sequence, Set
 
 from ..model.errors import OptionError
 from .nearest import candidates
@@ -19,7 +19,20 @@ _ROLE_VARIABLES = frozenset((*(f"{PREFIX}{option}" for option in OPTIONS), INSTA
 _OPTIONS_OF_THE_ROLE = tuple(sorted(one[len(PREFIX) :] for one in _ROLE_VARIABLES - {f"{PREFIX}of"}))
 _MOST_CANDIDATES = 3
 _OTHER_PREFIXES = (f"{PREFIX}verify_", f"{PREFIX}rehearse_")
-_PLURAL = f"{PREFIX[:-1]}s_"
+
+
+def _slips() -> Iterator[str]:
+    """Yield patterns of the prefix with one slip: another letter, one less, one twice, two swapped, or the plural."""
+    yield f"{PREFIX[:-1]}s_"
+    for place, letter in enumerate(PREFIX):
+        before, after = PREFIX[:place], PREFIX[place + 1 :]
+        yield f"{before}{letter}{letter}{after}"
+        yield f"{before}[a-z]{after}"
+        yield f"{before}{after[:1]}{letter}{after[1:]}"
+        yield f"{before}{after}"
+
+
+_LIKE_THE_PREFIX = re.compile(rf"(?:{'|'.join([PREFIX, *_slips()])})(?=[a-z])", re.IGNORECASE)
 
 # A name without an underscore may be an ordinary word, so it counts only where a colon follows.
 _LONG_NAMES = "|".join(sorted((name for name in OPTIONS if "_" in name), key=len, reverse=True))
@@ -87,21 +100,8 @@ def as_the_role_says(message: str) -> str:
 
 def _prefix_length(name: str) -> int:
     """Return the length of a beginning that is the prefix, or the prefix with one slip; 0 for none."""
-    lowered = name.lower()
-    lengths = (len(PREFIX), len(PREFIX) - 1, len(PREFIX) + 1)
-    return next((one for one in lengths if _is_prefix(lowered[:one]) and lowered[one : one + 1].isalpha()), 0)
-
-
-def _is_prefix(text: str) -> bool:
-    """Return whether a text is the prefix, or has one character less, another one, one twice, or two swapped."""
-    if text in (PREFIX, _PLURAL):
-        return True
-    places = range(len(PREFIX))
-    slips = {PREFIX[:place] + PREFIX[place + 1 :] for place in places}
-    slips |= {PREFIX[:place] + PREFIX[place] + PREFIX[place:] for place in places}
-    slips |= {PREFIX[:place] + PREFIX[place : place + 2][::-1] + PREFIX[place + 2 :] for place in places}
-    differing = [own for own, other in zip(text, PREFIX) if own != other]
-    return text in slips or (len(text) == len(PREFIX) and len(differing) == 1 and differing[0].isalpha())
+    found = _LIKE_THE_PREFIX.match(name)
+    return found.end() if found else 0
 
 
 def _is_task_result(value: Any) -> bool:
