@@ -46,6 +46,10 @@ REFUSED = [
     ({"partner_networks": []}, "partner_networks: [] is empty; say any or name networks"),
     ({"backend": "ufw"}, "ufw is not active on this host, and is not activated by us"),
     ({"ignore_variables": [[1]]}, "ignore_variables: "),
+    ({"mode": "open"}, "mode: 'open' is not a choice; say exclusive or permit"),
+    ({"federation_port": "abc"}, "federation_port: 'abc' is not a TCP port; give a number from 1 to 65535"),
+    ({"install": "perhaps"}, "install: 'perhaps' is not a boolean; say true or false"),
+    ({"partner_networks": {"a": "b"}}, "partner_networks: {'a': 'b'} is not a list; say any or name networks"),
     ({"rows": ["gateway"]}, "rows: 'gateway' is not a row of the port table; say federation_in or"),
 ]
 
@@ -150,6 +154,25 @@ def test_a_disk_that_cannot_be_written_fails_check_mode_too(host, folder):
     assert folder in said[0]
     assert said[0] == said[1]
     assert host.check_output(STATE) == before
+
+
+def test_a_mistake_does_not_stand_in_the_way_of_removal(host):
+    assert edge.changed_tasks(edge.play("site")) == 1
+    wrong = {"xmpp_edge_federation_port": "abc", "xmpp_edge_modus": "x", "xmpp_edge_access_addresses": ["198.18.4.2"]}
+    assert edge.changed_tasks(edge.play("remove", **wrong)) == 1
+    assert "xmpp_edge" not in host.check_output("nft list tables")
+
+
+def test_a_stopped_firewalld_keeps_no_rule_behind_a_removal(host):
+    host.check_output("systemctl start firewalld")
+    try:
+        assert edge.changed_tasks(edge.play("site")) == 1
+        assert "priority" in host.check_output("cat /etc/firewalld/zones/*.xml")
+        host.check_output("systemctl stop firewalld")
+        assert edge.changed_tasks(edge.play("remove")) == 1
+        assert "32101" not in host.check_output("cat /etc/firewalld/zones/*.xml; :")
+    finally:
+        host.check_output("systemctl stop firewalld; rm -f /etc/firewalld/zones/*.xml*")
 
 
 def test_a_row_that_would_be_dropped_fails_check_mode_too(host):
