@@ -1,10 +1,10 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Proof that an attempt which got no answer has reached the edge: a host that cannot send at all finds all closed.
+"""Proof that attempts which got no answer have reached the edge: a host that cannot send at all finds all closed.
 
-An answer shows that the attempt has arrived somewhere. Without one, the guards of the edge have to have counted all
-packets of such attempts: the first of each connection, and its retransmissions.
+An answer shows that the attempt has arrived somewhere. Without one, the guard of the row has to have counted packets
+meanwhile. It does not tell whose they were. Where it has counted fewer than were sent, some were stopped before.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Blocked:
 
 
 def with_controls(findings: Sequence[Finding], blocked: Mapping[_Place, Blocked]) -> List[Finding]:
-    """Return the findings, of which those on closed flows hold only where their attempts have reached the edge.
+    """Return the findings, of which those on closed flows hold only where attempts have reached the edge.
 
     blocked: by edge and row.
     """
@@ -68,9 +68,8 @@ def _proved(finding: Finding, sent: Mapping[_Place, int], blocked: Mapping[_Plac
     place = (finding.flow.edge, finding.flow.row)
     if not _needs_proof(finding):
         return finding
-    if finding.flow.direction == "in" and blocked.get(place, Blocked()).packets >= sent[place]:
-        return finding
-    counted = blocked.get(place, Blocked()).packets
-    arrived = f"the guard of {finding.flow.row} has counted {counted} of {sent[place]} packets"
-    reason = f"{finding.flow.origin} may not be able to send at all: {arrived}"
-    return replace(finding, verdict=NOT_CHECKED, cause=reason)
+    counted = blocked.get(place, Blocked()).packets if finding.flow.direction == "in" else 0
+    share = f"the guard of {finding.flow.row} has counted {counted} of {sent[place]} packets"
+    if counted > 0:
+        return finding if counted >= sent[place] else replace(finding, detail=share)
+    return replace(finding, verdict=NOT_CHECKED, cause=f"{finding.flow.origin} may not be able to send at all: {share}")

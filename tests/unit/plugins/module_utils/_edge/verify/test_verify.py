@@ -377,11 +377,14 @@ def closed_gateway(report):
     return [one for one in report.findings if one.flow.row == "gateway_in" and one.expected == "closed"]
 
 
-def test_a_closed_flow_without_an_answer_counts_only_if_the_guard_has_seen_all():
+def test_a_closed_flow_without_an_answer_counts_only_if_the_guard_has_counted():
     number = len(closed_gateway(run()))
     assert number > 3
-    for counted, verdict in ((0, "not checked"), (number - 1, "not checked"), (number, "holds"), (number + 9, "holds")):
+    for counted, verdict in ((0, "not checked"), (number - 1, "holds"), (number, "holds"), (number + 9, "holds")):
         assert {one.verdict for one in closed_gateway(run(counted=counted))} == {verdict}
+    share = f"the guard of gateway_in has counted {number - 1} of {number} packets"
+    assert {one.detail for one in closed_gateway(run(counted=number - 1))} == {share}
+    assert {one.detail for one in closed_gateway(run(counted=number))} == {""}
     report = run(counted=0)
     assert f"partner may not be able to send at all: the guard of gateway_in has counted 0 of {number} packets" in {
         one.cause for one in report.findings
@@ -391,14 +394,15 @@ def test_a_closed_flow_without_an_answer_counts_only_if_the_guard_has_seen_all()
     assert run(counted=0, allowed=["federation_in", "gateway_in"]).passed
 
 
-def test_packets_that_were_sent_again_have_to_be_counted_too():
+def test_packets_that_were_sent_again_are_told_too():
     findings = closed_gateway(run())
     again = [replace(one, facts={"packets": 2}) for one in findings]
-    for counted, verdict in ((len(again), "not checked"), (2 * len(again), "holds")):
+    share = f"the guard of gateway_in has counted {len(again)} of {2 * len(again)} packets"
+    for counted, detail in ((len(again), share), (2 * len(again), "")):
         found = with_controls(again, {("edge", "gateway_in"): Blocked(5, 5 + counted)})
-        assert {one.verdict for one in found} == {verdict}
+        assert {(one.verdict, one.detail) for one in found} == {("holds", detail)}
     # A counter that began anew, or is not there, proves nothing.
-    for blocked in (Blocked(50, 5), Blocked(None, 99), Blocked(0, None), Blocked()):
+    for blocked in (Blocked(50, 5), Blocked(None, 99), Blocked(0, None), Blocked(7, 7), Blocked()):
         assert {one.verdict for one in with_controls(again, {("edge", "gateway_in"): blocked})} == {"not checked"}
 
 
