@@ -157,8 +157,28 @@ function Compare-EdgeRule {
     }
 }
 
+function Test-OwnAddress {
+    # Refuses a list of addresses of which the host has none. Addresses that no network reaches do not count.
+    param($Named, $Carried)
+
+    $unreached = '^(127\.|::1$|fe80:|169\.254\.)'
+    $reached = @($Carried | ForEach-Object { $_.Split('%')[0] } | Where-Object { $_ -notmatch $unreached })
+    if ($reached.Count -eq 0) {
+        return
+    }
+    foreach ($option in @($Named.Keys | Sort-Object)) {
+        $list = @($Named[$option] | Where-Object { $null -ne $_ })
+        $found = @($list | Where-Object { $reached -contains [System.Net.IPAddress]::Parse($_).ToString() })
+        if ($list.Count -gt 0 -and $found.Count -eq 0) {
+            $shown = @($reached | Select-Object -First 8) -join ', '
+            throw "$($option): '$($list -join ', ')' not on this host, which carries $shown; is this its inventory? " +
+            '(allow_absent_addresses: true insists on addresses that come later)'
+        }
+    }
+}
+
 $exported = @(
     'Test-ManagedRule', 'Test-RelevantRule', 'Test-RuleName', 'Get-RuleFact', 'ConvertTo-RuleLine', 'Set-DesiredRule',
-    'Compare-EdgeRule'
+    'Compare-EdgeRule', 'Test-OwnAddress'
 )
 Export-ModuleMember -Function $exported

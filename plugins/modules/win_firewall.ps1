@@ -64,18 +64,7 @@ function Test-Request {
         throw "group policy ignores all local firewall rules in the profiles $names, so that managed rules would " +
         'have no effect: let it merge local rules, or say on_policy_override: warn'
     }
-    $local = '^(127\.|::1$|fe80:|169\.254\.)'
-    $carried = @($State.addresses | ForEach-Object { $_.Split('%')[0] } | Where-Object { $_ -notmatch $local })
-    foreach ($option in @($module.Params.own_addresses.Keys | Sort-Object)) {
-        $named = @($module.Params.own_addresses[$option])
-        $found = @($named | Where-Object { $carried -contains [System.Net.IPAddress]::Parse($_).ToString() })
-        if ($carried.Count -gt 0 -and $named.Count -gt 0 -and $found.Count -eq 0) {
-            $shown = @($carried | Select-Object -First 8)
-            $verb = if ($named.Count -gt 1) { 'are' } else { 'is' }
-            throw "$($option): '$($named -join ', ')' $verb not on this host, which carries $($shown -join ', '); " +
-            'is this its inventory? (allow_absent_addresses: true insists on addresses that come later)'
-        }
-    }
+    Test-OwnAddress -Named $module.Params.own_addresses -Carried $State.addresses
 }
 
 function Update-Firewall {

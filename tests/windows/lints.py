@@ -13,12 +13,13 @@ from tree_sitter import Node
 
 CMDLETS = {
     *("New-Object", "Where-Object", "ForEach-Object", "Sort-Object", "Start-Sleep", "Get-Item", "Export-ModuleMember"),
+    "Select-Object",
 }
 VERBS = {"Add", "Compare", "ConvertTo", "Get", "Invoke", "New", "Remove", "Set", "Test", "Update", "Wait"}
 AUTOMATIC = {"_", "args", "true", "false", "null"}
 TYPES = {
     *("int", "string", "bool", "array", "ordered", "Parameter", "Ansible.Basic.AnsibleModule"),
-    "System.Net.NetworkInformation.NetworkInterface",
+    *("System.Net.NetworkInformation.NetworkInterface", "System.Net.IPAddress"),
 }
 RULE_PROPERTIES = {
     *("Name", "Description", "Grouping", "Enabled", "Direction", "Action", "Protocol", "Profiles"),

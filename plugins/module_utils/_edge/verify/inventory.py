@@ -10,6 +10,7 @@ from typing import Any, Dict, FrozenSet, Iterator, List, Mapping, Optional, Sequ
 
 from ..model.addresses import family_of
 from ..model.errors import OptionError
+from ..model.port_table import PORT_TABLE
 from ..request.nearest import nearest
 from .controls import Blocked, unproved, with_controls
 from .evaluate import NOT_CHECKED, EdgeState, Finding, evaluate, not_attempted
@@ -187,10 +188,11 @@ class Inventory:
             for finding in findings
             if finding.expected == "open" and finding.verdict != NOT_CHECKED
         }
+        groups = {row.id: GROUP_OF[row.remote.option] for row in PORT_TABLE}
         for edge in self.edges:
             for rule in edge.rules:
                 if rule.action == "allow" and (edge.name, rule.row, rule.family) not in seen:
-                    group = next(GROUP_OF[row.remote.option] for row in edge.options.rows if row.id == rule.row)
+                    group = groups[rule.row]
                     nobody = f"no host of the group {group} has tried it"
                     yield Unchecked(
                         f"{rule.row} of {edge.name} over {FAMILY_NAMES[rule.family]}: {nobody}", frozenset((rule.row,))
