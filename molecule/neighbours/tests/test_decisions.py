@@ -143,7 +143,7 @@ def test_a_disk_that_cannot_be_written_is_told_before_anything_is_changed(host):
         done = edge.play("site")
         assert done.returncode != 0
         assert "/etc/systemd/system" in done.stdout, done.stdout
-        assert 'set \\"persist\\" to false' in done.stdout, done.stdout
+        assert "say xmpp_edge_persist: false, or make it writable" in done.stdout, done.stdout
         assert edge.play("site", "--check").returncode != 0
         assert host.check_output(UNMANAGED) == before
         assert not host.file("/var/lib/xmpp-edge").exists
