@@ -16,6 +16,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+ADDRESSES = ("198.18.0.2", "2001:db8::2", "198.18.1.2")
+"""Addresses of the host. Rules for an address that it does not carry are not evaluated further."""
 CHAIN = """table inet filter {{
   {sets}
   chain input {{
@@ -98,6 +100,8 @@ def main():
             subprocess.run(["unshare", "--net", sys.executable, __file__, name], check=True)
         return
     if sys.argv[2:] == ["load"]:
+        commands = ["link set lo up", *(f"address add {address} dev lo" for address in ADDRESSES)]
+        subprocess.run(["ip", "-batch", "-"], input="\n".join(commands), text=True, check=True)
         sets, rules = CASES[sys.argv[1]]()
         subprocess.run(["nft", "-f", "-"], input=CHAIN.format(sets=sets, rules=rules), text=True, check=True)
         return
@@ -110,6 +114,7 @@ def main():
     own, other = (max(first[index], again[index]) for index in (1, 2))
     print(f"| {sys.argv[1]} | {first[0]:.2f} s | {again[0]:.2f} s | {own:.0f} MB | {other:.0f} MB | {verdicts} |")
     assert first[3] and not again[3]
+    assert any(found == "yes" for found in again[4].values())
     for reason in sorted(set(again[5].values())):
         if "was not read" in (reason or ""):
             print(f"  {reason}")
