@@ -347,7 +347,7 @@ def _is_source(rule: Rule, sources: Sequence[str]) -> bool:
     """Return whether packets of a rule may come from one of a zone's sources; a set or MAC address may be any."""
     if rule.remote is None:
         return True
-    spans = merged(span_of(network) for network in rule.remote.networks)
+    spans = merged(rule.remote.spans)
     return any(_may_overlap(spans, rule.family, source) for source in sources)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Dict, FrozenSet, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from ..model.addresses import UNICAST, Span, common, merged, number_of, span_of, text_of
+from ..model.addresses import UNICAST, Span, common, number_of, span_of, text_of
 from ..model.literals import Direction, Family
 from ..model.ownership import TABLE
 from ..model.rules import Group, Rule
@@ -111,7 +111,6 @@ def span_around(group: Optional[Group], connection: Connection) -> Span:
         spans = UNICAST[connection.family]
         return spans[0][0], spans[-1][1]
     number = number_of(connection.remote)
-    spans = [span_of(network) for network in group.networks]
-    if len(spans) > MOST_NETWORKS:
-        return merged(spans)[0][0], max(last for _first, last in spans)
-    return next(span for span in spans if span[0] <= number <= span[1])
+    if len(group.spans) > MOST_NETWORKS:
+        return group.extent
+    return next(span for span in group.spans if span[0] <= number <= span[1])

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from ..model.addresses import FAMILIES, UNICAST, common, family_of, merged, number_of, point, span_of, text_of
+from ..model.addresses import FAMILIES, UNICAST, common, family_of, merged, number_of, point, text_of
 from ..model.literals import Direction, Effective, Family
 from ..model.ownership import TABLE
 from ..model.rules import Group, Rule
@@ -97,7 +97,7 @@ def _outside(group: Optional[Group], local: str) -> List[str]:
     if group is None:
         return []
     family = family_of(local)
-    listed = merged(span_of(network) for network in group.networks)
+    listed = merged(group.spans)
     beside = [number for first, last in listed[:_MOST_BESIDE] for number in (first - 1, last + 1)]
     numbers = [*(number_of(one) for one in (*ANYWHERE[family], neighbour_of(local))), *beside]
     usable = [number for number in numbers if common([point(number)], UNICAST[family])]

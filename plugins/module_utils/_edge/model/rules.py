@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Dict, Iterable, List, Optional, Tuple
 
-from .addresses import canonical_network, is_network, network_order
+from .addresses import Span, canonical_network, is_network, network_order, span_of
 from .errors import EdgeError, shown
 from .literals import Action, Direction, RuleFamily
 
@@ -26,6 +27,17 @@ class Group:
 
     name: str
     networks: Tuple[str, ...]
+
+    @cached_property
+    def spans(self) -> Tuple[Span, ...]:
+        """Its networks as spans of numbers, in the same order."""
+        # A list may have ten thousand networks, and is looked up once for each connection that is tried.
+        return tuple(span_of(network) for network in self.networks)
+
+    @cached_property
+    def extent(self) -> Span:
+        """The span from its lowest to its highest address."""
+        return min(self.spans)[0], max(last for _first, last in self.spans)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from ..model.addresses import canonical_network, family_of, is_address, number_of, span_of
+from ..model.addresses import canonical_network, family_of, is_address, number_of
 from ..model.errors import OptionError
 from ..model.port_table import ACCESS, ADDRESS_ENDPOINTS
 from ..model.rules import Group, Rule
@@ -182,8 +182,11 @@ def _contains(group: Optional[Group], address: str) -> bool:
     if group is None:
         return True
     number = number_of(address)
-    spans = (span_of(network) for network in group.networks if family_of(network) == family_of(address))
-    return any(first <= number <= last for first, last in spans)
+    return any(
+        first <= number <= last
+        for network, (first, last) in zip(group.networks, group.spans)
+        if family_of(network) == family_of(address)
+    )
 
 
 def as_target(flow: Flow) -> Dict[str, Any]:
