@@ -13,7 +13,9 @@ description:
   - Attempts all targets in parallel, so that many take no longer than the slowest one. Returns one outcome for each.
   - Changes nothing, and runs in check mode as well.
   - Treats every peer as hostile. Every attempt has a deadline and a limit on the bytes that it reads.
-  - Reports certificates, and does not verify them. Sends only the beginning of a stream.
+  - Reports certificates. That one is not trusted is a fact, and no failure. Sends only the beginning of a stream.
+  - A peer that has accepted a connection and then was not what was asked for gets further connections, which find out
+    what it is. They have half of the time again.
 author:
   - xmpp.edge authors (@xmpp-edge)
 extends_documentation_fragment:
@@ -45,7 +47,8 @@ options:
         description:
           - V(tcp) only connects.
           - V(xmpp) opens a stream between servers, secures it by STARTTLS, and reads its features.
-          - V(mtls) starts with TLS, and determines whether a client certificate is required.
+          - V(mtls) starts with TLS, and determines whether a client certificate is required. Where that is so and
+            O(targets[].certificate) is given, a second connection determines whether it is accepted.
         type: str
         choices:
           - tcp
@@ -64,6 +67,17 @@ options:
         description: Whether level V(xmpp) negotiates TLS before the stream, as in XEP-0368.
         type: bool
         default: false
+      tls:
+        description:
+          - What is demanded of a stream at level V(xmpp). V(required) is TLS. V(optional) is TLS where the peer offers it.
+            V(none) ends with the features of the stream before TLS.
+        type: str
+        choices:
+          - required
+          - optional
+          - none
+        default: required
+        version_added: 1.2.0
       certificate:
         description: File on this host with a client certificate, in PEM form.
         type: path
@@ -74,7 +88,7 @@ options:
         description:
           - The task fails, with all results, where the outcome does not fulfil this expectation.
           - V(open) means at level V(tcp) that the port accepts connections, and at level V(xmpp) that a stream with TLS
-            is open. At level V(mtls) it means that a client certificate is required.
+            is open, or TLS is up and the peer wants a certificate. At level V(mtls) it means that a client certificate is required.
           - V(closed) means that no connection is made.
         type: str
         choices:
@@ -133,6 +147,9 @@ results:
       description:
         - Success - V(open) at level V(tcp), V(xmpp) at level V(xmpp), and at level V(mtls)
           V(client_certificate_required), or V(complete) with a certificate.
+        - V(not_authenticated) at level V(xmpp) - TLS is up, and the peer wants a certificate before it goes on, which was
+          not given. Authentication is not checked then.
+        - V(certificate_refused) at level V(mtls) - a certificate is required, and the given one is refused.
         - V(client_certificate_optional) and V(no_client_certificate_request) where TLS is open to clients without one.
         - No connection - V(filtered) without an answer in time, V(refused), V(prohibited), V(unreachable), V(no_route)
           and V(no_source).
@@ -158,7 +175,11 @@ results:
     facts:
       description:
         - Facts from the peer - C(server), C(starttls), C(dialback), C(sasl), C(sasl_external), and in C(tls)
-          C(version), C(cipher), C(sha256), C(names), C(expires) and C(self_signed).
+          C(version), C(cipher), C(sha256), C(names), C(expires) and C(self_signed); at level V(xmpp) also C(trusted) by
+          this host's store, and C(distrust) with the reason.
+        - Facts on the attempt - C(stage), the last one that was reached; C(speaks), the protocol of a peer that speaks
+          another one; C(lost_segments), where later segments came without an earlier one; C(source_port), C(packets) and
+          C(rejected_by) of an attempt without a connection.
       type: dict
   sample:
     - address: 127.0.0.1

@@ -18,7 +18,7 @@ port_table = import_module(f"{_EDGE}.model.port_table")
 linux_firewall = import_module("ansible_collections.xmpp.edge.plugins.modules.linux_firewall")
 probe = import_module("ansible_collections.xmpp.edge.plugins.modules.probe")
 verify_spec = import_module(f"{_EDGE}.verify.spec")
-levels = import_module(f"{_EDGE}.probe.levels")
+levels = import_module(f"{_EDGE}.probe.model")
 host_options = import_module("ansible_collections.xmpp.edge.plugins.doc_fragments.host_options")
 
 ROLE = CHECKOUT / "roles" / "xmpp_edge"

@@ -9,7 +9,7 @@ import errno
 import socket
 import struct
 import time
-from typing import Optional
+from typing import Optional, Tuple
 
 from .rejections import Rejection, keep_rejections, rejection_of
 
@@ -17,7 +17,10 @@ MAX_BYTES = 128 * 1024
 """Limit on the bytes read from one peer. A certificate chain and the features of a stream are far below it."""
 
 _CHUNK = 16 * 1024
-_TCP_INFO_LENGTH, _TOTAL_RETRANS = 104, 100
+_FIRST_BYTES = 64
+_NUMBER = struct.Struct("I")
+_TOTAL_RETRANS, _RCV_OOOPACK = 100, 224
+"""Offsets in struct tcp_info: packets sent again; packets received out of order (Linux 5.4 and newer)."""
 
 _OUTCOMES = {
     errno.ECONNREFUSED: "refused",
@@ -36,6 +39,8 @@ class PeerError(Exception):
         super().__init__(outcome)
         self.outcome = outcome
         self.detail = detail
+        self.source_port: Optional[int] = None
+        """The port that the attempt came from, None where it never had one."""
         self.packets = 0
         """Packets that were sent for a connection that did not come about."""
         self.rejection: Optional[Rejection] = None
@@ -48,6 +53,9 @@ class TcpConnection:
     def __init__(self, address: str, port: int, source: Optional[str], seconds: float) -> None:
         self._deadline = time.monotonic() + seconds
         self._bytes_read = 0
+        self._failure: Optional[PeerError] = None
+        self.first_bytes = b""
+        """The beginning of what the peer has sent."""
         self._socket = socket.socket(_socket_family(address), socket.SOCK_STREAM)
         started = time.monotonic()
         try:
@@ -58,11 +66,12 @@ class TcpConnection:
             self._socket.connect((address, port))
         except OSError as error:
             failure = _peer_error(error, "filtered")
+            failure.source_port = _port_of(self._socket)
             failure.rejection = rejection_of(self._socket)
             if failure.rejection and failure.outcome == "refused":
                 # Many firewalls reject so, and no host whose port is closed.
                 failure.outcome = "prohibited"
-            failure.packets = 1 + _retransmissions(self._socket)
+            failure.packets = 1 + _tcp_info(self._socket, _TOTAL_RETRANS)
             self._socket.close()
             raise failure from None
         self.latency = time.monotonic() - started
@@ -81,12 +90,14 @@ class TcpConnection:
         self._deadline = min(self._deadline, time.monotonic() + seconds)
 
     def send(self, data: bytes) -> None:
-        """Send all bytes."""
+        """Send all bytes. That the peer has reset the connection shows once all that it has sent is read."""
         try:
             self._socket.settimeout(self.seconds_left)
             self._socket.sendall(data)
         except OSError as error:
-            raise _peer_error(error, "timeout") from None
+            self._failure = _peer_error(error, "timeout")
+            if self._failure.outcome != "reset":
+                raise self._failure from None
 
     def receive(self) -> bytes:
         """Return the next bytes, at least one; return none once the peer has closed."""
@@ -95,23 +106,46 @@ class TcpConnection:
             data = self._socket.recv(_CHUNK)
         except OSError as error:
             raise _peer_error(error, "timeout") from None
+        if not data and self._failure:
+            raise self._failure
         self._bytes_read += len(data)
+        if len(self.first_bytes) < _FIRST_BYTES:
+            self.first_bytes = (self.first_bytes + data)[:_FIRST_BYTES]
         if self._bytes_read > MAX_BYTES:
             raise PeerError("too_much", f"more than {MAX_BYTES} bytes")
         return data
+
+    @property
+    def ends(self) -> Tuple[str, str, int, int]:
+        """Return source and destination, and their ports."""
+        here, there = self._socket.getsockname(), self._socket.getpeername()
+        return str(here[0]), str(there[0]), int(here[1]), int(there[1])
+
+    @property
+    def lacks_segments(self) -> bool:
+        """Return whether later segments have come without an earlier one, so that a large one was lost on the way."""
+        return _tcp_info(self._socket, _RCV_OOOPACK) > 0
 
     def close(self) -> None:
         """Close the connection."""
         self._socket.close()
 
 
-def _retransmissions(connection: socket.socket) -> int:
-    """Return how often a packet of a connection was sent again. Source: struct tcp_info of linux/tcp.h."""
+def _tcp_info(connection: socket.socket, offset: int) -> int:
+    """Return a number of what the kernel knows of a connection, 0 where it does not tell. Source: linux/tcp.h."""
+    length = offset + _NUMBER.size
     try:
-        found = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_LENGTH)
+        found = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, length)
     except (AttributeError, OSError):
         return 0
-    return int(struct.unpack_from("I", found, _TOTAL_RETRANS)[0]) if len(found) == _TCP_INFO_LENGTH else 0
+    return int(_NUMBER.unpack_from(found, offset)[0]) if len(found) == length else 0
+
+
+def _port_of(connection: socket.socket) -> Optional[int]:
+    try:
+        return int(connection.getsockname()[1]) or None
+    except OSError:
+        return None
 
 
 def source_address_for(address: str, port: int, source: Optional[str]) -> Optional[str]:

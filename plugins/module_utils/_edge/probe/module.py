@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any, Dict, Mapping, NoReturn, Protocol
 
 from ..model.errors import EdgeError
-from .levels import EXPECTATIONS, LEVELS, attempt_all
+from .levels import attempt_all
+from .model import EXPECTATIONS, LEVELS, TLS_DEMANDS
 from .targets import failure_message, read_targets, result_of, routes_to
 
 ARGUMENT_SPEC: Dict[str, Dict[str, Any]] = {
@@ -24,6 +25,7 @@ ARGUMENT_SPEC: Dict[str, Dict[str, Any]] = {
             "domain": {"type": "str", "default": ""},
             "origin": {"type": "str", "default": ""},
             "direct_tls": {"type": "bool", "default": False},
+            "tls": {"type": "str", "choices": list(TLS_DEMANDS), "default": "required"},
             "certificate": {"type": "path"},
             "key": {"type": "path"},
             "expect": {"type": "str", "choices": list(EXPECTATIONS)},

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The beginning of an XMPP stream of a hostile peer. Sources: RFC 6120 4, 5 and 8; XEP-0220.
 
-The reader stores names only. It stores no text but SASL mechanisms, and no attributes but those of the stream.
+The reader stores names only. It stores no text but SASL mechanisms and that of an error, and no attributes but those of
+the stream.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from xml.parsers import expat
 from xml.sax.saxutils import quoteattr
 
 from .connection import PeerError
+from .domains import in_unicode
 
 STREAMS = "http://etherx.jabber.org/streams"
 TLS = "urn:ietf:params:xml:ns:xmpp-tls"
@@ -23,15 +25,24 @@ DIALBACK_FEATURE = "urn:xmpp:features:dialback"
 
 STARTTLS = f"<starttls xmlns='{TLS}'/>".encode()
 
+_STREAM_ERRORS = "urn:ietf:params:xml:ns:xmpp-streams"
+_TEXT_OF_ERROR, _MECHANISM = 3, 4
+"""Depths of the elements whose text is read."""
+
 _MAX_ELEMENTS = 1000
 _MAX_DEPTH = 20
 
 
 def header(domain: str, origin: str) -> bytes:
-    """Return the header of a stream between servers. domain: the requested server; origin: the requesting one."""
+    """Return the header of a stream between servers. domain: the requested server; origin: the requesting one.
+
+    An empty one is left out.
+    """
+    names = {"from": in_unicode(origin), "to": in_unicode(domain)}
+    attributes = "".join(f" {name}={quoteattr(value)}" for name, value in names.items() if value)
     return (
-        f"<?xml version='1.0'?><stream:stream xmlns='jabber:server' xmlns:stream='{STREAMS}' xmlns:db='{DIALBACK}' "
-        f"from={quoteattr(origin)} to={quoteattr(domain)} version='1.0'>"
+        f"<?xml version='1.0'?><stream:stream xmlns='jabber:server' xmlns:stream='{STREAMS}' xmlns:db='{DIALBACK}'"
+        f"{attributes} version='1.0'>"
     ).encode()
 
 
@@ -39,12 +50,14 @@ def header(domain: str, origin: str) -> bytes:
 class Stanza:
     """An element directly below the stream.
 
-    name: namespace and local name; descendants: those of all elements in it; mechanisms: its SASL mechanisms.
+    name: namespace and local name; descendants: those of all elements in it; mechanisms: its SASL mechanisms; text:
+    that of a stream error.
     """
 
     name: str
     descendants: List[str] = field(default_factory=list)
     mechanisms: List[str] = field(default_factory=list)
+    text: str = ""
 
 
 class StreamReader:
@@ -104,13 +117,15 @@ class StreamReader:
         self._depth -= 1
         if self._open is not None and name == f"{SASL} mechanism":
             self._open.mechanisms.append(self._text.strip())
+        if self._open is not None and name == f"{_STREAM_ERRORS} text":
+            self._open.text = " ".join(self._text.split())
         if self._depth == 1 and self._open is not None:
             self.stanzas.append(self._open)
             self._open = None
         self.is_closed = self._depth == 0
 
     def _characters(self, text: str) -> None:
-        if self._depth == 4:
+        if self._depth in (_TEXT_OF_ERROR, _MECHANISM):
             self._text += text
 
 

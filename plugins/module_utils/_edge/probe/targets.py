@@ -10,7 +10,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 from ..model.addresses import is_address
 from ..model.errors import OptionError, shown
 from .connection import source_address_for
-from .levels import Attempt, Target
+from .model import Attempt, Target
 
 MAX_TIMEOUT = 300.0
 """Limit on the timeout, in seconds."""

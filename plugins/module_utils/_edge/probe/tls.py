@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""TLS of a client over a connection with a deadline. Certificates are reported, and not verified.
+"""TLS of a client over a connection with a deadline. Certificates are verified only where that is asked for.
 
 Sources for how servers ask for a client certificate: RFC 8446 4.3.2 and 4.4.2.4, RFC 5246 7.4.4 and 7.4.6.
 """
@@ -15,6 +15,7 @@ import tempfile
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, TypeVar, Union
 
 from .connection import PeerError, TcpConnection
+from .domains import in_ascii
 
 _CERTIFICATE_REQUEST = 13
 _HANDSHAKE = 22
@@ -25,7 +26,8 @@ _Done = TypeVar("_Done")
 class TlsConnection:
     """A TLS session over a TCP connection.
 
-    name: server name indication, empty for none; protocols: for ALPN; certificate, key: paths of PEM files.
+    name: server name indication, empty for none; protocols: for ALPN; certificate, key: paths of PEM files; verified:
+    whether the handshake fails unless this host trusts the chain of the peer's certificate.
     """
 
     def __init__(
@@ -35,6 +37,8 @@ class TlsConnection:
         protocols: Sequence[str] = (),
         certificate: Optional[str] = None,
         key: Optional[str] = None,
+        *,
+        verified: bool = False,
     ) -> None:
         self._connection = connection
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -42,7 +46,9 @@ class TlsConnection:
         """Return whether the server asked for a client certificate; known once the handshake is over."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
+        context.verify_mode = ssl.CERT_REQUIRED if verified else ssl.CERT_NONE
+        if verified:
+            context.load_default_certs(ssl.Purpose.SERVER_AUTH)
         if protocols:
             context.set_alpn_protocols(list(protocols))
         if certificate:
@@ -53,7 +59,7 @@ class TlsConnection:
         # The standard library has no public way to see this message of the server.
         context._msg_callback = self._on_message  # type: ignore[attr-defined]
         try:
-            self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name or None)
+            self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=in_ascii(name) or None)
         except (TypeError, ValueError) as error:
             raise PeerError("bad_domain", f"{name}: {error}") from None
 
@@ -69,6 +75,11 @@ class TlsConnection:
     def receive(self) -> bytes:
         """Return the next bytes, at least one; return none once the peer has closed."""
         return bytes(self._run(lambda: self._tls.read(16 * 1024)))
+
+    @property
+    def refuses_late(self) -> bool:
+        """Return whether a server of this version may refuse a client's certificate once the handshake is over."""
+        return self._tls.version() == "TLSv1.3"
 
     @property
     def facts(self) -> Dict[str, Any]:
@@ -108,6 +119,9 @@ class TlsConnection:
             return None
         except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
             return (b"",)
+        except ssl.SSLCertVerificationError as error:
+            self._flush()
+            raise PeerError("untrusted", error.verify_message) from None
         except ssl.SSLError as error:
             self._flush()
             raise PeerError(_outcome_of(error), error.reason or "") from None

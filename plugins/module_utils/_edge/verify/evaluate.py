@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Mapping, Optional, Sequence
 
 from ..model.drift import MISSING, SUPERFLUOUS, rule_of
-from ..probe.levels import CLOSED, OPEN
+from ..probe.model import CLOSED, OPEN
 from .flows import Edge, Flow, is_allowed, matches
 
 HOLDS, FAILS, NOT_CHECKED = "holds", "FAILS", "not checked"

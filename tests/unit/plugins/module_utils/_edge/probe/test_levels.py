@@ -13,7 +13,8 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.probe.levels import OUTCOMES, Target, attempt, attempt_all
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.probe.levels import attempt, attempt_all
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.probe.model import OUTCOMES, Target
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
@@ -205,29 +206,173 @@ def test_client_certificates(server, client, version):
     assert probe(tls_server(server_context(server, version=version)), "mtls").outcome == "no_client_certificate_request"
 
 
-def test_server_that_closes_without_a_certificate_requires_one(server, client):
+@pytest.mark.parametrize(
+    ("version", "outcome"),
+    [(ssl.TLSVersion.TLSv1_2, "client_certificate_optional"), (ssl.TLSVersion.TLSv1_3, "closed")],
+)
+def test_server_that_asks_and_then_drops_the_connection_proves_nothing(server, client, version, outcome):
     def script(connection):
-        context = server_context(server, client, required=False)
+        context = server_context(server, client, required=False, version=version)
         context.wrap_socket(connection, server_side=True)
         connection.close()
+
+    assert probe(script, "mtls").outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("version", "outcome"),
+    [(ssl.TLSVersion.TLSv1_2, "client_certificate_optional"), (ssl.TLSVersion.TLSv1_3, "client_certificate_required")],
+)
+def test_polite_close_after_the_handshake_is_a_refusal_where_it_comes_late(server, client, version, outcome):
+    def script(connection):
+        context = server_context(server, client, required=False, version=version)
+        context.wrap_socket(connection, server_side=True).unwrap()
+
+    assert probe(script, "mtls").outcome == outcome
+
+
+def test_refusal_is_waited_for(server, client):
+    def script(connection):
+        context = server_context(server, client, required=False, version=ssl.TLSVersion.TLSv1_3)
+        tls = context.wrap_socket(connection, server_side=True)
+        time.sleep(TIMEOUT / 2)
+        tls.unwrap()
 
     assert probe(script, "mtls").outcome == "client_certificate_required"
 
 
-def test_orderly_close_after_the_handshake_is_no_requirement(server, client):
-    def script(connection):
-        context = server_context(server, client, required=False)
-        context.wrap_socket(connection, server_side=True).unwrap()
-
-    assert probe(script, "mtls").outcome == "closed"
-
-
 @pytest.mark.parametrize("version", VERSIONS)
-def test_rejected_client_certificate_is_not_complete(server, client, version, tmp_path):
+def test_own_certificate_is_accepted_or_refused(server, client, version, tmp_path):
     unknown = make_certificate(tmp_path, "unknown.example")
     context = server_context(server, client, version=version)
-    result = probe(tls_server(context), "mtls", certificate=unknown[0], key=unknown[1])
-    assert result.outcome in ("tls_failed", "reset", "closed")
+    assert probe(tls_server(context), "mtls", certificate=unknown[0], key=unknown[1]).outcome == "certificate_refused"
+    assert probe(tls_server(context), "mtls", certificate=client[0], key=client[1]).outcome == "complete"
+    optional = server_context(server, client, required=False, version=version)
+    found = probe(tls_server(optional), "mtls", certificate=client[0], key=client[1])
+    assert found.outcome == "client_certificate_optional"
+
+
+WANTED = (
+    b"<stream:error><not-authorized xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>"
+    b"<text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>Your  certificate\nis missing</text></stream:error>"
+)
+
+
+def wants_certificate(certificate, client=None):
+    """Return the script of a server that ends the stream after TLS. client: it does so in TLS, for this client."""
+
+    def script(connection):
+        connection.recv(4096)
+        connection.sendall(STREAM + features(OFFER))
+        connection.recv(4096)
+        connection.sendall(PROCEED)
+        tls = server_context(certificate, client).wrap_socket(connection, server_side=True)
+        tls.recv(4096)
+        tls.sendall(STREAM + WANTED)
+        tls.recv(4096)
+
+    return script
+
+
+def test_server_that_wants_a_certificate_is_no_failure(server, client):
+    target = {"expect": "open"}
+    found = probe(wants_certificate(server), "xmpp", **target)
+    assert (found.outcome, found.detail) == ("not_authenticated", "not-authorized: Your certificate is missing")
+    assert probe(wants_certificate(server, client), "xmpp").outcome == "not_authenticated"
+    own = probe(wants_certificate(server), "xmpp", certificate=client[0], key=client[1])
+    assert (own.outcome, own.detail) == ("xmpp_error", "not-authorized: Your certificate is missing")
+    assert probe(replies(STREAM + WANTED), "xmpp").outcome == "xmpp_error"
+
+
+def test_a_refused_stream_keeps_its_text():
+    text = b"<text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>Not here</text></stream:error>"
+    found = probe(replies(STREAM + ERROR.replace(b"</stream:error>", text)), "xmpp")
+    assert (found.outcome, found.detail) == ("xmpp_error", "host-unknown: Not here")
+
+
+def test_trust_in_the_chain_of_a_server(server, monkeypatch):
+    found = probe(xmpp_server(server), "xmpp")
+    assert found.facts["tls"]["trusted"] is False
+    assert "self" in found.facts["tls"]["distrust"]
+    monkeypatch.setenv("SSL_CERT_FILE", server[0])
+    assert probe(xmpp_server(server), "xmpp").facts["tls"]["trusted"] is True
+
+
+def test_streams_without_tls():
+    plain = replies(STREAM + features())
+    assert probe(plain, "xmpp", tls="optional").outcome == "xmpp"
+    assert probe(replies(STREAM + features(OFFER)), "xmpp", tls="none").outcome == "xmpp"
+    assert probe(plain, "xmpp", tls="none").facts["starttls"] == "none"
+
+
+def test_dialback_is_read_from_the_features():
+    silent = STREAM.replace(b" xmlns:db='jabber:server:dialback'", b"")
+    assert probe(replies(silent + features(OFFER)), "xmpp", tls="none").facts["dialback"] is False
+    found = probe(replies(silent + features(OFFER, DIALBACK_OFFER)), "xmpp", tls="none")
+    assert found.facts["dialback"] is True
+
+
+def test_domains_in_the_form_that_each_protocol_has(server):
+    seen = {}
+
+    def script(connection):
+        seen["header"] = connection.recv(4096).decode()
+        connection.sendall(STREAM + features(OFFER))
+        connection.recv(4096)
+        connection.sendall(PROCEED)
+        context = server_context(server)
+        context.sni_callback = lambda _tls, name, _context: seen.update(name=name)
+        context.wrap_socket(connection, server_side=True)
+
+    for domain in ("b\u00fccher.example", "xn--bcher-kva.example"):
+        probe(script, "xmpp", domain=domain, origin="xn--bcher-kva.test")
+        assert "to='b\u00fccher.example'" in seen["header"].replace('"', "'")
+        assert "from='b\u00fccher.test'" in seen["header"].replace('"', "'")
+        assert seen.pop("name") == "xn--bcher-kva.example"
+    probe(script, "xmpp", domain="", origin="")
+    assert " from=" not in seen["header"] and " to=" not in seen["header"]
+
+
+def expects_proxy(then):
+    """Return the script of a server behind a load balancer."""
+
+    def script(connection):
+        if connection.recv(6, socket.MSG_PEEK) == b"PROXY ":
+            line = b""
+            while not line.endswith(b"\r\n"):
+                line += connection.recv(1)
+            then(connection)
+
+    return script
+
+
+def test_other_protocols_are_named(server):
+    direct = tls_server(server_context(server))
+    assert probe(direct, "xmpp").facts["speaks"] == "TLS"
+    for first, name in (
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "HTTP"),
+        (b"220 mail ESMTP\r\n", "SMTP or FTP"),
+        (b"SSH-2.0-x\r\n", "SSH"),
+    ):
+        assert probe(replies(first), "xmpp").facts["speaks"] == name
+    assert probe(replies(STREAM), "mtls").facts["speaks"] == "XML without TLS"
+    assert probe(expects_proxy(xmpp_server(server)), "xmpp").facts["speaks"] == "the PROXY protocol"
+    assert probe(expects_proxy(direct), "mtls").facts["speaks"] == "the PROXY protocol"
+    assert "speaks" not in probe(replies(b"", wait=False), "xmpp").facts
+
+
+def test_stage_that_was_reached(server):
+    def silent_after_proceed(connection):
+        connection.recv(4096)
+        connection.sendall(STREAM + features(OFFER))
+        connection.recv(4096)
+        connection.sendall(PROCEED)
+        connection.recv(4096)
+        time.sleep(5)
+
+    found = probe(silent_after_proceed, "xmpp")
+    assert (found.outcome, found.facts["stage"]) == ("timeout", "proceed")
+    assert probe(xmpp_server(server), "xmpp").facts["stage"] == "features after TLS"
 
 
 def test_missing_client_certificate(server, client):
