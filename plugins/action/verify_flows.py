@@ -14,14 +14,14 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.rules import
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.host_options import HOST_OPTIONS
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.flows import Edge
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.inventory import read_inventory
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.spec import FLOWS_OPTIONS
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.spec import ATTEMPTS, BEFORE, FLOWS_OPTIONS
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.tasks import probe_arguments
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.windows import controller as windows_half
 from ansible_collections.xmpp.edge.plugins.plugin_utils._interpreter import without_discovery_warning
 
 
 class ActionModule(ActionBase):
-    """Action that runs one probe with all flows of a host, and looks at the rules of an edge."""
+    """Action that has a host watch, attempt all its flows, and tell what it has seen."""
 
     TRANSFERS_FILES = False
     _supports_async = False
@@ -32,26 +32,45 @@ class ActionModule(ActionBase):
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         _result, options = self.validate_argument_spec(FLOWS_OPTIONS)
         variables = without_discovery_warning(task_vars or {})
-        is_windows = bool(getattr(self._connection._shell, "_IS_WINDOWS", False))
         name = variables["inventory_hostname"]
         try:
             inventory = read_inventory(variables)
         except EdgeError as error:
             return {**result, "failed": True, "msg": str(error)}
+        if options["phase"] == ATTEMPTS:
+            if self._is_windows:
+                result.update(results=[], routes={}, not_attempted="probes run on Linux hosts only")
+            else:
+                result.update(self._asked("xmpp.edge.probe", probe_arguments(inventory, name, options), variables))
+            return result
+        if options["phase"] == BEFORE:
+            result.update(self._before(inventory.edge(name), inventory.ports(), variables))
+            return result
         edge = inventory.edge(name)
-        if options["only_rules"]:
-            if edge is not None:
-                result["rules"] = self._look_at_windows(edge, variables) if is_windows else self._look(edge, variables)
-            return result
-        if is_windows:
-            result.update(results=[], routes={}, not_attempted="probes run on Linux hosts only")
-            return result
-        arguments = probe_arguments(inventory, name, options)
-        result.update(self._execute_module(module_name="xmpp.edge.probe", module_args=arguments, task_vars=variables))
+        if edge is not None:
+            result["rules"] = self._look(edge, variables)
+        asked = {} if self._is_windows else inventory.to_ask_afterwards(name, options["depth"] == "service")
+        if asked:
+            result["information"] = self._told("xmpp.edge.connection_info", asked, variables)
         return result
 
+    @property
+    def _is_windows(self) -> bool:
+        return bool(getattr(self._connection._shell, "_IS_WINDOWS", False))
+
+    def _before(self, edge: Edge | None, ports: list[int], variables: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Begin to watch; where that cannot be, look at what the guards of an edge have counted."""
+        if self._is_windows:
+            return {}
+        told = self._told("xmpp.edge.connection_info", {"watch_ports": ports}, variables)
+        if "watch" in told:
+            return {"watch": told["watch"]}
+        return {"rules": self._look(edge, variables)} if edge else {}
+
     def _look(self, edge: Edge, variables: dict[str, t.Any]) -> dict[str, t.Any]:
-        """Return what a Linux edge has."""
+        """Return what an edge has."""
+        if self._is_windows:
+            return self._look_at_windows(edge, variables)
         host_half = {name: getattr(edge.options, name) for name in HOST_OPTIONS}
         arguments = {**host_half, **to_payload(edge.rules), "own_addresses": edge.options.own_addresses, "look": True}
         return self._told("xmpp.edge.linux_firewall", arguments, variables)
@@ -70,5 +89,9 @@ class ActionModule(ActionBase):
         return answer if "found" not in answer else windows_half.look(answer, edge.rules)
 
     def _told(self, module: str, arguments: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
-        answer = self._execute_module(module_name=module, module_args=arguments, task_vars=variables)
+        answer = self._asked(module, arguments, variables)
         return {key: value for key, value in answer.items() if key not in ("warnings", "deprecations", "exception")}
+
+    def _asked(self, module: str, arguments: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
+        answer: dict[str, t.Any] = self._execute_module(module_name=module, module_args=arguments, task_vars=variables)
+        return answer

@@ -69,8 +69,8 @@ options:
         default: false
       tls:
         description:
-          - What is demanded of a stream at level V(xmpp). V(required) is TLS. V(optional) is TLS where the peer offers it.
-            V(none) ends with the features of the stream before TLS.
+          - What is demanded of a stream at level V(xmpp). V(required) is TLS. V(optional) is TLS where the
+            peer offers it. V(none) ends with the features of the stream before TLS.
         type: str
         choices:
           - required
@@ -88,7 +88,8 @@ options:
         description:
           - The task fails, with all results, where the outcome does not fulfil this expectation.
           - V(open) means at level V(tcp) that the port accepts connections, and at level V(xmpp) that a stream with TLS
-            is open, or TLS is up and the peer wants a certificate. At level V(mtls) it means that a client certificate is required.
+            is open, or TLS is up and the peer wants a certificate. At level V(mtls) it means that a client certificate
+            is required.
           - V(closed) means that no connection is made.
         type: str
         choices:
@@ -99,6 +100,12 @@ options:
     type: list
     elements: str
     default: []
+  sources:
+    description: IP addresses for which the address is told that this host connects from. Nothing is sent to them.
+    type: list
+    elements: str
+    default: []
+    version_added: 1.2.0
   timeout:
     description: Seconds for each attempt, from the first packet to the last.
     type: float
@@ -128,6 +135,11 @@ routes:
   returned: success, or when a target is not as expected
   type: dict
   sample: {198.51.100.7: true}
+sources:
+  description: The address that a connection to each address of O(sources) comes from; none where there is no route.
+  returned: success, or when a target is not as expected
+  type: dict
+  sample: {198.51.100.130: 198.51.100.7}
 results:
   description: The result of each target, in the order of O(targets).
   returned: success, or when a target is not as expected
@@ -147,8 +159,8 @@ results:
       description:
         - Success - V(open) at level V(tcp), V(xmpp) at level V(xmpp), and at level V(mtls)
           V(client_certificate_required), or V(complete) with a certificate.
-        - V(not_authenticated) at level V(xmpp) - TLS is up, and the peer wants a certificate before it goes on, which was
-          not given. Authentication is not checked then.
+        - V(not_authenticated) at level V(xmpp) - TLS is up, and the peer wants a certificate before it goes on, which
+          was not given. Authentication is not checked then.
         - V(certificate_refused) at level V(mtls) - a certificate is required, and the given one is refused.
         - V(client_certificate_optional) and V(no_client_certificate_request) where TLS is open to clients without one.
         - No connection - V(filtered) without an answer in time, V(refused), V(prohibited), V(unreachable), V(no_route)
@@ -178,8 +190,8 @@ results:
           C(version), C(cipher), C(sha256), C(names), C(expires) and C(self_signed); at level V(xmpp) also C(trusted) by
           this host's store, and C(distrust) with the reason.
         - Facts on the attempt - C(stage), the last one that was reached; C(speaks), the protocol of a peer that speaks
-          another one; C(lost_segments), where later segments came without an earlier one; C(source_port), C(packets) and
-          C(rejected_by) of an attempt without a connection.
+          another one; C(lost_segments), where later segments came without an earlier one; C(source_port), C(packets)
+          and C(rejected_by) of an attempt without a connection.
       type: dict
   sample:
     - address: 127.0.0.1

@@ -8,8 +8,9 @@ Usage: gateway.py CERTIFICATE KEY required|optional [ADDRESS]; without an addres
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import socket
+import socketserver
 import ssl
 import sys
 
@@ -18,24 +19,43 @@ import ready
 PORT = 23456
 
 
-async def wait(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Say nothing until the other side is done."""
-    await reader.read()
-    writer.close()
+class Server(socketserver.ThreadingTCPServer):
+    """Server whose threads do the handshake, which ends with an alert where the certificate is missing."""
+
+    daemon_threads = True
+
+    def __init__(self, context: ssl.SSLContext, address: str) -> None:
+        """Listen on an address, or on all of both families."""
+        super().__init__((address, PORT), Handler, bind_and_activate=False)
+        self.context = context
+        self.socket.close()
+        family = socket.AF_INET if "." in address else socket.AF_INET6
+        self.socket = socket.create_server((address or "::", PORT), family=family, dualstack_ipv6=not address)
 
 
-async def main(certificate: str, key: str, demand: str, address: str = "") -> None:
+class Handler(socketserver.BaseRequestHandler):
+    """One connection."""
+
+    server: Server
+
+    def handle(self) -> None:
+        """Say nothing until the other side is done."""
+        with contextlib.suppress(OSError, ssl.SSLError):
+            channel = self.server.context.wrap_socket(self.request, server_side=True)
+            while channel.recv(4096):
+                pass
+
+
+def main(certificate: str, key: str, demand: str, address: str = "") -> None:
     """Serve until stopped; say nothing once TLS is up."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     context.load_verify_locations(certificate)
     context.verify_mode = ssl.CERT_REQUIRED if demand == "required" else ssl.CERT_OPTIONAL
-    family = socket.AF_INET if "." in address else socket.AF_INET6
-    listener = socket.create_server((address or "::", PORT), family=family, dualstack_ipv6=not address)
-    server = await asyncio.start_server(wait, sock=listener, ssl=context)
+    server = Server(context, address)
     ready.notify()
-    await server.serve_forever()
+    server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+    main(*sys.argv[1:])

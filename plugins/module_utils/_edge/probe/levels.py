@@ -81,13 +81,13 @@ _LEVELS: Mapping[str, Callable[[Target, TcpConnection, Dict[str, Any]], str]] = 
 def _more_on(target: Target, connection: TcpConnection, error: PeerError) -> Dict[str, Any]:
     """Return facts on a peer that has accepted a connection, and then was not what was asked for."""
     speaks = protocol_of(connection.first_bytes)
-    if speaks:
+    starts_with_tls = target.level == "mtls" or target.direct_tls
+    if speaks and not (speaks == "TLS" and starts_with_tls):
         return {"speaks": speaks}
     if error.outcome == "timeout":
         return {"lost_segments": True} if connection.lacks_segments else {}
     if error.outcome in _SILENT and not connection.first_bytes:
         # It has closed without a word.
-        starts_with_tls = target.level == "mtls" or target.direct_tls
         if not starts_with_tls and _answers(target, with_tls=True, proxied=False):
             return {"speaks": "TLS"}
         if _answers(target, with_tls=starts_with_tls, proxied=True):

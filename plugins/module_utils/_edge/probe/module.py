@@ -10,7 +10,7 @@ from typing import Any, Dict, Mapping, NoReturn, Protocol
 from ..model.errors import EdgeError
 from .levels import attempt_all
 from .model import EXPECTATIONS, LEVELS, TLS_DEMANDS
-from .targets import failure_message, read_targets, result_of, routes_to
+from .targets import failure_message, read_targets, result_of, routes_to, sources_to
 
 ARGUMENT_SPEC: Dict[str, Dict[str, Any]] = {
     "targets": {
@@ -32,6 +32,7 @@ ARGUMENT_SPEC: Dict[str, Dict[str, Any]] = {
         },
     },
     "routes": {"type": "list", "elements": "str", "default": []},
+    "sources": {"type": "list", "elements": "str", "default": []},
     "timeout": {"type": "float", "default": 5},
 }
 """Every option of the module, as an Ansible argument spec."""
@@ -54,11 +55,12 @@ def run_module(module: Module) -> NoReturn:
     try:
         targets = read_targets(module.params["targets"], module.params["timeout"])
         routes = routes_to(module.params["routes"])
+        sources = sources_to(module.params["sources"])
     except EdgeError as error:
         module.fail_json(msg=str(error))
     attempts = attempt_all(targets)
     results = [result_of(target, attempt) for target, attempt in zip(targets, attempts)]
     message = failure_message(targets, attempts)
     if message:
-        module.fail_json(msg=message, results=results, routes=routes)
-    module.exit_json(changed=False, results=results, routes=routes)
+        module.fail_json(msg=message, results=results, routes=routes, sources=sources)
+    module.exit_json(changed=False, results=results, routes=routes, sources=sources)

@@ -15,6 +15,7 @@ from typing import Any, Dict
 from .connection import PeerError, TcpConnection
 from .model import Target
 from .tls import TlsConnection
+from .xmpp import STAGE
 
 _FAILED_HANDSHAKE = ("client_certificate_required", "tls_failed", "reset", "closed")
 _LATE_REFUSAL = ("client_certificate_required", "tls_failed")
@@ -43,7 +44,7 @@ def _try(target: Target, connection: TcpConnection, facts: Dict[str, Any]) -> st
         if error.outcome in _FAILED_HANDSHAKE and tls.certificate_requested:
             return refused
         raise
-    facts["tls"] = tls.facts
+    facts["tls"], facts[STAGE] = tls.facts, "TLS"
     if not tls.certificate_requested:
         return "no_client_certificate_request"
     if not tls.refuses_late:

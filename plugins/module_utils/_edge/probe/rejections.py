@@ -50,6 +50,8 @@ def keep_rejections(connection: socket.socket) -> None:
 def rejection_of(connection: socket.socket) -> Optional[Rejection]:
     """Return the ICMP error that ended an attempt to connect, None where there was none, or the kernel keeps none."""
     try:
+        # The error is there already, or there is none to wait for.
+        connection.setblocking(False)
         _data, messages, _flags, _address = connection.recvmsg(_LONGEST, _LONGEST, socket.MSG_ERRQUEUE)
     except (AttributeError, OSError):
         return None

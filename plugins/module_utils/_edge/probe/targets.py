@@ -22,10 +22,19 @@ _ADDRESS_REMEDY = "write it like 198.51.100.7 or 2001:db8::7"
 
 def routes_to(addresses: Sequence[str]) -> Dict[str, bool]:
     """Return whether this host has a route to each address. Raises OptionError. Sends nothing."""
+    return {address: source is not None for address, source in _sources("routes", addresses).items()}
+
+
+def sources_to(addresses: Sequence[str]) -> Dict[str, Optional[str]]:
+    """Return the address that this host chooses for a connection to each address. Raises OptionError. Sends nothing."""
+    return _sources("sources", addresses)
+
+
+def _sources(option: str, addresses: Sequence[str]) -> Dict[str, Optional[str]]:
     for address in addresses:
         if not is_address(address):
-            raise OptionError("routes", address, "is not an IP address", _ADDRESS_REMEDY)
-    return {address: source_address_for(address, _ANY_PORT, None) is not None for address in addresses}
+            raise OptionError(option, address, "is not an IP address", _ADDRESS_REMEDY)
+    return {address: source_address_for(address, _ANY_PORT, None) for address in addresses}
 
 
 def read_targets(given: Sequence[Mapping[str, Any]], timeout: float) -> List[Target]:

@@ -33,7 +33,7 @@ def out_of_reach(work: Work) -> List[str]:
         with os.fdopen(writing, "w") as pipe:
             json.dump(answer, pipe)
 
-    _fork_off(report)
+    fork_off(report)
     os.close(writing)
     with os.fdopen(reading) as pipe:
         text = pipe.read()
@@ -47,10 +47,11 @@ def out_of_reach(work: Work) -> List[str]:
 
 def start(arguments: Sequence[str]) -> None:
     """Start a program as a child of init, in a session of its own, without waiting for it."""
-    _fork_off(lambda: os.execv(arguments[0], list(arguments)))  # noqa: S606
+    fork_off(lambda: os.execv(arguments[0], list(arguments)))  # noqa: S606
 
 
-def _fork_off(work: Callable[[], None]) -> None:
+def fork_off(work: Callable[[], None]) -> None:
+    """Do work in a child of init, in a session of its own, without its input and output, and return at once."""
     child = os.fork()
     if child:
         os.waitpid(child, 0)

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Proof that attempts which got no answer have reached the edge: a host that cannot send at all finds all closed.
 
-An answer shows that the attempt has arrived somewhere. Without one, the guard of the row has to have counted packets
-meanwhile. It does not tell whose they were. Where it has counted fewer than were sent, some were stopped before.
+An answer shows that the attempt has arrived somewhere. Without one, the edge has to have seen the packet on its own
+device, or the guard of the row has to have counted packets meanwhile. A guard does not tell whose they were. Where it
+has counted fewer than were sent, some were stopped before.
 """
 
 from __future__ import annotations
@@ -61,7 +62,11 @@ def unproved(findings: Sequence[Finding]) -> Iterator[_Place]:
 
 
 def _needs_proof(finding: Finding) -> bool:
-    return finding.expected == "closed" and finding.verdict == HOLDS and finding.observed not in _ANSWERS
+    if finding.expected != "closed" or finding.verdict != HOLDS or finding.observed in _ANSWERS:
+        return False
+    # An attempt that was seen at the edge's own device needs no other proof, nor one that the edge kept back.
+    seen = finding.passage.arrived if finding.flow.direction == "in" else finding.passage.left is False
+    return not seen
 
 
 def _proved(finding: Finding, sent: Mapping[_Place, int], blocked: Mapping[_Place, Blocked]) -> Finding:
@@ -72,4 +77,5 @@ def _proved(finding: Finding, sent: Mapping[_Place, int], blocked: Mapping[_Plac
     share = f"the guard of {finding.flow.row} has counted {counted} of {sent[place]} packets"
     if counted > 0:
         return finding if counted >= sent[place] else replace(finding, detail=share)
-    return replace(finding, verdict=NOT_CHECKED, cause=f"{finding.flow.origin} may not be able to send at all: {share}")
+    reason = f"{finding.flow.origin} may not be able to send at all: {share}"
+    return replace(finding, verdict=NOT_CHECKED, reason=reason)

@@ -11,9 +11,9 @@ from typing import List
 from xml.sax.saxutils import escape, quoteattr
 
 from ..host.files import write_atomically
-from .evaluate import FAILS, NOT_CHECKED
+from .evaluate import FAILS, NOT_CHECKED, Finding
 from .page import write_page
-from .report import Report, as_data, cells
+from .report import Report, as_data, cells, groups_of
 
 
 def write(report: Report, folder: str) -> List[str]:
@@ -34,13 +34,13 @@ def write_junit(report: Report) -> str:
     """Return JUnit XML: a test case for each flow, and a skipped one for everything that was not checked."""
     cases = []
     for finding in report.findings:
-        row, origin, target, expected, observed, verdict = cells(finding)
+        row, origin, target, expected, _observed, verdict = cells(finding)
         name = f"{origin} to {target}: {expected}"
         body = ""
         if verdict == FAILS:
-            body = f"<failure message={_attribute(finding.cause)}>{_text(f'observed: {observed}')}</failure>"
+            body = f"<failure message={_attribute(finding.why)}>{_text(_more(finding))}</failure>"
         elif verdict == NOT_CHECKED:
-            body = f"<skipped message={_attribute(finding.cause)}/>"
+            body = f"<skipped message={_attribute(finding.why)}/>"
         cases.append(f"  <testcase classname={_attribute(row)} name={_attribute(name)}>{body}</testcase>")
     for problem in report.problems:
         body = f"<failure message={_attribute(problem.sentence)}>{_text(chr(10).join(problem.lines))}</failure>"
@@ -60,23 +60,28 @@ def write_junit(report: Report) -> str:
 
 
 def write_markdown(report: Report) -> str:
-    """Return the report as a Markdown table."""
-    lines = [
-        f"# XMPP federation: {report.summary}",
-        "",
-        f"{report.time}",
-        "",
-        "| row | from | to | expected | observed | verdict | cause |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for finding in report.findings:
-        texts = [_markdown(text) for text in (*cells(finding), finding.cause)]
-        lines += [f"| {' | '.join(texts)} |"]
-    lines.append("")
+    """Return the report in Markdown: each cause once with its flows, then all flows in a table."""
+    lines = [f"# XMPP federation: {report.summary}", "", f"{report.time}", ""]
+    for group in groups_of(report.findings):
+        number = len(group.findings)
+        lines.append(
+            f"- {group.findings[0].verdict}, {number} flow{'s' if number > 1 else ''}: {_markdown(group.text)}"
+        )
+        if group.remedy:
+            lines.append(f"  To do: {_markdown(group.remedy)}.")
     for problem in report.problems:
         lines += [f"- FAILS: {_markdown(problem.sentence)}", *(f"  - {_markdown(line)}" for line in problem.lines)]
     lines += [f"- not checked: {_markdown(reason)}" for reason in report.not_checked]
+    lines += [f"- note: {_markdown(note)}" for note in report.notes]
+    lines += ["", "| row | from | to | expected | observed | verdict | cause |", "|---|---|---|---|---|---|---|"]
+    for finding in report.findings:
+        lines.append(f"| {' | '.join(_markdown(text) for text in (*cells(finding), finding.why))} |")
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _more(finding: Finding) -> str:
+    remedy = finding.cause.what_to_do if finding.cause else ""
+    return f"observed: {finding.observed}" + (f"; to do: {remedy}" if remedy else "")
 
 
 def _markdown(text: str) -> str:

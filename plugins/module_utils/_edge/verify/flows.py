@@ -8,17 +8,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from ..model.addresses import canonical_network, family_of, is_address, number_of
+from ..model.addresses import FAMILIES, canonical_network, family_of, is_address, number_of
 from ..model.errors import OptionError
 from ..model.port_table import ACCESS, ADDRESS_ENDPOINTS
 from ..model.rules import Group, Rule
 from ..request.compile import compile_rules
 from ..request.option_spec import OPTIONS
 from ..request.options import Options, parse_options
+from .services import Partner, Service, read_addresses, read_partners, read_service
 
 EDGES = "xmpp_edge"
 OUTSIDERS = "xmpp_outsider"
-GROUP_OF: Mapping[str, str] = {"partner_networks": "xmpp_partner", "front_end_networks": "xmpp_front_end"}
+PARTNERS = "partner_networks"
+GROUP_OF: Mapping[str, str] = {PARTNERS: "xmpp_partner", "front_end_networks": "xmpp_front_end"}
 """The inventory group of a row's remote side, by the option with its networks."""
 
 VANTAGE_GROUPS: Tuple[str, ...] = (*GROUP_OF.values(), OUTSIDERS)
@@ -32,39 +34,64 @@ LEVELS: Mapping[str, str] = {"XMPP": "xmpp", "MTLS": "mtls"}
 
 @dataclass(frozen=True)
 class Edge:
-    """An edge host of the inventory. domain: its XMPP domain."""
+    """An edge host of the inventory. public_addresses: what the world dials in place of its Access Edge addresses."""
 
     name: str
     options: Options
     rules: Sequence[Rule]
-    domain: str
+    service: Service
+    public_addresses: Sequence[str] = ()
+    partners: Sequence[Partner] = ()
 
     def addresses(self, option: str) -> List[str]:
         """Return its addresses on one side."""
         endpoint = self.options.endpoints.get(option, {})
         return [str(network.network_address) for networks in endpoint.values() for network in networks]
 
+    def dialled(self, option: str) -> List[Tuple[str, str]]:
+        """Return what others dial on one side, each with the own address that it leads to."""
+        own = self.addresses(option)
+        if option != ACCESS.option:
+            return [(address, address) for address in own]
+        found: List[Tuple[str, str]] = []
+        for family in FAMILIES:
+            here = [address for address in own if family_of(address) == family]
+            public = [address for address in self.public_addresses if family_of(address) == family]
+            if here:
+                found += [(dialled, here[min(index, len(here) - 1)]) for index, dialled in enumerate(public or here)]
+        return found
+
 
 @dataclass(frozen=True)
 class Vantage:
     """A vantage point: a host that attempts flows to the edges.
 
-    group: its inventory group; addresses: its own as the edges see them, empty where the inventory has none; domain:
-    its XMPP domain.
+    group: its inventory group; addresses: its own as the edges see them, empty where the inventory has none.
     """
 
     name: str
     group: str
     addresses: Sequence[str]
-    domain: str
+    service: Service
+
+    def seen_as(self, source: Optional[str]) -> Optional[str]:
+        """Return the address that the edges see of a connection. source: that the host itself sees.
+
+        Behind a translation these differ, and the inventory has what the edges see.
+        """
+        if source is None or not self.addresses or source in self.addresses:
+            return source
+        return next((one for one in self.addresses if family_of(one) == family_of(source)), source)
 
 
 @dataclass(frozen=True)
 class Flow:
     """A connection to attempt.
 
-    row: id of the tested row; origin, target: names of hosts; source: address to bind to, None for any; required:
-    whether the groups of the inventory require that it is possible; level: of the probe.
+    row: id of the tested row; origin, target: names of hosts; source: address to bind to, None for any; address: that
+    is dialled; own: the address that the rules are about, which is another one where the edge has public addresses;
+    required: whether the groups of the inventory require that it is possible; level: of the probe; served, shown: by
+    the target, and by the origin.
     """
 
     row: str
@@ -74,11 +101,17 @@ class Flow:
     direction: str
     source: Optional[str]
     address: str
+    own: str
     port: int
     required: bool
     level: str
-    domain: str
-    origin_domain: str
+    served: Service
+    shown: Service
+
+    @property
+    def domain(self) -> str:
+        """The domain that is asked for."""
+        return self.served.domain
 
 
 def read_edge(name: str, variables: Mapping[str, Any]) -> Edge:
@@ -92,15 +125,22 @@ def read_edge(name: str, variables: Mapping[str, Any]) -> Edge:
         options = parse_options({**given, "state": "present"})
     except OptionError as error:
         raise OptionError(f"{name}: xmpp_edge_{error.option}", None, error.problem, error.remedy) from None
-    return Edge(name, options, compile_rules(options), str(variables.get("xmpp_edge_verify_domain") or name))
+    public = read_addresses(name, "public_addresses", variables) or ()
+    return Edge(
+        name, options, compile_rules(options), read_service(name, variables), public, read_partners(name, variables)
+    )
 
 
 def read_vantage(name: str, group: str, variables: Mapping[str, Any]) -> Vantage:
-    """Return a vantage point from its variables. By default its address is the one that Ansible connects to."""
-    given = variables.get("xmpp_edge_verify_addresses") or [variables.get("ansible_host") or ""]
-    # A host says its own address in the canonical form. The inventory may have another one.
-    addresses = [canonical_network(str(address)) for address in given if is_address(str(address))]
-    return Vantage(name, group, addresses, str(variables.get("xmpp_edge_verify_domain") or name))
+    """Return a vantage point from its variables. By default its address is the one that Ansible connects to.
+
+    Raises OptionError.
+    """
+    addresses = read_addresses(name, "addresses", variables)
+    if addresses is None:
+        connected = str(variables.get("ansible_host") or "")
+        addresses = [canonical_network(connected)] if is_address(connected) else []
+    return Vantage(name, group, addresses, read_service(name, variables))
 
 
 def flows_from(vantage: Vantage, edges: Sequence[Edge], deep: bool) -> List[Flow]:
@@ -114,46 +154,52 @@ def flows_from(vantage: Vantage, edges: Sequence[Edge], deep: bool) -> List[Flow
             direction="in",
             source=None,
             address=address,
+            own=own,
             port=edge.options.ports[row.port_option],
             required=required,
             level=LEVELS[row.protocol] if required and deep else "tcp",
-            domain=edge.domain,
-            origin_domain=vantage.domain,
+            served=edge.service,
+            shown=vantage.service,
         )
         for edge in edges
         for row in edge.options.rows
         if row.direction == "in"
         for endpoint in ADDRESS_ENDPOINTS
-        for address in edge.addresses(endpoint.option)
+        for address, own in edge.dialled(endpoint.option)
         for required in [endpoint is row.local and GROUP_OF[row.remote.option] == vantage.group]
     ]
 
 
 def flows_of_edge(edge: Edge, vantages: Sequence[Vantage], deep: bool) -> List[Flow]:
     """Return the flows from an edge, bound to its own addresses. Only flows to partners are required."""
+    to_hosts = [
+        (vantage.name, vantage.addresses, vantage.service, None, vantage.group == GROUP_OF[PARTNERS])
+        for vantage in vantages
+        if vantage.group in OUTBOUND_GROUPS
+    ]
+    to_partners = [(one.name, one.addresses, one.service, one.port, True) for one in edge.partners]
     return [
         Flow(
             row=row.id,
             edge=edge.name,
             origin=edge.name,
-            target=vantage.name,
+            target=name,
             direction="out",
             source=source,
             address=address,
-            port=edge.options.ports[row.port_option],
+            own=address,
+            port=port or edge.options.ports[row.port_option],
             required=required,
             level=LEVELS[row.protocol] if required and deep else "tcp",
-            domain=vantage.domain,
-            origin_domain=edge.domain,
+            served=service,
+            shown=edge.service,
         )
         for row in edge.options.rows
         if row.direction == "out"
-        for vantage in vantages
-        if vantage.group in OUTBOUND_GROUPS
-        for address in vantage.addresses
+        for name, addresses, service, port, required in [*to_hosts, *to_partners]
+        for address in addresses
         for source in edge.addresses(ACCESS.option)
         if family_of(source) == family_of(address)
-        for required in [vantage.group == GROUP_OF[row.remote.option]]
     ]
 
 
@@ -165,7 +211,7 @@ def is_allowed(edge: Edge, flow: Flow, source: Optional[str]) -> Optional[bool]:
     if source is None:
         return None
     for rule in edge.rules:
-        if rule.direction == flow.direction and rule.port == flow.port and matches(rule, source, flow.address):
+        if rule.direction == flow.direction and rule.port == flow.port and matches(rule, source, flow.own):
             return rule.action == "allow"
     return None
 
@@ -196,6 +242,10 @@ def as_target(flow: Flow) -> Dict[str, Any]:
         "port": flow.port,
         "source": flow.source,
         "level": flow.level,
-        "domain": flow.domain,
-        "origin": flow.origin_domain,
+        "domain": flow.served.domain,
+        "origin": flow.shown.domain,
+        "tls": flow.served.tls,
+        "direct_tls": flow.served.direct_tls,
+        "certificate": flow.shown.certificate if flow.level != "tcp" else None,
+        "key": flow.shown.key if flow.level != "tcp" else None,
     }

@@ -10,10 +10,11 @@ from typing import Any, Dict, FrozenSet, Iterator, List, Mapping, Optional, Sequ
 
 from ..model.addresses import family_of
 from ..model.errors import OptionError
-from ..model.port_table import PORT_TABLE
+from ..model.port_table import ACCESS, INTERNAL, PORT_TABLE
 from ..request.nearest import nearest
+from .attempted import HostState
 from .controls import Blocked, unproved, with_controls
-from .evaluate import NOT_CHECKED, EdgeState, Finding, evaluate, not_attempted
+from .evaluate import NOT_CHECKED, Finding, evaluate, not_attempted
 from .flows import (
     EDGES,
     GROUP_OF,
@@ -28,14 +29,18 @@ from .flows import (
     read_edge,
     read_vantage,
 )
-from .problems import problems_of
+from .notes import notes_of
+from .passage import Packets, passage_of
+from .problems import Problem, problems_of, source_problems
 from .report import FAMILY_NAMES, Report, Unchecked
 
 ATTEMPTS = "xmpp_edge_verify_attempts"
 """Variable in which the role registers the result of xmpp.edge.verify_flows."""
 
 BEFORE, AFTERWARDS = "xmpp_edge_verify_before", "xmpp_edge_verify_afterwards"
-"""Variables in which the role registers what the edges have before the attempts, and after them."""
+"""Variables in which the role registers what edges and partners tell before the attempts, and after them."""
+
+_NO_CONNECTION = ("filtered", "refused", "prohibited", "unreachable")
 
 _GROUPS = (EDGES, *VANTAGE_GROUPS)
 _PREFIX = "xmpp_"
@@ -71,6 +76,52 @@ class Inventory:
             return []
         return sorted({address for vantage in self.vantages for address in vantage.addresses})
 
+    def partners_of(self, name: str) -> List[str]:
+        """Return the addresses that an edge has to connect to; none for other hosts."""
+        edge = self.edge(name)
+        if edge is None:
+            return []
+        flows = flows_of_edge(edge, self.vantages, deep=False)
+        return sorted({flow.address for flow in flows if flow.required})
+
+    def ports(self) -> List[int]:
+        """Return the ports that flows are about."""
+        return sorted({port for edge in self.edges for port in edge.options.ports.values()})
+
+    def to_ask_afterwards(self, name: str, deep: bool) -> Dict[str, Any]:
+        """Return the options of xmpp.edge.connection_info for a host, once all attempts are over.
+
+        It is asked for no more than the flows that have failed need.
+        """
+        watch = (self.variables[name].get(BEFORE) or {}).get("watch")
+        failed = [(flow, result) for flow, result in self._results(deep) if self._has_no_connection(flow, result)]
+        here = [(flow, result) for flow, result in failed if flow.target == name]
+        asked: Dict[str, Any] = {"watch": watch} if watch else {}
+        refused = sorted({flow.port for flow, result in here if result["outcome"] == "refused"})
+        if refused:
+            asked["listeners"] = refused
+        edge = self.edge(name)
+        if edge is not None:
+            for row in edge.options.rows:
+                if row.direction == "out":
+                    asked["connected_to"] = edge.options.ports[row.port_option]
+            peers = sorted({source for flow, result in here for source in [self._source(flow, result)] if source})
+            if peers:
+                sources = [*edge.addresses(ACCESS.option), *edge.addresses(INTERNAL.option)]
+                asked.update(paths=peers, sources=sources)
+        return asked
+
+    def _results(self, deep: bool) -> Iterator[Tuple[Flow, Mapping[str, Any]]]:
+        """Yield each flow that was attempted, with its result."""
+        for name in self._names():
+            flows = self.flows_from(name, deep)
+            if not self._missing(name, len(flows))[0]:
+                yield from zip(flows, self._result(name)["results"])
+
+    @staticmethod
+    def _has_no_connection(flow: Flow, result: Mapping[str, Any]) -> bool:
+        return flow.required and result["outcome"] in _NO_CONNECTION
+
     def report(self, time: str, deep: bool, allowed: Sequence[str] = ()) -> Report:
         """Return the report on the results of all hosts. allowed: rows that may go unchecked."""
         findings: List[Finding] = []
@@ -90,19 +141,37 @@ class Inventory:
             *self._gaps(findings),
             *_unproved(findings),
         ]
-        rows = {edge.name: dict(self._state(edge.name).rows) for edge in self.edges}
-        problems = [problem for edge in self.edges for problem in problems_of(edge, self._rules(edge.name))]
-        return Report(time, self.edges, self.vantages, findings, unchecked, rows, problems, frozenset(allowed))
+        rows = {edge.name: dict(self._rules(edge.name).get("rows") or {}) for edge in self.edges}
+        notes = notes_of(findings, time)
+        problems: List[Problem] = []
+        for edge in self.edges:
+            problems += problems_of(edge, self._rules(edge.name))
+            told = source_problems(edge, self._result(edge.name), self._information(edge.name))
+            problems += told.problems
+            notes += told.notes
+        return Report(
+            time, self.edges, self.vantages, findings, unchecked, rows, problems, frozenset(allowed), tuple(notes)
+        )
 
     def _names(self) -> Iterator[str]:
         """Yield each host once: the vantage points, then the edges."""
         yield from dict.fromkeys([*(one.name for one in self.vantages), *(edge.name for edge in self.edges)])
 
     def _evaluated(self, name: str, flows: Sequence[Flow]) -> Iterator[Finding]:
+        states = {one: self._state(one) for one in self._names()}
         for flow, result in zip(flows, self._result(name)["results"]):
-            finding = evaluate(flow, result, self._edge_of(flow), self._state(flow.edge))
+            seen = self._seen(flow.origin), self._seen(flow.target)
+            source_port = result["facts"].get("source_port")
+            passage = passage_of(flow, flow.source or result["source"], source_port, *seen)
+            finding = evaluate(flow, result, self._source(flow, result), self._edge_of(flow), states, passage)
             if finding is not None:
                 yield finding
+
+    def _source(self, flow: Flow, result: Mapping[str, Any]) -> Optional[str]:
+        """Return the address that the edge sees an attempt come from."""
+        source = flow.source or result["source"]
+        vantage = next((one for one in self.vantages if one.name == flow.origin), None)
+        return vantage.seen_as(source) if vantage and flow.direction == "in" else source
 
     def _not_attempted(self, name: str, flows: Sequence[Flow], reason: str) -> Iterator[Finding]:
         addresses = [address for vantage in self.vantages if vantage.name == name for address in vantage.addresses]
@@ -145,9 +214,26 @@ class Inventory:
                 found[edge.name, row.id] = Blocked(before.get(row.id), after.get(row.id))
         return found
 
-    def _state(self, name: str) -> EdgeState:
-        rules = self._rules(name)
-        return EdgeState(rules.get("rows") or {}, rules.get("drift") or (), self._result(name).get("routes", {}))
+    def _state(self, name: str) -> HostState:
+        rules, told = self._rules(name), self._information(name)
+        return HostState(
+            rules.get("rows") or {},
+            rules.get("drift") or (),
+            self._result(name).get("routes", {}),
+            told.get("listeners"),
+            told.get("paths") or {},
+            told.get("devices") or {},
+            told.get("strict_devices") or (),
+        )
+
+    def _information(self, name: str) -> Mapping[str, Any]:
+        """Return what a host has told of its connections after the attempts."""
+        return (self.variables[name].get(AFTERWARDS) or {}).get("information") or {} if name in self.variables else {}
+
+    def _seen(self, name: str) -> Optional[Packets]:
+        """Return the packets that a host has seen, None where it has not watched."""
+        found: Optional[Packets] = self._information(name).get("packets")
+        return found
 
     def _misspelt_groups(self) -> Iterator[Unchecked]:
         """Yield a group of the inventory whose name is nearly that of one without hosts."""

@@ -56,7 +56,7 @@ def _flows(report: Report) -> str:
     return _table(
         ("row", "from", "to", "expected", "observed", "verdict", "cause", "ms"),
         [
-            (*cells(finding), finding.cause, "" if finding.latency_ms is None else str(finding.latency_ms))
+            (*cells(finding), finding.why, "" if finding.latency_ms is None else str(finding.latency_ms))
             for finding in findings
         ],
     )

@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Iterator, Mapping, Sequence
+from typing import Any, Dict, Iterator, Mapping, Sequence
 
+from ..model.port_table import ACCESS
 from .flows import Edge
+from .passage import foreign_sources
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,40 @@ def problems_of(edge: Edge, rules: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem(edge.name, f"{edge.name} drops what {row} allows: {_decision(entry, 'decided_by')}")
         if entry.get("guarded") == "no":
             yield Problem(edge.name, f"{edge.name} lets pass what {row} forbids: {_decision(entry, 'guarded_by')}")
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the source addresses of an edge's connections show. notes: what does not fail."""
+
+    problems: Sequence[Problem] = ()
+    notes: Sequence[str] = ()
+
+
+def source_problems(edge: Edge, result: Mapping[str, Any], information: Mapping[str, Any]) -> Told:
+    """Return what is wrong with the source addresses of an edge's own connections to partners.
+
+    result: of its probe, whose "sources" are those of connections that are bound to nothing; information: what its host
+    has told of its connections.
+    """
+    own = edge.addresses(ACCESS.option)
+    used: Dict[str, None] = {}
+    for row in edge.options.rows:
+        if row.direction != "out":
+            continue
+        port = edge.options.ports[row.port_option]
+        connected = [one for one in information.get("connected_from") or () if one not in own]
+        used.update(dict.fromkeys((*connected, *foreign_sources(information.get("packets") or (), port, own))))
+        if used:
+            sentence = f"connections of {edge.name} to partners come from {', '.join(used)}, no access address"
+            return Told([Problem(edge.name, f"{row.id}: {sentence}; have the server bind to an access address")])
+        chosen = sorted({one for one in (result.get("sources") or {}).values() if one and one not in own})
+        if chosen:
+            note = f"a server on {edge.name} that binds to no address connects to partners from {', '.join(chosen)}"
+            return Told(
+                notes=[f"{note}, which is no access address, so that {row.id} does not hold for it; bind it to one"]
+            )
+    return Told()
 
 
 def _decision(entry: Mapping[str, Any], key: str) -> str:

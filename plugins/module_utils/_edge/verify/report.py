@@ -5,14 +5,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Dict, FrozenSet, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Dict, FrozenSet, List, Mapping, Sequence, Tuple
 
 from .evaluate import FAILS, HOLDS, Finding
 from .flows import Edge, Vantage
 from .problems import Problem
 
 _COLUMNS = ("row", "from", "to", "expected", "observed", "verdict")
+_MOST_FLOWS = 3
+"""Flows with one cause that are all shown; of more, the first is shown, and how many there are."""
+_MOST_NAMES = 2
 
 
 FAMILY_NAMES = {"ipv4": "IPv4", "ipv6": "IPv6"}
@@ -33,7 +36,8 @@ class Report:
     """The findings of a run.
 
     time: of the run, in UTC and ISO 8601; unchecked: everything that was left out; rows: of each edge, as they are
-    found there; problems: those of the edges; allowed: rows that may go unchecked.
+    found there; problems: those of the edges; allowed: rows that may go unchecked; notes: what was seen besides, and
+    does not fail.
     """
 
     time: str
@@ -44,6 +48,7 @@ class Report:
     rows: Mapping[str, Mapping[str, Mapping[str, Any]]]
     problems: Sequence[Problem] = ()
     allowed: FrozenSet[str] = frozenset()
+    notes: Sequence[str] = ()
 
     @property
     def passed(self) -> bool:
@@ -78,6 +83,42 @@ class Report:
         return ", ".join(parts)
 
 
+@dataclass(frozen=True)
+class Group:
+    """Findings that are told together. text: cause or reason; remedy: empty for none."""
+
+    findings: Sequence[Finding]
+    text: str = ""
+    remedy: str = ""
+
+
+def groups_of(findings: Sequence[Finding]) -> List[Group]:
+    """Return the findings that fail or were not checked, those of one cause or reason together, and failures first."""
+    found: Dict[Tuple[Any, ...], List[Finding]] = {}
+    for finding in sorted(findings, key=lambda one: one.verdict != FAILS):
+        if finding.verdict != HOLDS:
+            found.setdefault((finding.verdict, finding.cause, finding.reason), []).append(finding)
+    return [_group(members) for members in found.values()]
+
+
+def _group(findings: Sequence[Finding]) -> Group:
+    cause = findings[0].cause
+    if cause is None:
+        return Group(findings, findings[0].reason)
+    every = [one.cause.names for one in findings if one.cause]
+    names = {name: _together([one[name] for one in every]) for name in cause.names}
+    whole = replace(cause, names=names)
+    return Group(findings, whole.text, whole.what_to_do)
+
+
+def _together(names: Sequence[str]) -> str:
+    """Return several names as a part of a sentence."""
+    different = list(dict.fromkeys(names))
+    if len(different) <= _MOST_NAMES:
+        return " and ".join(different)
+    return f"{different[0]} and {len(different) - 1} more"
+
+
 def cells(finding: Finding) -> Sequence[str]:
     """Return a finding as the cells of a table's line."""
     flow = finding.flow
@@ -93,20 +134,32 @@ def cells(finding: Finding) -> Sequence[str]:
 
 
 def table(report: Report) -> str:
-    """Return the findings as a text table: failures first, and each cause on its own line."""
-    findings = sorted(report.findings, key=lambda finding: finding.verdict != FAILS)
-    lines = [_COLUMNS, *(cells(finding) for finding in findings)]
+    """Return the findings as a text table: failures first, and each cause once, below its flows."""
+    groups = groups_of(report.findings)
+    held = [finding for finding in report.findings if finding.verdict == HOLDS]
+    shown = [one for group in groups for one in _shown(group)] + held
+    lines = [_COLUMNS, *map(cells, shown)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(_COLUMNS))]
     text = [_padded(_COLUMNS, widths)]
-    for finding in findings:
-        text.append(_padded(cells(finding), widths))
-        if finding.cause:
-            text.append(f"    {finding.cause}")
+    for group in groups:
+        some = _shown(group)
+        text += [_padded(cells(finding), widths) for finding in some]
+        if len(some) < len(group.findings):
+            text.append(f"    and {len(group.findings) - len(some)} more flows with the same cause")
+        text.append(f"    {group.text}")
+        if group.remedy:
+            text.append(f"    To do: {group.remedy}.")
+    text += [_padded(cells(finding), widths) for finding in held]
     for problem in report.problems:
         text += [f"FAILS: {problem.sentence}", *(f"    {line}" for line in problem.lines)]
     for one in report.unchecked:
         text.append(f"not checked{'' if one in report.not_allowed else ', as allowed'}: {one.sentence}")
+    text += [f"note: {note}" for note in report.notes]
     return "\n".join([*text, report.summary])
+
+
+def _shown(group: Group) -> Sequence[Finding]:
+    return group.findings if len(group.findings) <= _MOST_FLOWS else group.findings[:1]
 
 
 def as_data(report: Report) -> Dict[str, Any]:
@@ -125,9 +178,27 @@ def as_data(report: Report) -> Dict[str, Any]:
             }
             for edge in report.edges
         ],
-        "vantage_points": [asdict(vantage) for vantage in report.vantages],
+        "vantage_points": [
+            {
+                "name": vantage.name,
+                "group": vantage.group,
+                "addresses": list(vantage.addresses),
+                "domain": vantage.service.domain,
+            }
+            for vantage in report.vantages
+        ],
         "flows": [_flow_data(finding) for finding in report.findings],
         "problems": [asdict(problem) for problem in report.problems],
+        "causes": [
+            {
+                "verdict": group.findings[0].verdict,
+                "cause": group.text,
+                "remedy": group.remedy,
+                "flows": [number for number, one in enumerate(report.findings) if one in group.findings],
+            }
+            for group in groups_of(report.findings)
+        ],
+        "notes": list(report.notes),
         "not_checked": list(report.not_checked),
         "allowed_unchecked": sorted(report.allowed),
     }
@@ -146,7 +217,8 @@ def _flow_data(finding: Finding) -> Dict[str, Any]:
         "expected": finding.expected,
         "observed": finding.observed,
         "verdict": finding.verdict,
-        "cause": finding.cause,
+        "cause": finding.why,
+        "remedy": finding.cause.what_to_do if finding.cause else "",
         "latency_ms": finding.latency_ms,
         "detail": finding.detail,
         "facts": dict(finding.facts),

@@ -11,10 +11,13 @@ from ..model.port_table import ROW_IDS
 
 _DEPTH: Dict[str, Any] = {"type": "str", "choices": ["service", "tcp"], "default": "service"}
 
+BEFORE, ATTEMPTS, AFTERWARDS = PHASES = ("before", "attempts", "afterwards")
+"""What a host does in turn: it begins to watch, attempts its flows, and tells what it has seen."""
+
 FLOWS_OPTIONS: Dict[str, Dict[str, Any]] = {
     "depth": _DEPTH,
     "timeout": {"type": "float", "default": 2},
-    "only_rules": {"type": "bool", "default": False},
+    "phase": {"type": "str", "choices": list(PHASES), "default": ATTEMPTS},
 }
 REPORT_OPTIONS: Dict[str, Dict[str, Any]] = {
     "depth": _DEPTH,

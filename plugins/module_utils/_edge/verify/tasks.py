@@ -20,6 +20,7 @@ def probe_arguments(inventory: Inventory, name: str, options: Mapping[str, Any])
     return {
         "targets": [as_target(flow) for flow in flows],
         "routes": inventory.routes_to_ask(name),
+        "sources": inventory.partners_of(name),
         "timeout": options["timeout"],
     }
 

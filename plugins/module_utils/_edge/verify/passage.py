@@ -1,0 +1,82 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How far an attempt has come, by the packets that were seen at either end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Iterator, Mapping, Optional, Sequence
+
+from ..probe.watch import RST, SYN, SYN_ACK
+from .flows import Flow
+
+Packets = Sequence[Mapping[str, Any]]
+"""Packets as xmpp.edge.connection_info returns them."""
+
+
+@dataclass(frozen=True)
+class Passage:
+    """What was seen of an attempt.
+
+    left: whether it left the host that makes it; came_back: whether an answer came to that host's device; arrived:
+    whether it arrived at its target; all three None where nobody has watched. arrived_as: another source address that
+    it arrived with; device: that it arrived by; answered, reset: what the target has sent.
+    """
+
+    left: Optional[bool] = None
+    came_back: Optional[bool] = None
+    arrived: Optional[bool] = None
+    arrived_as: str = ""
+    device: str = ""
+    answered: bool = False
+    reset: bool = False
+
+
+def passage_of(
+    flow: Flow,
+    source: Optional[str],
+    source_port: Optional[int],
+    at_origin: Optional[Packets],
+    at_target: Optional[Packets],
+) -> Passage:
+    """Return what was seen of an attempt. at_origin, at_target: what was seen there, None where nobody has watched."""
+    if source_port is None:
+        return Passage()
+    left: Optional[bool] = None
+    came_back: Optional[bool] = None
+    if at_origin is not None:
+        mine = [one for one in at_origin if _is_of(one, flow, source_port)]
+        left = any(one["kind"] == SYN and one["sent"] for one in mine)
+        came_back = any(one["kind"] in (SYN_ACK, RST) and not one["sent"] for one in mine)
+    if at_target is None:
+        return Passage(left, came_back)
+    there = [one for one in at_target if _is_of(one, flow, source_port)]
+    arrivals = [one for one in there if one["kind"] == SYN and not one["sent"]]
+    exact = [one for one in arrivals if one["source"] == source]
+    sent = {one["kind"] for one in there if one["sent"]}
+    found = (exact or arrivals or [{"device": "", "source": source}])[0]
+    return Passage(
+        left,
+        came_back,
+        bool(arrivals),
+        str(found["source"]) if found["source"] != source else "",
+        str(found["device"]),
+        SYN_ACK in sent,
+        RST in sent,
+    )
+
+
+def foreign_sources(packets: Packets, port: int, own: Sequence[str]) -> Iterator[str]:
+    """Yield the source addresses of connections that leave for a port from none of a host's own addresses."""
+    for one in packets:
+        if one["kind"] == SYN and one["sent"] and one["port"] == port and one["source"] not in own:
+            yield str(one["source"])
+
+
+def _is_of(packet: Mapping[str, Any], flow: Flow, source_port: int) -> bool:
+    """Return whether a packet is of an attempt, whatever a translation has done to its addresses."""
+    there = packet["kind"] == SYN
+    ends = ("source_port", "port", "destination") if there else ("port", "source_port", "source")
+    client, server, address = (packet[end] for end in ends)
+    return bool(client == source_port and server == flow.port and address in (flow.address, flow.own))
