@@ -11,6 +11,7 @@ from dataclasses import replace
 from ansible.plugins.action import ActionBase
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import EdgeError
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.rules import to_payload
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.probe import name_records
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.host_options import HOST_OPTIONS
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.flows import Edge
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.inventory import read_inventory
@@ -18,6 +19,14 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.spec import
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.tasks import probe_arguments
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.windows import controller as windows_half
 from ansible_collections.xmpp.edge.plugins.plugin_utils._interpreter import without_discovery_warning
+
+
+def _looked_up_here(result: t.Mapping[str, t.Any], arguments: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return the records that a host could not look up, as the resolver of the controller tells them."""
+    if not result.get("names_not_asked") or not name_records.HAS_DNSPYTHON:
+        return {}
+    names = name_records.look_up(arguments["domains"], arguments["timeout"])
+    return {"names": names, "names_by": "the resolver of the controller"}
 
 
 class ActionModule(ActionBase):
@@ -41,7 +50,9 @@ class ActionModule(ActionBase):
             if self._is_windows:
                 result.update(results=[], routes={}, not_attempted="probes run on Linux hosts only")
             else:
-                result.update(self._asked("xmpp.edge.probe", probe_arguments(inventory, name, options), variables))
+                arguments = probe_arguments(inventory, name, options)
+                result.update(self._asked("xmpp.edge.probe", arguments, variables))
+                result.update(_looked_up_here(result, arguments))
             return result
         if options["phase"] == BEFORE:
             result.update(self._before(inventory.edge(name), inventory.ports(), variables))

@@ -106,6 +106,14 @@ options:
     elements: str
     default: []
     version_added: 1.2.0
+  domains:
+    description:
+      - XMPP domains of which the records are looked up by this host's resolver, meanwhile. This needs the Python
+        library dnspython on the host.
+    type: list
+    elements: str
+    default: []
+    version_added: 1.2.0
   timeout:
     description: Seconds for each attempt, from the first packet to the last.
     type: float
@@ -140,6 +148,22 @@ sources:
   returned: success, or when a target is not as expected
   type: dict
   sample: {198.51.100.130: 198.51.100.7}
+names:
+  description:
+    - The records of each of O(domains). C(services) has for C(_xmpp-server) and C(_xmpps-server) a list of C(target)
+      and C(port). C(addresses) has those of each target, or of the domain itself where it has no services. C(fault)
+      says why something is not known.
+  returned: when O(domains) is given and dnspython is there
+  type: dict
+  sample:
+    example.org:
+      services: {_xmpp-server: [{target: xmpp.example.org, port: 5269}], _xmpps-server: []}
+      addresses: {xmpp.example.org: [198.51.100.130]}
+      fault: ""
+names_not_asked:
+  description: The reason why no records were looked up.
+  returned: when O(domains) is given and could not be looked up
+  type: str
 results:
   description: The result of each target, in the order of O(targets).
   returned: success, or when a target is not as expected

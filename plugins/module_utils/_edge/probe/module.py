@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Mapping, NoReturn, Protocol
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Dict, Mapping, NoReturn, Protocol, Sequence
 
 from ..model.errors import EdgeError
 from .levels import attempt_all
 from .model import EXPECTATIONS, LEVELS, TLS_DEMANDS
+from .name_records import HAS_DNSPYTHON, LACK, look_up
 from .targets import failure_message, read_targets, result_of, routes_to, sources_to
 
 ARGUMENT_SPEC: Dict[str, Dict[str, Any]] = {
@@ -33,6 +35,7 @@ ARGUMENT_SPEC: Dict[str, Dict[str, Any]] = {
     },
     "routes": {"type": "list", "elements": "str", "default": []},
     "sources": {"type": "list", "elements": "str", "default": []},
+    "domains": {"type": "list", "elements": "str", "default": []},
     "timeout": {"type": "float", "default": 5},
 }
 """Every option of the module, as an Ansible argument spec."""
@@ -58,9 +61,21 @@ def run_module(module: Module) -> NoReturn:
         sources = sources_to(module.params["sources"])
     except EdgeError as error:
         module.fail_json(msg=str(error))
-    attempts = attempt_all(targets)
+    with ThreadPoolExecutor(1) as pool:
+        names = pool.submit(_names_of, module.params["domains"], module.params["timeout"])
+        attempts = attempt_all(targets)
     results = [result_of(target, attempt) for target, attempt in zip(targets, attempts)]
+    told = {"results": results, "routes": routes, "sources": sources, **names.result()}
     message = failure_message(targets, attempts)
     if message:
-        module.fail_json(msg=message, results=results, routes=routes, sources=sources)
-    module.exit_json(changed=False, results=results, routes=routes, sources=sources)
+        module.fail_json(msg=message, **told)
+    module.exit_json(changed=False, **told)
+
+
+def _names_of(domains: Sequence[str], seconds: float) -> Dict[str, Any]:
+    """Return the records of domains, or why this host cannot look them up."""
+    if not domains:
+        return {}
+    if not HAS_DNSPYTHON:
+        return {"names_not_asked": LACK}
+    return {"names": look_up(domains, seconds)}

@@ -43,7 +43,8 @@ def write_junit(report: Report) -> str:
             body = f"<skipped message={_attribute(finding.why)}/>"
         cases.append(f"  <testcase classname={_attribute(row)} name={_attribute(name)}>{body}</testcase>")
     for problem in report.problems:
-        body = f"<failure message={_attribute(problem.sentence)}>{_text(chr(10).join(problem.lines))}</failure>"
+        more = "\n".join([*problem.lines, f"to do: {problem.remedy}"])
+        body = f"<failure message={_attribute(problem.sentence)}>{_text(more)}</failure>"
         cases.append(f'  <testcase classname="edge" name={_attribute(problem.sentence)}>{body}</testcase>')
     for one in report.unchecked:
         fails = one in report.not_allowed
@@ -71,6 +72,7 @@ def write_markdown(report: Report) -> str:
             lines.append(f"  To do: {_markdown(group.remedy)}.")
     for problem in report.problems:
         lines += [f"- FAILS: {_markdown(problem.sentence)}", *(f"  - {_markdown(line)}" for line in problem.lines)]
+        lines += [f"  To do: {_markdown(problem.remedy)}."] if problem.remedy else []
     lines += [f"- not checked: {_markdown(reason)}" for reason in report.not_checked]
     lines += [f"- note: {_markdown(note)}" for note in report.notes]
     lines += ["", "| row | from | to | expected | observed | verdict | cause |", "|---|---|---|---|---|---|---|"]

@@ -208,10 +208,13 @@ def is_allowed(edge: Edge, flow: Flow, source: Optional[str]) -> Optional[bool]:
 
     None means unknown: no rule matches, or the source address is None.
     """
-    if source is None:
-        return None
+    return None if source is None else is_open(edge, flow.direction, flow.port, source, flow.own)
+
+
+def is_open(edge: Edge, direction: str, port: int, source: str, destination: str) -> Optional[bool]:
+    """Return whether the rules of an edge allow a connection; None where no rule is about it."""
     for rule in edge.rules:
-        if rule.direction == flow.direction and rule.port == flow.port and matches(rule, source, flow.own):
+        if rule.direction == direction and rule.port == port and matches(rule, source, destination):
             return rule.action == "allow"
     return None
 

@@ -29,9 +29,10 @@ from .flows import (
     read_edge,
     read_vantage,
 )
+from .name_findings import Names, name_findings
 from .notes import notes_of
 from .passage import Packets, passage_of
-from .problems import Problem, problems_of, source_problems
+from .problems import Problem, Told, problems_of, source_problems
 from .report import FAMILY_NAMES, Report, Unchecked
 
 ATTEMPTS = "xmpp_edge_verify_attempts"
@@ -83,6 +84,19 @@ class Inventory:
             return []
         flows = flows_of_edge(edge, self.vantages, deep=False)
         return sorted({flow.address for flow in flows if flow.required})
+
+    def domains_of(self, name: str) -> List[str]:
+        """Return the XMPP domains of which an edge is to look up the records; none for other hosts."""
+        edge = self.edge(name)
+        if edge is None:
+            return []
+        domains = [edge.service.domain, *self._partner_domains(edge)]
+        # One label alone is a name of the inventory.
+        return [domain for domain in dict.fromkeys(domains) if "." in domain.strip(".")]
+
+    def _partner_domains(self, edge: Edge) -> List[str]:
+        flows = flows_of_edge(edge, self.vantages, deep=False)
+        return list(dict.fromkeys(flow.domain for flow in flows if flow.required))
 
     def ports(self) -> List[int]:
         """Return the ports that flows are about."""
@@ -147,11 +161,24 @@ class Inventory:
         for edge in self.edges:
             problems += problems_of(edge, self._rules(edge.name))
             told = source_problems(edge, self._result(edge.name), self._information(edge.name))
-            problems += told.problems
-            notes += told.notes
+            named = self._name_findings(edge)
+            problems += [*told.problems, *named.problems]
+            notes += [*told.notes, *named.notes]
         return Report(
             time, self.edges, self.vantages, findings, unchecked, rows, problems, frozenset(allowed), tuple(notes)
         )
+
+    def _name_findings(self, edge: Edge) -> Told:
+        """Return what DNS says of an edge's domain and those of its partners."""
+        result = self._result(edge.name)
+        domains = self.domains_of(edge.name)
+        if "names" not in result:
+            reason = result.get("names_not_asked")
+            return Told(notes=[f"DNS of {' and '.join(domains)} was not looked up: {reason}"] if reason else ())
+        same = [one for one in self.edges if one.service.domain == edge.service.domain]
+        own = [dialled for one in same for dialled, _own in one.dialled(ACCESS.option)]
+        names = Names(result["names"], str(result.get("names_by") or f"the resolver of {edge.name}"))
+        return name_findings(edge, own, self._partner_domains(edge), names)
 
     def _names(self) -> Iterator[str]:
         """Yield each host once: the vantage points, then the edges."""

@@ -15,11 +15,15 @@ from .passage import foreign_sources
 
 @dataclass(frozen=True)
 class Problem:
-    """A finding on a whole edge, which fails. sentence: what is so; lines: diff lines that show it."""
+    """A finding on a whole edge, which fails.
+
+    sentence: what is so; lines: diff lines that show it; remedy: what to do.
+    """
 
     edge: str
     sentence: str
     lines: Sequence[str] = ()
+    remedy: str = ""
 
 
 def problems_of(edge: Edge, rules: Mapping[str, Any]) -> Iterator[Problem]:
@@ -27,19 +31,23 @@ def problems_of(edge: Edge, rules: Mapping[str, Any]) -> Iterator[Problem]:
     drift = [f"{entry['sign']}{entry['line']}" for entry in rules.get("drift") or ()]
     if drift:
         number = f"{len(drift)} line{'s' if len(drift) > 1 else ''}"
-        yield Problem(edge.name, f"the rules of {edge.name} are not those of its inventory: {number}", drift)
+        sentence = f"the rules of {edge.name} are not those of its inventory: {number}"
+        yield Problem(edge.name, sentence, drift, "run xmpp.edge.site, or correct the inventory")
     for address in rules.get("absent") or ():
-        yield Problem(edge.name, f"{edge.name} does not have the address {address} that its inventory names")
+        sentence = f"{edge.name} does not have the address {address} that its inventory names"
+        yield Problem(edge.name, sentence, remedy="add the address, or correct the inventory")
     for row, entry in (rules.get("rows") or {}).items():
         if entry.get("effective") == "no":
-            yield Problem(edge.name, f"{edge.name} drops what {row} allows: {_decision(entry, 'decided_by')}")
+            sentence = f"{edge.name} drops what {row} allows: {_decision(entry, 'decided_by')}"
+            yield Problem(edge.name, sentence, remedy="correct that rule")
         if entry.get("guarded") == "no":
-            yield Problem(edge.name, f"{edge.name} lets pass what {row} forbids: {_decision(entry, 'guarded_by')}")
+            sentence = f"{edge.name} lets pass what {row} forbids: {_decision(entry, 'guarded_by')}"
+            yield Problem(edge.name, sentence, remedy="run xmpp.edge.site, and look for what passes before our guards")
 
 
 @dataclass(frozen=True)
 class Told:
-    """What the source addresses of an edge's connections show. notes: what does not fail."""
+    """What else is known of an edge shows. notes: what does not fail."""
 
     problems: Sequence[Problem] = ()
     notes: Sequence[str] = ()
@@ -61,7 +69,8 @@ def source_problems(edge: Edge, result: Mapping[str, Any], information: Mapping[
         used.update(dict.fromkeys((*connected, *foreign_sources(information.get("packets") or (), port, own))))
         if used:
             sentence = f"connections of {edge.name} to partners come from {', '.join(used)}, no access address"
-            return Told([Problem(edge.name, f"{row.id}: {sentence}; have the server bind to an access address")])
+            remedy = "have the server bind to an access address"
+            return Told([Problem(edge.name, f"{row.id}: {sentence}", remedy=remedy)])
         chosen = sorted({one for one in (result.get("sources") or {}).values() if one and one not in own})
         if chosen:
             note = f"a server on {edge.name} that binds to no address connects to partners from {', '.join(chosen)}"

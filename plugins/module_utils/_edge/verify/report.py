@@ -152,6 +152,8 @@ def table(report: Report) -> str:
     text += [_padded(cells(finding), widths) for finding in held]
     for problem in report.problems:
         text += [f"FAILS: {problem.sentence}", *(f"    {line}" for line in problem.lines)]
+        if problem.remedy:
+            text.append(f"    To do: {problem.remedy}.")
     for one in report.unchecked:
         text.append(f"not checked{'' if one in report.not_allowed else ', as allowed'}: {one.sentence}")
     text += [f"note: {note}" for note in report.notes]

@@ -21,6 +21,7 @@ def probe_arguments(inventory: Inventory, name: str, options: Mapping[str, Any])
         "targets": [as_target(flow) for flow in flows],
         "routes": inventory.routes_to_ask(name),
         "sources": inventory.partners_of(name),
+        "domains": inventory.domains_of(name) if options["dns"] and _is_deep(options) else [],
         "timeout": options["timeout"],
     }
 

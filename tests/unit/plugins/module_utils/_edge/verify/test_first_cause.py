@@ -323,9 +323,9 @@ def test_connections_from_another_address_of_the_edge_fail_and_name_the_row():
     for report in (told_sources(packets=[away]), told_sources(connected=["198.18.1.2", ACCESS])):
         (problem,) = report.problems
         assert problem.sentence == (
-            "federation_out: connections of edge to partners come from 198.18.1.2, no access address; have the server "
-            "bind to an access address"
+            "federation_out: connections of edge to partners come from 198.18.1.2, no access address"
         )
+        assert problem.remedy == "have the server bind to an access address"
     # What the kernel would choose matters to a server that binds to nothing; none was seen.
     report = told_sources(chosen="198.18.1.2")
     assert report.problems == [] and "binds to no address connects to partners from 198.18.1.2" in report.notes[0]

@@ -367,9 +367,9 @@ def test_a_problem_of_an_edge_fails_whatever_the_flows_do(state, sentence, lines
     (problem,) = report.problems
     assert (problem.sentence, list(problem.lines)) == (sentence, lines)
     assert not report.passed
-    assert [f"FAILS: {sentence}", *(f"    {line}" for line in lines)] == table(report).splitlines()[
-        -2 - len(lines) : -1
-    ]
+    told = table(report).splitlines()[-3 - len(lines) : -1]
+    assert told == [f"FAILS: {sentence}", *(f"    {line}" for line in lines), f"    To do: {problem.remedy}."]
+    assert problem.remedy
 
 
 def test_invalid_variable_is_reported_with_its_host():
@@ -491,7 +491,7 @@ def variables_of(name):
 
 
 def test_probe_arguments_of_an_edge():
-    arguments = tasks.probe_arguments(inventory(), "edge", {"depth": "tcp", "timeout": 1.5})
+    arguments = tasks.probe_arguments(inventory(), "edge", {"depth": "tcp", "timeout": 1.5, "dns": True})
     assert [(target["source"], target["address"]) for target in arguments["targets"]] == [
         ("198.18.0.2", "198.18.0.10"),
         ("2001:db8::2", "2001:db8::10"),
@@ -499,6 +499,12 @@ def test_probe_arguments_of_an_edge():
     ]
     assert arguments["routes"] == ["198.18.0.10", "198.18.0.20", "2001:db8::10"]
     assert arguments["timeout"] == 1.5
+    # Whether a port is open does not depend on names.
+    assert arguments["domains"] == []
+    for dns in (True, False):
+        options = {"depth": "service", "timeout": 1.5, "dns": dns}
+        domains = tasks.probe_arguments(inventory(), "edge", options)["domains"]
+        assert domains == (["edge.example", "p.example"] if dns else [])
 
 
 @pytest.mark.parametrize("text", ["2001:db8:0:0::10", "2001:DB8::0010", "2001:db8:0:0:0:0:0.0.0.16"])
