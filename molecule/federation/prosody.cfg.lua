@@ -1,7 +1,7 @@
 -- {{ domain }}, as small as federation with TLS and dialback can be.
 pidfile = "/run/prosody/prosody.pid"
 log = { debug = "/var/log/prosody/prosody.log" }
-modules_enabled = { "roster", "saslauth", "tls", "dialback", "disco" }
+modules_enabled = { "roster", "saslauth", "tls", "dialback", "disco", "ping", "admin_shell" }
 modules_disabled = { {{ prosody_disabled | default('') }} }
 authentication = "internal_plain"
 interfaces = { "*", "::" }

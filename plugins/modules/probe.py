@@ -114,6 +114,23 @@ options:
     elements: str
     default: []
     version_added: 1.2.0
+  pings:
+    description:
+      - Pings between servers, which the XMPP server of this host is asked to do meanwhile. So authentication and the
+        policy of both servers are tried, by C(prosodyctl shell xmpp ping). Each may take 20 seconds.
+    type: list
+    elements: dict
+    default: []
+    version_added: 1.2.0
+    suboptions:
+      from:
+        description: Domain of the server of this host.
+        type: str
+        required: true
+      to:
+        description: Domain of the other server.
+        type: str
+        required: true
   timeout:
     description: Seconds for each attempt, from the first packet to the last.
     type: float
@@ -164,6 +181,14 @@ names_not_asked:
   description: The reason why no records were looked up.
   returned: when O(domains) is given and could not be looked up
   type: str
+pings:
+  description:
+    - The answer to each of O(pings), with C(from), C(to), C(detail) and C(answered). That is none where it is not
+      known, for example because the host has no Prosody.
+  returned: success, or when a target is not as expected
+  type: list
+  elements: dict
+  sample: [{from: example.net, to: example.org, answered: true, detail: ""}]
 results:
   description: The result of each target, in the order of O(targets).
   returned: success, or when a target is not as expected

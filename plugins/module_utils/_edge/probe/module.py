@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Dict, Mapping, NoReturn, Protocol, Sequence
+from typing import Any, Dict, Mapping, NoReturn, Protocol, Sequence, Tuple
 
 from ..model.errors import EdgeError
 from .levels import attempt_all
+from .local_server import MISSING, ping_all
 from .model import EXPECTATIONS, LEVELS, TLS_DEMANDS
 from .name_records import HAS_DNSPYTHON, LACK, look_up
 from .targets import failure_message, read_targets, result_of, routes_to, sources_to
@@ -36,6 +38,12 @@ ARGUMENT_SPEC: Dict[str, Dict[str, Any]] = {
     "routes": {"type": "list", "elements": "str", "default": []},
     "sources": {"type": "list", "elements": "str", "default": []},
     "domains": {"type": "list", "elements": "str", "default": []},
+    "pings": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {"from": {"type": "str", "required": True}, "to": {"type": "str", "required": True}},
+    },
     "timeout": {"type": "float", "default": 5},
 }
 """Every option of the module, as an Ansible argument spec."""
@@ -61,15 +69,33 @@ def run_module(module: Module) -> NoReturn:
         sources = sources_to(module.params["sources"])
     except EdgeError as error:
         module.fail_json(msg=str(error))
-    with ThreadPoolExecutor(1) as pool:
-        names = pool.submit(_names_of, module.params["domains"], module.params["timeout"])
+    seconds = module.params["timeout"]
+    with ThreadPoolExecutor(2) as pool:
+        names = pool.submit(_names_of, module.params["domains"], seconds)
+        pings = pool.submit(ping_all, _run, module.params["pings"], seconds)
         attempts = attempt_all(targets)
     results = [result_of(target, attempt) for target, attempt in zip(targets, attempts)]
-    told = {"results": results, "routes": routes, "sources": sources, **names.result()}
+    told = {"results": results, "routes": routes, "sources": sources, "pings": pings.result(), **names.result()}
     message = failure_message(targets, attempts)
     if message:
         module.fail_json(msg=message, **told)
     module.exit_json(changed=False, **told)
+
+
+def _run(arguments: Sequence[str]) -> Tuple[int, str]:
+    try:
+        done = subprocess.run(
+            list(arguments),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+    except OSError as error:
+        return MISSING, str(error)
+    return done.returncode, done.stdout
 
 
 def _names_of(domains: Sequence[str], seconds: float) -> Dict[str, Any]:

@@ -30,6 +30,7 @@ NOT_THERE = "."
 LACK = "dnspython 2 is not installed"
 
 _TYPES = ("A", "AAAA")
+_SLOW = "did not answer in time"
 _HOSTS = "/etc/hosts"
 _MAX_PARALLEL = 32
 
@@ -59,7 +60,7 @@ def _records_of(domain: str, ask: Ask) -> Dict[str, Any]:
 
     def asked(name: str, kind: str) -> List[Any]:
         # A resolver that does not answer costs its time once.
-        records, fault = ([], "") if faults else ask(name, kind)
+        records, fault = ([], "") if any(_SLOW in told for told in faults) else ask(name, kind)
         if fault:
             faults.append(fault)
         return records
@@ -108,9 +109,9 @@ def _resolver(seconds: float) -> Ask:
         except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
             return [], ""
         except dns.exception.Timeout:
-            return [], f"the resolver {_servers(resolver)} did not answer in time"
+            return [], f"the resolver {_servers(resolver)} {_SLOW}"
         except dns.resolver.NoNameservers:
-            return [], f"the resolver {_servers(resolver)} refuses, or fails"
+            return [], f"the resolver {_servers(resolver)} refuses {name} ({kind}), or fails"
         except (dns.exception.DNSException, OSError) as error:
             return [], str(error)
 

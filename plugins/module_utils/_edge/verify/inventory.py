@@ -18,6 +18,7 @@ from .evaluate import NOT_CHECKED, Finding, evaluate, not_attempted
 from .flows import (
     EDGES,
     GROUP_OF,
+    LEVELS,
     OUTBOUND_GROUPS,
     OUTSIDERS,
     VANTAGE_GROUPS,
@@ -32,6 +33,7 @@ from .flows import (
 from .name_findings import Names, name_findings
 from .notes import notes_of
 from .passage import Packets, passage_of
+from .ping_findings import ping_findings
 from .problems import Problem, Told, problems_of, source_problems
 from .report import FAMILY_NAMES, Report, Unchecked
 
@@ -42,6 +44,9 @@ BEFORE, AFTERWARDS = "xmpp_edge_verify_before", "xmpp_edge_verify_afterwards"
 """Variables in which the role registers what edges and partners tell before the attempts, and after them."""
 
 _NO_CONNECTION = ("filtered", "refused", "prohibited", "unreachable")
+
+_LONGEST_WORD, _LONGEST_REASON = 100, 500
+"""Characters of what a host that failed has said."""
 
 _GROUPS = (EDGES, *VANTAGE_GROUPS)
 _PREFIX = "xmpp_"
@@ -97,6 +102,12 @@ class Inventory:
     def _partner_domains(self, edge: Edge) -> List[str]:
         flows = flows_of_edge(edge, self.vantages, deep=False)
         return list(dict.fromkeys(flow.domain for flow in flows if flow.required))
+
+    def pings_of(self, name: str) -> List[Dict[str, str]]:
+        """Return the pairs of domains between which the XMPP server of a host is to ping, from its own to another."""
+        flows = [flow for flow in self.flows_from(name, deep=True) if flow.required and flow.level == LEVELS["XMPP"]]
+        pairs = dict.fromkeys((flow.shown.domain, flow.domain) for flow in flows)
+        return [{"from": own, "to": other} for own, other in pairs if own != other]
 
     def ports(self) -> List[int]:
         """Return the ports that flows are about."""
@@ -164,6 +175,10 @@ class Inventory:
             named = self._name_findings(edge)
             problems += [*told.problems, *named.problems]
             notes += [*told.notes, *named.notes]
+        asked = [(name, self._result(name).get("pings") or ()) for name in self._names()]
+        told = ping_findings(findings, asked)
+        problems += told.problems
+        notes += told.notes
         return Report(
             time, self.edges, self.vantages, findings, unchecked, rows, problems, frozenset(allowed), tuple(notes)
         )
@@ -341,4 +356,7 @@ def _unproved(findings: Sequence[Finding]) -> Iterator[Unchecked]:
 
 def _reason(result: Mapping[str, Any]) -> str:
     """Return the reason why a result has no data, on one line."""
-    return str(result.get("msg") or "it was not asked").split("\n", maxsplit=1)[0]
+    first = str(result.get("msg") or "it was not asked").split("\n", maxsplit=1)[0]
+    # What Ansible says of Windows hosts may have a whole encoded script in it.
+    words = [word if len(word) <= _LONGEST_WORD else f"{word[:_LONGEST_WORD]}..." for word in first.split(" ")]
+    return " ".join(words)[:_LONGEST_REASON]

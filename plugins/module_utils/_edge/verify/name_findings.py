@@ -62,12 +62,12 @@ def name_findings(edge: Edge, own: Sequence[str], partners: Sequence[str], names
         records = names.records.get(domain)
         if records is None:
             continue
+        place = _place_of(domain, records)
         if records["fault"]:
             unknown.setdefault(records["fault"], []).append(domain)
-            continue
-        place = _place_of(domain, records)
-        if not place.not_there and not place.all_addresses:
+        elif not place.not_there and not place.all_addresses:
             unknown.setdefault(f"{names.whose} finds neither services nor addresses", []).append(domain)
+        if not place.not_there and not place.all_addresses:
             continue
         is_own = domain == edge.service.domain
         found = _of_own(edge, own, place) if is_own else _of_partner(edge, place)
@@ -78,7 +78,7 @@ def name_findings(edge: Edge, own: Sequence[str], partners: Sequence[str], names
             else:
                 notes.append(f"{said}; {remedy}")
     for reason, some in unknown.items():
-        notes.append(f"DNS of {' and '.join(some)} is not known: {reason}")
+        notes.append(f"DNS of {' and '.join(some)} is not known as a whole: {reason}")
     return Told(problems, notes)
 
 

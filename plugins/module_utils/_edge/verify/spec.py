@@ -18,6 +18,7 @@ FLOWS_OPTIONS: Dict[str, Dict[str, Any]] = {
     "depth": _DEPTH,
     "timeout": {"type": "float", "default": 2},
     "dns": {"type": "bool", "default": True},
+    "ask_servers": {"type": "bool", "default": True},
     "phase": {"type": "str", "choices": list(PHASES), "default": ATTEMPTS},
 }
 REPORT_OPTIONS: Dict[str, Dict[str, Any]] = {

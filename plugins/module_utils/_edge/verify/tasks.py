@@ -22,6 +22,7 @@ def probe_arguments(inventory: Inventory, name: str, options: Mapping[str, Any])
         "routes": inventory.routes_to_ask(name),
         "sources": inventory.partners_of(name),
         "domains": inventory.domains_of(name) if options["dns"] and _is_deep(options) else [],
+        "pings": inventory.pings_of(name) if options["ask_servers"] and _is_deep(options) else [],
         "timeout": options["timeout"],
     }
 

@@ -114,7 +114,11 @@ def test_a_domain_without_services(resolver, domain, services, addresses):
     ("domain", "seconds", "fault"),
     [
         ("silent.example", 0.2, "the resolver 127.0.0.1 did not answer in time"),
-        ("failing.example", SECONDS, "the resolver 127.0.0.1 refuses, or fails"),
+        (
+            "failing.example",
+            SECONDS,
+            "the resolver 127.0.0.1 refuses _xmpp-server._tcp.failing.example (SRV), or fails",
+        ),
         ("edge..example", SECONDS, "it is no domain name"),
         (f"{'a' * 64}.example", SECONDS, "it is no domain name"),
     ],
@@ -128,9 +132,9 @@ def test_a_resolver_that_does_not_answer_costs_its_time_once():
 
     def ask(name, kind):
         asked.append((name, kind))
-        return [], "no answer"
+        return [], "it did not answer in time"
 
-    assert name_records.look_up(["example.org"], SECONDS, ask)["example.org"]["fault"] == "no answer"
+    assert name_records.look_up(["example.org"], SECONDS, ask)["example.org"]["fault"] == "it did not answer in time"
     assert asked == [("_xmpp-server._tcp.example.org", "SRV")]
 
 

@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
+
 import pytest
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.inventory import read_inventory
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.ping_findings import ping_findings
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.report import groups_of, table
 
 ACCESS, PARTNER, PORT, CLIENT = "198.18.0.2", "198.18.0.10", 5269, 40000
@@ -331,3 +334,61 @@ def test_connections_from_another_address_of_the_edge_fail_and_name_the_row():
     assert report.problems == [] and "binds to no address connects to partners from 198.18.1.2" in report.notes[0]
     report = told_sources(packets=[packet("SYN", True, ACCESS, PARTNER)], connected=[ACCESS])
     assert report.problems == [] and list(report.notes) == []
+
+
+def pinged(answered, detail="", outcome="xmpp"):
+    """Return the report on an edge whose server was asked to ping the partner's."""
+    hosts = {name: dict(variables) for name, variables in HOSTS.items()}
+    read = inventory(hosts)
+    results = [
+        {"outcome": outcome, "source": flow.source, "latency_ms": 1.0, "detail": "", "facts": {}}
+        for flow in read.flows_from("edge", deep=True)
+    ]
+    pings = [{"from": "edge", "to": "partner", "answered": answered, "detail": detail}]
+    hosts["edge"]["xmpp_edge_verify_attempts"] = {"results": results, "pings": pings}
+    return inventory(hosts).report("", deep=True)
+
+
+def test_what_a_server_says_itself_fails_only_where_nothing_before_it_does():
+    assert inventory(HOSTS).pings_of("edge") == [{"from": "edge", "to": "partner"}]
+    assert inventory(HOSTS).pings_of("partner") == [{"from": "partner", "to": "edge"}]
+    # The partner has tried nothing here, and so the flows from it are not known.
+    assert [one.verdict for one in pinged(True).findings if one.expected == "open"].count("not checked") == 1
+
+
+@pytest.mark.parametrize(
+    ("pings", "verdict", "problem", "note"),
+    [
+        ({"answered": True, "detail": ""}, "holds", "", ""),
+        (
+            {"answered": False, "detail": "not-authorized"},
+            "holds",
+            "XMPP: the server of edge does not reach partner.example, as it says itself: not-authorized",
+            "",
+        ),
+        ({"answered": False, "detail": "not-authorized"}, "FAILS", "", ""),
+        (
+            {"answered": None, "detail": "no server is there"},
+            "holds",
+            "",
+            "authentication and policy were not tried from edge to partner.example: no server is there",
+        ),
+    ],
+)
+def test_a_ping_of_the_server_itself(pings, verdict, problem, note):
+    flow = Namespace(edge="edge", shown=Namespace(domain="edge.example"), domain="partner.example")
+    finding = Namespace(flow=flow, expected="open", verdict=verdict)
+    told = ping_findings([finding], [("edge", [{"from": "edge.example", "to": "partner.example", **pings}])])
+    assert [one.sentence for one in told.problems] == ([problem] if problem else [])
+    assert list(told.notes) == ([note] if note else [])
+    assert all(one.edge == "edge" and one.remedy for one in told.problems)
+
+
+def test_what_a_windows_host_says_is_short():
+    encoded = "JABzAGMAcgBpAHAAdA" * 3000
+    hosts = {name: dict(variables) for name, variables in HOSTS.items()}
+    hosts["edge"]["xmpp_edge_verify_attempts"] = {
+        "msg": f"the command powershell -EncodedCommand {encoded} failed\nmore"
+    }
+    (text,) = [one for one in inventory(hosts).report("", deep=True).not_checked if "powershell" in one]
+    assert len(text) < 300 and text.endswith("... failed")

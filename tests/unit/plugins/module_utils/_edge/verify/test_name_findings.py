@@ -136,9 +136,9 @@ def test_what_is_not_known_is_a_note():
     lost = records([], fault="the resolver 127.0.0.1 did not answer in time")
     assert told(own=lost, theirs=lost) == (
         [],
-        ["DNS of edge.example and partner.example is not known: the resolver 127.0.0.1 did not answer in time"],
+        [f"DNS of edge.example and partner.example is not known as a whole: {lost['fault']}"],
     )
-    nothing = "DNS of edge.example is not known: the resolver of edge finds neither services nor addresses"
+    nothing = "DNS of edge.example is not known as a whole: the resolver of edge finds neither services nor addresses"
     assert told(own=records([], None)) == ([], [nothing])
     missing = "DNS of edge.example and partner.example was not looked up: dnspython 2 is not installed"
     assert told(names_not_asked="dnspython 2 is not installed") == ([], [missing])

@@ -491,7 +491,9 @@ def variables_of(name):
 
 
 def test_probe_arguments_of_an_edge():
-    arguments = tasks.probe_arguments(inventory(), "edge", {"depth": "tcp", "timeout": 1.5, "dns": True})
+    arguments = tasks.probe_arguments(
+        inventory(), "edge", {"depth": "tcp", "timeout": 1.5, "dns": True, "ask_servers": True}
+    )
     assert [(target["source"], target["address"]) for target in arguments["targets"]] == [
         ("198.18.0.2", "198.18.0.10"),
         ("2001:db8::2", "2001:db8::10"),
@@ -500,11 +502,12 @@ def test_probe_arguments_of_an_edge():
     assert arguments["routes"] == ["198.18.0.10", "198.18.0.20", "2001:db8::10"]
     assert arguments["timeout"] == 1.5
     # Whether a port is open does not depend on names.
-    assert arguments["domains"] == []
+    assert arguments["domains"] == arguments["pings"] == []
     for dns in (True, False):
-        options = {"depth": "service", "timeout": 1.5, "dns": dns}
-        domains = tasks.probe_arguments(inventory(), "edge", options)["domains"]
-        assert domains == (["edge.example", "p.example"] if dns else [])
+        options = {"depth": "service", "timeout": 1.5, "dns": dns, "ask_servers": dns}
+        arguments = tasks.probe_arguments(inventory(), "edge", options)
+        assert arguments["domains"] == (["edge.example", "p.example"] if dns else [])
+        assert arguments["pings"] == ([{"from": "edge.example", "to": "p.example"}] if dns else [])
 
 
 @pytest.mark.parametrize("text", ["2001:db8:0:0::10", "2001:DB8::0010", "2001:db8:0:0:0:0:0.0.0.16"])
