@@ -52,7 +52,7 @@ options:
     elements: str
     default: []
   sources:
-    description: Addresses of this host, from which they are asked for as well.
+    description: Addresses of this host, of which the devices are asked for, and the routes from there.
     type: list
     elements: str
     default: []

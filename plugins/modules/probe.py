@@ -117,7 +117,7 @@ options:
   pings:
     description:
       - Pings between servers, which the XMPP server of this host is asked to do meanwhile. So authentication and the
-        policy of both servers are tried, by C(prosodyctl shell xmpp ping). Each may take 20 seconds.
+        policy of both servers are tried, by C(prosodyctl shell xmpp ping). Each may take 10 seconds.
     type: list
     elements: dict
     default: []

@@ -9,6 +9,7 @@ import base64
 import re
 import shutil
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -55,7 +56,7 @@ def luminance(browser, selector, property_name):
 
 
 @pytest.mark.parametrize("name", ["light", "dark"])
-@pytest.mark.parametrize("selector", ["h1", "td", ".fails", ".holds", ".dim"])
+@pytest.mark.parametrize("selector", ["h1", "td", "td.fails", "td.holds", ".unchecked", ".dim", "caption", "dd", "pre"])
 def test_contrast_is_sufficient(browser, name, selector):
     scheme(browser, name)
     paper, ink = luminance(browser, "body", "backgroundColor"), luminance(browser, selector, "color")
@@ -63,21 +64,115 @@ def test_contrast_is_sufficient(browser, name, selector):
     assert (max(paper, ink) + 0.05) / (min(paper, ink) + 0.05) >= 4.5
 
 
-@pytest.mark.parametrize("width", [1200, 400])
-def test_page_fits_the_window(browser, width):
+@pytest.mark.parametrize("name", ["light", "dark"])
+@pytest.mark.parametrize("kind", ["opened", "blocked", "broken", "unchecked"])
+def test_lines_of_the_drawing_can_be_told_from_the_paper(browser, name, kind):
+    scheme(browser, name)
+    paper = luminance(browser, "body", "backgroundColor")
+    line = luminance(browser, f"svg line.{kind}", "stroke")
+    # WCAG 2 demands this of graphics.
+    assert (max(paper, line) + 0.05) / (min(paper, line) + 0.05) >= 3
+
+
+@contextmanager
+def as_wide_as(browser, width):
+    """Have a window of a width for as long as the body runs, with all that is folded unfolded."""
     metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
-    drawing = browser.execute_script("return document.querySelector('svg').getBoundingClientRect().toJSON()")
-    assert 100 < drawing["width"] <= width and drawing["height"] > 20
-    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    browser.execute_script("for (const one of document.querySelectorAll('details')) one.open = true")
+    try:
+        yield
+    finally:
+        browser.execute_script("for (const one of document.querySelectorAll('details')) one.open = false")
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
-def test_drawing_has_every_host_and_a_line_to_each(browser):
-    names = browser.execute_script("return [...document.querySelectorAll('svg text')].map(e => e.textContent)")
+@pytest.mark.parametrize("width", [1200, 400])
+def test_page_fits_the_window(browser, width):
+    with as_wide_as(browser, width):
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+        drawing = browser.execute_script("return document.querySelector('svg').getBoundingClientRect().toJSON()")
+        assert drawing["width"] > 700 and drawing["height"] > 100
+
+
+# The boxes of each word, of which one that is broken has several.
+BROKEN_WORDS = """
+const broken = [], range = document.createRange();
+for (const cell of document.querySelectorAll('h1, h2, th, td, caption, summary, li > span')) {
+  const walker = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    for (const word of walker.currentNode.data.matchAll(/\\S+/g)) {
+      range.setStart(walker.currentNode, word.index);
+      range.setEnd(walker.currentNode, word.index + word[0].length);
+      const lines = new Set([...range.getClientRects()].map(box => Math.round(box.top)));
+      if (lines.size > 1) broken.push(word[0]);
+    }
+  }
+}
+return broken;
+"""
+NARROW_COLUMNS = """
+const probe = document.createElement('span');
+probe.textContent = '000000';
+document.querySelector('td').append(probe);
+const six = probe.getBoundingClientRect().width;
+probe.remove();
+return [...document.querySelectorAll('th, td')].filter(cell => {
+  const style = getComputedStyle(cell);
+  const inner = cell.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+  return inner < six - 1;
+}).map(cell => cell.textContent);
+"""
+
+
+@pytest.mark.parametrize("width", [1200, 400])
+def test_no_word_is_broken_and_no_column_is_narrow(browser, width):
+    with as_wide_as(browser, width):
+        # A hyphen and a slash are where a browser may go on in the next line.
+        broken = [word for word in browser.execute_script(BROKEN_WORDS) if not re.search(r"[-/]", word)]
+        assert broken == []
+        assert browser.execute_script(NARROW_COLUMNS) == []
+
+
+def test_the_headline_has_verdict_edge_and_date(browser):
+    headline = browser.execute_script("return document.querySelector('h1').textContent")
+    assert headline == browser.title == "XMPP federation does not hold: edge, 2026-01-01"
+
+
+def test_the_matrix_comes_first_and_details_are_folded(browser):
+    tables = "return [...document.querySelectorAll('h1, caption, h2, summary')].map(e => e.textContent)"
+    order = browser.execute_script(tables)
+    assert order[:5] == [browser.title, "Who reaches what", "To edge", "From edge", "Causes"]
+    assert browser.execute_script("return [...document.querySelectorAll('details')].some(e => e.open)") is False
+    scopes = "return [...document.querySelectorAll('th')].map(e => e.scope)"
+    assert set(browser.execute_script(scopes)) == {"col", "row"}
+    captions = "return [...document.querySelectorAll('table')].every(e => e.caption && e.caption.textContent)"
+    assert browser.execute_script(captions)
+
+
+def test_drawing_has_every_host_and_says_what_its_lines_are(browser):
+    names = browser.execute_script("return [...document.querySelectorAll('svg .name')].map(e => e.textContent)")
     assert names == ["partner", "outsider", "edge", "front_end"]
+    left = "return [...document.querySelectorAll('svg rect')].map(e => e.x.baseVal.value)"
+    outside, _outsider, edge, inside = browser.execute_script(left)
+    assert outside < edge < inside
     lines = browser.execute_script("return [...document.querySelectorAll('svg line')].map(e => e.className.baseVal)")
-    assert sorted(lines) == ["fails", "holds", "holds"]
+    # Each kind is in the legend; none is not checked here.
+    assert {line.split()[0] for line in lines} == {"opened", "blocked", "broken", "unchecked"}
+    assert [line for line in lines if "unchecked" in line] == ["unchecked legend"]
+    legend = browser.execute_script("return [...document.querySelectorAll('svg .port')].map(e => e.textContent)")
+    assert {"open, as it must be", "closed, as it must be", "not as it must be", "not checked"} <= set(legend)
+    assert "5269" in legend and "23456" in legend
+
+
+def test_a_blocked_flow_does_not_reach_its_target(browser):
+    ends = """return [...document.querySelectorAll('svg line.blocked:not(.legend)')].map(line => [
+      line.x2.baseVal.value, ...[...document.querySelectorAll('svg rect')].map(
+        box => [box.x.baseVal.value, box.x.baseVal.value + box.width.baseVal.value])])"""
+    found = browser.execute_script(ends)
+    assert found
+    for end, *boxes in found:
+        assert all(end < left - 20 or end > right + 20 for left, right in boxes)
 
 
 def test_page_can_be_printed(browser):

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """TLS server on the gateway port that asks for a client certificate, as the XMPP proxy of an edge server does.
 
-Usage: gateway.py CERTIFICATE KEY required|optional [ADDRESS]; without an address it listens on all of both families.
+Usage: gateway.py CERTIFICATE KEY required|optional|none [AUTHORITY] [ADDRESS]; without an address it listens on all of
+both families, and without the certificate of an authority it trusts its own.
 """
 
 from __future__ import annotations
@@ -46,12 +47,15 @@ class Handler(socketserver.BaseRequestHandler):
                 pass
 
 
-def main(certificate: str, key: str, demand: str, address: str = "") -> None:
+DEMANDS = {"required": ssl.CERT_REQUIRED, "optional": ssl.CERT_OPTIONAL, "none": ssl.CERT_NONE}
+
+
+def main(certificate: str, key: str, demand: str, authority: str = "", address: str = "") -> None:
     """Serve until stopped; say nothing once TLS is up."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    context.load_verify_locations(certificate)
-    context.verify_mode = ssl.CERT_REQUIRED if demand == "required" else ssl.CERT_OPTIONAL
+    context.load_verify_locations(authority or certificate)
+    context.verify_mode = DEMANDS[demand]
     server = Server(context, address)
     ready.notify()
     server.serve_forever()

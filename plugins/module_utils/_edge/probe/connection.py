@@ -68,9 +68,9 @@ class TcpConnection:
             failure = _peer_error(error, "filtered")
             failure.source_port = _port_of(self._socket)
             failure.rejection = rejection_of(self._socket)
-            if failure.rejection and failure.outcome == "refused":
-                # Many firewalls reject so, and no host whose port is closed.
-                failure.outcome = "prohibited"
+            if failure.rejection:
+                # No host whose port is closed, and none without a route, sends itself an ICMP error.
+                failure.outcome = "prohibited" if failure.rejection.forbids else "unreachable"
             failure.packets = 1 + _tcp_info(self._socket, _TOTAL_RETRANS)
             self._socket.close()
             raise failure from None

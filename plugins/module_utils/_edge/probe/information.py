@@ -62,6 +62,7 @@ def run_module(module: Module) -> NoReturn:
         result["connected_from"] = sources_in_use(run, asked["connected_to"])
     if asked["paths"]:
         result["paths"] = paths(run, asked["paths"], asked["sources"])
+    if asked["sources"]:
         result["devices"] = devices_of(run, asked["sources"])
         result["strict_devices"] = strict_devices(list(result["devices"].values()))
     module.exit_json(**result)

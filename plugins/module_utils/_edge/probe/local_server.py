@@ -15,7 +15,7 @@ Run = Callable[[Sequence[str]], Tuple[int, str]]
 """A function that runs a program and returns its exit status and all that it prints. 127 is a missing program."""
 
 MISSING = 127
-LEAST_SECONDS = 20
+LEAST_SECONDS = 10
 """How long a server may take at least: it resolves names, and authenticates in both directions."""
 
 _MAX_PARALLEL = 8

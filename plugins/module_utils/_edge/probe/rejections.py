@@ -23,6 +23,8 @@ _FROM_ICMP = (2, 3)
 _ERROR = struct.Struct("=IBBBBII")
 _IPV4_ADDRESS, _IPV6_ADDRESS = slice(4, 8), slice(8, 24)
 _LONGEST = 512
+_IPV4_FORBIDDEN = (2, 3, 9, 10, 13, 14, 15)
+_IPV6_FORBIDDEN = (1, 4, 5, 6)
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,12 @@ class Rejection:
     sender: str
     kind: int
     code: int
+
+    @property
+    def forbids(self) -> bool:
+        """Return whether it says that a port or a way is forbidden, and not that there is no way."""
+        # RFC 792, RFC 1122 3.2.2.1 and RFC 1812 5.2.7.1; RFC 4443 3.1.
+        return self.code in (_IPV6_FORBIDDEN if ":" in self.sender else _IPV4_FORBIDDEN)
 
     def __str__(self) -> str:
         """Return the error in words, for example "ICMP type 3 code 13 from 198.51.100.1"."""

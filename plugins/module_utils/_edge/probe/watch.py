@@ -26,7 +26,7 @@ from ..rollback.daemon import fork_off
 SYN, SYN_ACK, RST = "SYN", "SYN-ACK", "RST"
 
 _ETH_P_ALL = 3
-_OUTGOING = 4
+_OTHERHOST, _OUTGOING = 3, 4
 _TCP = 6
 _SO_ATTACH_FILTER = 26
 _MOST = 20_000
@@ -83,7 +83,8 @@ def _watch(packets: socket.socket, answering: socket.socket, ports: FrozenSet[in
         if packets in ready:
             content, origin = packets.recvfrom(_LONGEST)
             packet = read_packet(content, str(origin[0]), sent=origin[2] == _OUTGOING)
-            if packet and ports & {packet.port, packet.source_port} and len(seen) < _MOST:
+            # A bridge may hand over what is for other hosts.
+            if packet and origin[2] != _OTHERHOST and ports & {packet.port, packet.source_port} and len(seen) < _MOST:
                 seen[packet] = None
         elif answering in ready:
             asking, _address = answering.accept()

@@ -27,15 +27,21 @@ _ROUTES = {
 def cause_of_closed(tried: Attempted) -> Cause:
     """Return why a flow that has to be open is not."""
     observed = tried.observed
-    if observed in _NOT_CONNECTED:
+    if observed in _NOT_CONNECTED or (observed == "unreachable" and _sent_by_another(tried)):
         return _cause_of_no_connection(tried)
     if observed in _ROUTES:
         return tried.cause("route", *_ROUTES[observed])
     if observed == "unreachable":
-        box = tried.facts.get("rejected_by")
-        sender = literal(box) if box else "{origin}, or a router on the way,"
-        return tried.cause("route", f"{sender} cannot reach {{address}}", "look at the routes there")
+        return tried.cause(
+            "route", "{origin}, or a router on the way, cannot reach {address}", "look at the routes there"
+        )
     return cause_of_service(tried)
+
+
+def _sent_by_another(tried: Attempted) -> bool:
+    """Return whether an ICMP error came from another host than the one that has made the attempt."""
+    box = tried.facts.get("rejected_by")
+    return bool(box) and box != tried.source
 
 
 def cause_of_open(tried: Attempted) -> Cause:
@@ -76,7 +82,7 @@ def _causes_between(tried: Attempted) -> Iterator[Cause]:
     passage, box = tried.passage, tried.facts.get("rejected_by")
     own = (tried.flow.address, tried.source)
     if box and box not in own:
-        yield tried.cause("firewall", f"{literal(box)} rejects it ({literal(tried.detail)})", "look at its rules")
+        yield _rejection(tried, literal(box))
     if passage.arrived is False and tried.observed == "refused":
         yield tried.cause(
             "firewall", "a box before {target} resets it", "look at the firewalls between {origin} and {target}"
@@ -177,8 +183,9 @@ def _cause_of_reset(tried: Attempted) -> Cause:
 
 def _is_for(listening: str, address: str) -> bool:
     """Return whether a listener's address takes connections to another one."""
-    anywhere = ("*", "::", "0.0.0.0" if family_of(address) == "ipv4" else "::")  # noqa: S104
-    return listening in (*anywhere, address)
+    # ss writes "*" for a socket of both families, and "::" for one of IPv6 alone.
+    anywhere = "0.0.0.0" if family_of(address) == "ipv4" else "::"  # noqa: S104
+    return listening in ("*", anywhere, address)
 
 
 def _last_cause(tried: Attempted) -> Cause:
@@ -192,13 +199,20 @@ def _last_cause(tried: Attempted) -> Cause:
         )
     if tried.passage.left is False:
         return tried.cause("firewall", "{edge} does not let it leave", "look at the rules of {edge} for what it sends")
-    if tried.observed == "prohibited":
+    if tried.observed in ("prohibited", "unreachable"):
         box = tried.facts.get("rejected_by")
-        sender = literal(box) if box else "an unknown box, on the way or the server itself,"
-        more = f" ({literal(tried.detail)})" if tried.detail else ""
-        return tried.cause("firewall", f"{sender} rejects it{more}", "look at its rules")
+        return _rejection(tried, literal(box) if box else "an unknown box, on the way or the server itself,")
     through = f", though {{edge}} lets it pass ({literal(decided_by)})" if passes else ""
     return tried.cause("firewall", f"no answer{through}", "look at what stands in between, and at the routes there")
+
+
+def _rejection(tried: Attempted, sender: str) -> Cause:
+    """Return the cause of an ICMP error, which a firewall sends, or a router that has no way."""
+    more = f" ({literal(tried.detail)})" if tried.detail else ""
+    if tried.observed == "unreachable":
+        sentence = f"{sender} says that there is no way to {{address}}{more}"
+        return tried.cause("route", sentence, "look at its routes, and at its rules: firewalls say so too")
+    return tried.cause("firewall", f"{sender} rejects it{more}", "look at its rules")
 
 
 def _missing_rule(tried: Attempted) -> str:

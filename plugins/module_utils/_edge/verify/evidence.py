@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import os
-from typing import List
+from typing import Any, List, Mapping
 from xml.sax.saxutils import escape, quoteattr
 
 from ..host.files import write_atomically
 from .evaluate import FAILS, NOT_CHECKED, Finding
+from .facts import facts_of, title_of
+from .matrix import matrices_of
 from .page import write_page
 from .report import Report, as_data, cells, groups_of
 
@@ -31,7 +33,7 @@ def write(report: Report, folder: str) -> List[str]:
 
 
 def write_junit(report: Report) -> str:
-    """Return JUnit XML: a test case for each flow, and a skipped one for everything that was not checked."""
+    """Return JUnit XML: a test case for each flow. What was not checked fails unless it is allowed."""
     cases = []
     for finding in report.findings:
         row, origin, target, expected, _observed, verdict = cells(finding)
@@ -40,7 +42,8 @@ def write_junit(report: Report) -> str:
         if verdict == FAILS:
             body = f"<failure message={_attribute(finding.why)}>{_text(_more(finding))}</failure>"
         elif verdict == NOT_CHECKED:
-            body = f"<skipped message={_attribute(finding.why)}/>"
+            fails = row not in report.allowed
+            body = f"<{'failure' if fails else 'skipped'} message={_attribute(finding.why)}/>"
         cases.append(f"  <testcase classname={_attribute(row)} name={_attribute(name)}>{body}</testcase>")
     for problem in report.problems:
         more = "\n".join([*problem.lines, f"to do: {problem.remedy}"])
@@ -50,19 +53,23 @@ def write_junit(report: Report) -> str:
         fails = one in report.not_allowed
         body = f"<failure message={_attribute(one.sentence)}/>" if fails else "<skipped/>"
         cases.append(f'  <testcase classname="not checked" name={_attribute(one.sentence)}>{body}</testcase>')
-    failures = len(report.failed) + len(report.problems) + len(report.not_allowed)
-    skipped = len(report.unchecked) - len(report.not_allowed)
-    skipped += sum(finding.verdict == NOT_CHECKED for finding in report.findings)
+    failures, skipped = (sum(f"<{word}" in case for case in cases) for word in ("failure", "skipped"))
+    data = as_data(report)
+    properties = "".join(
+        f"    <property name={_attribute(name)} value={_attribute(value)}/>\n" for name, value in facts_of(data)
+    )
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
-        f'<testsuite name="xmpp.edge" timestamp={_attribute(report.time)} tests="{len(cases)}" '
-        f'failures="{failures}" errors="0" skipped="{skipped}">\n' + "\n".join([*cases, "</testsuite>\n"])
+        f'<testsuite name="xmpp.edge" timestamp={_attribute(data["time"])} tests="{len(cases)}" '
+        f'failures="{failures}" errors="0" skipped="{skipped}">\n  <properties>\n{properties}  </properties>\n'
+        + "\n".join([*cases, "</testsuite>\n"])
     )
 
 
 def write_markdown(report: Report) -> str:
     """Return the report in Markdown: each cause once with its flows, then all flows in a table."""
-    lines = [f"# XMPP federation: {report.summary}", "", f"{report.time}", ""]
+    data = as_data(report)
+    lines = [f"# {title_of(report)}", "", report.summary, "", *_origin(data), "", *_matrices(report)]
     for group in groups_of(report.findings):
         number = len(group.findings)
         lines.append(
@@ -79,6 +86,25 @@ def write_markdown(report: Report) -> str:
     for finding in report.findings:
         lines.append(f"| {' | '.join(_markdown(text) for text in (*cells(finding), finding.why))} |")
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _origin(data: Mapping[str, Any]) -> List[str]:
+    """Return lines on where the report comes from, and on what it is about."""
+    return [f"- {_markdown(name)}: {_markdown(value)}" for name, value in facts_of(data)]
+
+
+def _matrices(report: Report) -> List[str]:
+    """Return the matrices in Markdown."""
+    lines: List[str] = []
+    for matrix in matrices_of(report):
+        columns = [*matrix.heads, *matrix.columns]
+        lines += [f"## {_markdown(matrix.caption)}", "", f"| {' | '.join(map(_markdown, columns))} |"]
+        lines.append(f"|{'---|' * len(columns)}")
+        for heads, cells_of in matrix.lines:
+            texts = [*heads, *(cell.text for cell in cells_of)]
+            lines.append(f"| {' | '.join(map(_markdown, texts))} |")
+        lines.append("")
+    return lines
 
 
 def _more(finding: Finding) -> str:

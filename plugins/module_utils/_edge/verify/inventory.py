@@ -10,7 +10,7 @@ from typing import Any, Dict, FrozenSet, Iterator, List, Mapping, Optional, Sequ
 
 from ..model.addresses import family_of
 from ..model.errors import OptionError
-from ..model.port_table import ACCESS, INTERNAL, PORT_TABLE
+from ..model.port_table import ACCESS, FRONT_ENDS, INTERNAL, PORT_TABLE
 from ..request.nearest import nearest
 from .attempted import HostState
 from .controls import Blocked, unproved, with_controls
@@ -35,7 +35,8 @@ from .notes import notes_of
 from .passage import Packets, passage_of
 from .ping_findings import ping_findings
 from .problems import Problem, Told, problems_of, source_problems
-from .report import FAMILY_NAMES, Report, Unchecked
+from .provenance import Provenance
+from .report import FAMILY_NAMES, INSIDE, OUTSIDE, Report, Unchecked
 
 ATTEMPTS = "xmpp_edge_verify_attempts"
 """Variable in which the role registers the result of xmpp.edge.verify_flows."""
@@ -130,10 +131,10 @@ class Inventory:
             for row in edge.options.rows:
                 if row.direction == "out":
                     asked["connected_to"] = edge.options.ports[row.port_option]
+            asked["sources"] = [*edge.addresses(ACCESS.option), *edge.addresses(INTERNAL.option)]
             peers = sorted({source for flow, result in here for source in [self._source(flow, result)] if source})
             if peers:
-                sources = [*edge.addresses(ACCESS.option), *edge.addresses(INTERNAL.option)]
-                asked.update(paths=peers, sources=sources)
+                asked["paths"] = peers
         return asked
 
     def _results(self, deep: bool) -> Iterator[Tuple[Flow, Mapping[str, Any]]]:
@@ -147,7 +148,7 @@ class Inventory:
     def _has_no_connection(flow: Flow, result: Mapping[str, Any]) -> bool:
         return flow.required and result["outcome"] in _NO_CONNECTION
 
-    def report(self, time: str, deep: bool, allowed: Sequence[str] = ()) -> Report:
+    def report(self, provenance: Provenance, deep: bool, allowed: Sequence[str] = ()) -> Report:
         """Return the report on the results of all hosts. allowed: rows that may go unchecked."""
         findings: List[Finding] = []
         unchecked: List[Unchecked] = list(self._misspelt_groups())
@@ -167,21 +168,53 @@ class Inventory:
             *_unproved(findings),
         ]
         rows = {edge.name: dict(self._rules(edge.name).get("rows") or {}) for edge in self.edges}
-        notes = notes_of(findings, time)
+        notes = notes_of(findings, provenance.time)
         problems: List[Problem] = []
+        explained = set()
         for edge in self.edges:
             problems += problems_of(edge, self._rules(edge.name))
             told = source_problems(edge, self._result(edge.name), self._information(edge.name))
             named = self._name_findings(edge)
             problems += [*told.problems, *named.problems]
+            explained |= {edge.name} if told.problems else set()
             notes += [*told.notes, *named.notes]
-        asked = [(name, self._result(name).get("pings") or ()) for name in self._names()]
+        pings = [{"host": name, **one} for name in self._names() for one in self._result(name).get("pings") or ()]
+        asked = [(name, self._result(name).get("pings") or ()) for name in self._names() if name not in explained]
         told = ping_findings(findings, asked)
         problems += told.problems
         notes += told.notes
         return Report(
-            time, self.edges, self.vantages, findings, unchecked, rows, problems, frozenset(allowed), tuple(notes)
+            provenance,
+            self.edges,
+            self.vantages,
+            findings,
+            unchecked,
+            rows,
+            problems,
+            frozenset(allowed),
+            tuple(notes),
+            self._sides(),
+            pings,
         )
+
+    def _sides(self) -> Dict[str, str]:
+        """Return the side of the edges that each vantage point is on, by the devices that its packets came by."""
+        return {vantage.name: self._side(vantage) for vantage in self.vantages}
+
+    def _side(self, vantage: Vantage) -> str:
+        own = {result.get("source") for result in self._result(vantage.name).get("results") or ()}
+        own.update(vantage.addresses)
+        for edge in self.edges:
+            devices = self._information(edge.name).get("devices") or {}
+            inner, outer = (
+                {devices[one] for one in edge.addresses(endpoint.option) if one in devices}
+                for endpoint in (INTERNAL, ACCESS)
+            )
+            seen = self._seen(edge.name) or ()
+            arrived = {one["device"] for one in seen if one["source"] in own and not one["sent"]}
+            if arrived:
+                return INSIDE if arrived <= inner - outer else OUTSIDE
+        return INSIDE if vantage.group == GROUP_OF[FRONT_ENDS.option] else OUTSIDE
 
     def _name_findings(self, edge: Edge) -> Told:
         """Return what DNS says of an edge's domain and those of its partners."""

@@ -6,57 +6,114 @@
 from __future__ import annotations
 
 from html import escape
-from typing import Dict, List, Sequence, Tuple
+from typing import Any, Iterator, List, Mapping, Sequence
 
-from .evaluate import FAILS, HOLDS, Finding
-from .flows import GROUP_OF, OUTSIDERS
-from .report import Report, cells
+from .drawing import drawing_of
+from .evaluate import FAILS, HOLDS, NOT_CHECKED
+from .facts import facts_of, title_of
+from .matrix import Matrix, matrices_of
+from .report import Report, as_data, cells, groups_of
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c2330; --paper: #ffffff; --line: #c8cfda; --good: #12703a; --bad: #b3261e;
-  --dim: #5b6575; --band: #f3f5f8; }
+  --open: #8a5a00; --dim: #5b6575; --band: #f3f5f8; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6e9ef; --paper: #14181f; --line: #3a4250; --good: #5fcf8f;
-  --bad: #ff8a80; --dim: #9aa5b5; --band: #1c222c; } }
+  --bad: #ff8a80; --open: #f0b34a; --dim: #9aa5b5; --band: #1c222c; } }
 body { color: var(--ink); background: var(--paper); font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto;
   max-width: 75rem; padding: 0 1rem; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
-table { border-collapse: collapse; width: 100%; font-size: 0.9rem; }
+h1 { font-size: 1.5rem; overflow-wrap: break-word; } h2 { font-size: 1.1rem; margin-top: 2rem; }
+p, li, dd, pre { overflow-wrap: break-word; } pre { white-space: pre-wrap; margin: 0.3rem 0; }
+table { border-collapse: collapse; font-size: 0.9rem; margin-bottom: 1rem; }
+caption { text-align: left; font-weight: 600; padding: 0.3rem 0; white-space: nowrap; }
 th, td { border-bottom: 1px solid var(--line); padding: 0.35rem 0.6rem; text-align: left; vertical-align: top;
-  overflow-wrap: anywhere; }
-pre { white-space: pre-wrap; overflow-wrap: anywhere; } th { background: var(--band); } .scroll { overflow-x: auto; }
-.holds { color: var(--good); } .fails { color: var(--bad); font-weight: 600; } .dim { color: var(--dim); }
-svg { width: 100%; height: auto; max-width: 60rem; } svg text { fill: var(--ink); font: 13px system-ui, sans-serif; }
-svg rect { fill: var(--band); stroke: var(--line); } svg line { stroke-width: 2; }
-svg .holds { stroke: var(--good); } svg .fails { stroke: var(--bad); stroke-dasharray: 6 4; }
-@media print { body { margin: 0; max-width: none; } tr { break-inside: avoid; } }
+  min-width: 6ch; white-space: nowrap; }
+td.text { white-space: normal; min-width: 24ch; max-width: 60ch; }
+thead th { background: var(--band); } .scroll { overflow-x: auto; }
+.holds { color: var(--good); } .fails { color: var(--bad); font-weight: 600; } .unchecked { color: var(--open); }
+.dim { color: var(--dim); } dt { font-weight: 600; } dd { margin: 0 0 0.4rem 1rem; }
+details { margin: 0.8rem 0; } summary { cursor: pointer; font-weight: 600; }
+svg { width: 100%; min-width: 46rem; height: auto; max-width: 60rem; }
+svg text { fill: var(--ink); font: 14px system-ui, sans-serif; }
+svg .port { font-size: 12px; paint-order: stroke; stroke: var(--paper); stroke-width: 3px; }
+svg rect { fill: var(--band); stroke: var(--line); } svg line { stroke-width: 2; } svg .bar { stroke-width: 3; }
+svg .opened { stroke: var(--good); fill: var(--good); } svg .blocked { stroke: var(--dim); fill: var(--dim); }
+svg .broken { stroke: var(--bad); fill: var(--bad); stroke-dasharray: 6 4; }
+svg .unchecked { stroke: var(--open); fill: var(--open); stroke-dasharray: 2 4; } svg .bar { stroke-dasharray: none; }
+@media print { body { margin: 0; max-width: none; } tr, li { break-inside: avoid; } .scroll { overflow: visible; }
+  svg { min-width: 0; } }
 """
 
-_WIDTH, _BOX, _ROW = 900, 200, 60
+_TEXT_COLUMNS = frozenset(("cause", "decided by"))
 
 
 def write_page(report: Report) -> str:
     """Return the page. All text from an inventory, a host or a peer is escaped."""
     state = "holds" if report.passed else "fails"
+    title = escape(title_of(report))
+    data = as_data(report)
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>XMPP federation at the edge</title><style>{_STYLE}</style></head><body>\n"
-        f'<h1>XMPP federation at the edge</h1>\n<p class="{state}">{escape(report.summary)}</p>\n'
-        f'<p class="dim">{escape(report.time)}</p>\n'
-        f"<h2>Where it was looked at from</h2>\n{_drawing(report)}\n"
-        f"<h2>Flows</h2>\n{_flows(report)}\n"
-        f"<h2>Problems of the edges</h2>\n{_problems(report)}\n"
-        f"<h2>Rows, as they are found on the edges</h2>\n{_rows(report)}\n"
-        f"<h2>Not checked</h2>\n{_not_checked(report)}\n</body></html>\n"
+        f"<title>{title}</title><style>{_STYLE}</style></head><body>\n"
+        f'<h1 class="{state}">{title}</h1>\n<p>{escape(report.summary)}</p>\n'
+        f"<h2>Who reaches what</h2>\n{''.join(map(_matrix, matrices_of(report))) or '<p>Nothing was attempted.</p>'}"
+        f"<h2>Causes</h2>\n{_causes(report)}\n"
+        f'<div class="scroll">{drawing_of(report)}</div>\n'
+        + _folded("All flows", _flows(report))
+        + _folded("Rows, as they are found on the edges", _rows(report))
+        + _folded("What was looked at, by whom, and when", _facts(data))
+        + "</body></html>\n"
     )
+
+
+def _matrix(matrix: Matrix) -> str:
+    head = "".join(f'<th scope="col">{escape(text)}</th>' for text in (*matrix.heads, *matrix.columns))
+    body = "".join(
+        "<tr>"
+        + "".join(f'<th scope="row">{escape(text)}</th>' for text in heads)
+        + "".join(f'<td class="{cell.kind}">{escape(cell.text)}</td>' for cell in found)
+        + "</tr>\n"
+        for heads, found in matrix.lines
+    )
+    return (
+        f'<div class="scroll"><table class="matrix"><caption>{escape(matrix.caption)}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table></div>\n"
+    )
+
+
+def _causes(report: Report) -> str:
+    """Return what is wrong, what was not checked, and what was seen besides."""
+    entries: List[str] = []
+    for group in groups_of(report.findings):
+        number = len(group.findings)
+        kind = "fails" if group.findings[0].verdict == FAILS else "unchecked"
+        flows = f"{number} flow{'s' if number > 1 else ''}"
+        entries.append(_entry(kind, f"{group.findings[0].verdict}, {flows}: {group.text}", group.remedy))
+    entries += [_entry("fails", one.sentence, one.remedy, one.lines) for one in report.problems]
+    for one in report.unchecked:
+        allowed = "" if one in report.not_allowed else ", as allowed"
+        entries.append(_entry("unchecked", f"not checked{allowed}: {one.sentence}"))
+    entries += [_entry("dim", f"note: {note}") for note in report.notes]
+    return f"<ul>\n{''.join(entries)}</ul>" if entries else "<p>All was checked, and all holds.</p>"
+
+
+def _entry(kind: str, sentence: str, remedy: str = "", lines: Sequence[str] = ()) -> str:
+    shown = f"<pre>{escape(chr(10).join(lines))}</pre>" if lines else ""
+    to_do = f"<br>To do: {escape(remedy)}." if remedy else ""
+    return f'<li><span class="{kind}">{escape(sentence)}</span>{shown}{to_do}</li>\n'
+
+
+def _folded(summary: str, content: str) -> str:
+    return f"<details><summary>{escape(summary)}</summary>\n{content}\n</details>\n"
 
 
 def _flows(report: Report) -> str:
     findings = sorted(report.findings, key=lambda finding: finding.verdict != FAILS)
     return _table(
-        ("row", "from", "to", "expected", "observed", "verdict", "cause", "ms"),
+        "All flows",
+        ("row", "from", "to", "expected", "observed", "verdict", "ms", "cause"),
         [
-            (*cells(finding), finding.why, "" if finding.latency_ms is None else str(finding.latency_ms))
+            (*cells(finding), "" if finding.latency_ms is None else str(finding.latency_ms), finding.why)
             for finding in findings
         ],
     )
@@ -64,11 +121,17 @@ def _flows(report: Report) -> str:
 
 def _rows(report: Report) -> str:
     lines = [
-        (edge, row, *(_shown(entry.get(key)) for key in ("present", "effective", "decided_by", "packets")))
+        (edge, row, *(_shown(entry.get(key)) for key in ("present", "effective", "guarded", "packets", "decided_by")))
         for edge, rows in report.rows.items()
         for row, entry in rows.items()
     ]
-    return _table(("edge", "row", "present", "effective", "decided by", "packets let pass"), lines)
+    columns = ("edge", "row", "present", "effective", "guarded", "packets let pass", "decided by")
+    return _table("Rows", columns, lines)
+
+
+def _facts(data: Mapping[str, Any]) -> str:
+    entries = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>\n" for name, value in facts_of(data))
+    return f"<dl>\n{entries}</dl>"
 
 
 def _shown(value: object) -> str:
@@ -77,77 +140,17 @@ def _shown(value: object) -> str:
     return str(value) if not isinstance(value, bool) else "yes" if value else "no"
 
 
-def _problems(report: Report) -> str:
-    if not report.problems:
-        return "<p>None.</p>"
-    return "".join(
-        f'<p class="fails">{escape(problem.sentence)}</p>\n'
-        + (f"<pre>{escape(chr(10).join(problem.lines))}</pre>\n" if problem.lines else "")
-        for problem in report.problems
-    )
-
-
-def _not_checked(report: Report) -> str:
-    if not report.not_checked:
-        return "<p>Nothing was left out.</p>"
-    return "<ul>" + "".join(f"<li>{escape(reason)}</li>" for reason in report.not_checked) + "</ul>"
-
-
-def _table(columns: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    head = "".join(f"<th>{escape(column)}</th>" for column in columns)
-    body = "".join("<tr>" + "".join(_cell(text) for text in line) + "</tr>\n" for line in lines)
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table></div>'
-
-
-def _cell(text: str) -> str:
-    classes = {HOLDS: "holds", FAILS: "fails"}
-    attribute = f' class="{classes[text]}"' if text in classes else ""
-    return f"<td{attribute}>{escape(text)}</td>"
-
-
-def _drawing(report: Report) -> str:
-    """Return a drawing: outside hosts on the left, edges in the middle, inside hosts on the right.
-
-    A line connects two hosts between which a flow was attempted.
-    """
-    outside = [v.name for v in report.vantages if v.group in (GROUP_OF["partner_networks"], OUTSIDERS)]
-    inside = [v.name for v in report.vantages if v.name not in outside]
-    columns = [outside, [edge.name for edge in report.edges], inside]
-    height = max(1, *map(len, columns)) * _ROW + 20
-    places: Dict[str, Tuple[int, int]] = {}
-    for column, names in enumerate(columns):
-        for index, name in enumerate(names):
-            x = 10 + column * (_WIDTH - _BOX - 20) // 2
-            places[name] = (x, int(height / 2 + (index - (len(names) - 1) / 2) * _ROW))
-    lines = [_line(places, pair, verdict) for pair, verdict in _pairs(report.findings).items()]
-    boxes = [
-        f'<rect x="{x}" y="{y - 18}" width="{_BOX}" height="36" rx="6"/>'
-        f'<text x="{x + _BOX // 2}" y="{y + 5}" text-anchor="middle">{escape(_short(name))}</text>'
-        for name, (x, y) in places.items()
-    ]
+def _table(caption: str, columns: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    head = "".join(f'<th scope="col">{escape(column)}</th>' for column in columns)
+    body = "".join("<tr>" + "".join(_cells(columns, line)) + "</tr>\n" for line in lines)
     return (
-        f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="Vantage points and edges">'
-        + "".join([*lines, *boxes])
-        + "</svg>"
+        f'<div class="scroll"><table><caption>{escape(caption)}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table></div>"
     )
 
 
-def _pairs(findings: Sequence[Finding]) -> Dict[Tuple[str, str], str]:
-    """Return the worst verdict by pair of hosts."""
-    pairs: Dict[Tuple[str, str], str] = {}
-    for finding in findings:
-        first, second = sorted((finding.flow.origin, finding.flow.target))
-        if pairs.get((first, second)) != FAILS:
-            pairs[first, second] = finding.verdict
-    return pairs
-
-
-def _line(places: Dict[str, Tuple[int, int]], pair: Tuple[str, str], verdict: str) -> str:
-    ends: List[Tuple[int, int]] = sorted(places[name] for name in pair)
-    (x1, y1), (x2, y2) = ends
-    kind = "fails" if verdict == FAILS else "holds"
-    return f'<line class="{kind}" x1="{x1 + _BOX}" y1="{y1}" x2="{x2}" y2="{y2}"/>'
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 26 else name[:23] + "..."
+def _cells(columns: Sequence[str], line: Sequence[str]) -> Iterator[str]:
+    classes = {HOLDS: "holds", FAILS: "fails", NOT_CHECKED: "unchecked"}
+    for column, text in zip(columns, line):
+        kind = "text" if column in _TEXT_COLUMNS else classes.get(text, "")
+        yield f'<td class="{kind}">{escape(text)}</td>' if kind else f"<td>{escape(text)}</td>"

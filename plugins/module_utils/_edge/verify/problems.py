@@ -72,6 +72,12 @@ def source_problems(edge: Edge, result: Mapping[str, Any], information: Mapping[
             remedy = "have the server bind to an access address"
             return Told([Problem(edge.name, f"{row.id}: {sentence}", remedy=remedy)])
         chosen = sorted({one for one in (result.get("sources") or {}).values() if one and one not in own})
+        if chosen and any(one["answered"] is False for one in result.get("pings") or ()):
+            sentence = (
+                f"the server of {edge.name} reaches no partner, and its connections come from {', '.join(chosen)}"
+            )
+            remedy = "have the server bind to an access address, or correct the source of the route"
+            return Told([Problem(edge.name, f"{row.id}: {sentence}, which is no access address", remedy=remedy)])
         if chosen:
             note = f"a server on {edge.name} that binds to no address connects to partners from {', '.join(chosen)}"
             return Told(

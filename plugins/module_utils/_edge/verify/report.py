@@ -5,12 +5,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Dict, FrozenSet, List, Mapping, Sequence, Tuple
 
+from ..model.port_table import ACCESS, INTERNAL, NETWORK_ENDPOINTS
 from .evaluate import FAILS, HOLDS, Finding
 from .flows import Edge, Vantage
 from .problems import Problem
+from .provenance import Provenance
+
+OUTSIDE, INSIDE = "outside", "inside"
+"""The sides of an edge."""
 
 _COLUMNS = ("row", "from", "to", "expected", "observed", "verdict")
 _MOST_FLOWS = 3
@@ -35,12 +42,12 @@ class Unchecked:
 class Report:
     """The findings of a run.
 
-    time: of the run, in UTC and ISO 8601; unchecked: everything that was left out; rows: of each edge, as they are
-    found there; problems: those of the edges; allowed: rows that may go unchecked; notes: what was seen besides, and
-    does not fail.
+    provenance: who has made it, when and with what; unchecked: everything that was left out; rows: of each edge, as
+    they are found there; problems: those of the edges; allowed: rows that may go unchecked; notes: what was seen
+    besides, and does not fail; sides: OUTSIDE or INSIDE, by vantage point; pings: between servers, as they tell them.
     """
 
-    time: str
+    provenance: Provenance
     edges: Sequence[Edge]
     vantages: Sequence[Vantage]
     findings: Sequence[Finding]
@@ -49,6 +56,8 @@ class Report:
     problems: Sequence[Problem] = ()
     allowed: FrozenSet[str] = frozenset()
     notes: Sequence[str] = ()
+    sides: Mapping[str, str] = field(default_factory=dict)
+    pings: Sequence[Mapping[str, Any]] = ()
 
     @property
     def passed(self) -> bool:
@@ -165,32 +174,36 @@ def _shown(group: Group) -> Sequence[Finding]:
 
 
 def as_data(report: Report) -> Dict[str, Any]:
-    """Return the report as plain data; docs/verify.md has the schema."""
+    """Return the report as plain data; docs/evidence.schema.json has its schema.
+
+    digest: SHA-256 of all else, as JSON with sorted keys and without spaces.
+    """
+    data = _data_of(report)
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"))
+    return {**data, "digest": hashlib.sha256(text.encode()).hexdigest()}
+
+
+def _data_of(report: Report) -> Dict[str, Any]:
+    provenance = asdict(report.provenance)
     return {
         "schema": 2,
-        "time": report.time,
+        "time": provenance.pop("time"),
         "passed": report.passed,
         "summary": report.summary,
-        "edges": [
-            {
-                "name": edge.name,
-                **{option: edge.addresses(option) for option in ("access_addresses", "internal_addresses")},
-                "mode": edge.options.mode,
-                "rows": {row: dict(entry) for row, entry in report.rows.get(edge.name, {}).items()},
-            }
-            for edge in report.edges
-        ],
+        "provenance": {**provenance, "inventories": list(report.provenance.inventories)},
+        "edges": [_edge_data(edge, report) for edge in report.edges],
         "vantage_points": [
             {
                 "name": vantage.name,
                 "group": vantage.group,
+                "side": report.sides.get(vantage.name, OUTSIDE),
                 "addresses": list(vantage.addresses),
                 "domain": vantage.service.domain,
             }
             for vantage in report.vantages
         ],
         "flows": [_flow_data(finding) for finding in report.findings],
-        "problems": [asdict(problem) for problem in report.problems],
+        "problems": [{**asdict(problem), "lines": list(problem.lines)} for problem in report.problems],
         "causes": [
             {
                 "verdict": group.findings[0].verdict,
@@ -200,10 +213,46 @@ def as_data(report: Report) -> Dict[str, Any]:
             }
             for group in groups_of(report.findings)
         ],
+        "servers": [dict(one) for one in report.pings],
         "notes": list(report.notes),
         "not_checked": list(report.not_checked),
         "allowed_unchecked": sorted(report.allowed),
     }
+
+
+def _edge_data(edge: Edge, report: Report) -> Dict[str, Any]:
+    policy = policy_of(edge)
+    return {
+        "name": edge.name,
+        "access_addresses": edge.addresses(ACCESS.option),
+        "internal_addresses": edge.addresses(INTERNAL.option),
+        "public_addresses": list(edge.public_addresses),
+        "domain": edge.service.domain,
+        **policy,
+        "rows": {row: dict(entry) for row, entry in report.rows.get(edge.name, {}).items()},
+        "drift": [line for problem in report.problems if problem.edge == edge.name for line in problem.lines],
+    }
+
+
+def policy_of(edge: Edge) -> Dict[str, Any]:
+    """Return what the inventory of an edge demands: its mode, ports, lists of networks, and the rows of the table."""
+    options = edge.options
+    lists = {
+        endpoint.option: [str(one) for found in options.endpoints.get(endpoint.option, {}).values() for one in found]
+        for endpoint in NETWORK_ENDPOINTS
+    }
+    table_rows = [
+        {
+            "row": row.id,
+            "direction": row.direction,
+            "protocol": row.protocol,
+            "port": options.ports[row.port_option],
+            "from": row.source.option,
+            "to": row.destination.option,
+        }
+        for row in options.rows
+    ]
+    return {"mode": options.mode, "ports": dict(options.ports), **lists, "table": table_rows}
 
 
 def _flow_data(finding: Finding) -> Dict[str, Any]:

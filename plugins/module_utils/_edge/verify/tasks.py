@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 from . import evidence
 from .flows import as_target
 from .inventory import Inventory, read_inventory
+from .provenance import provenance_of
 from .report import Report, as_data, table
 
 
@@ -32,8 +32,8 @@ def make_report(variables: Mapping[str, Any], options: Mapping[str, Any]) -> Tup
 
     variables: of the task; options: of xmpp.edge.verify_report.
     """
-    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    report = read_inventory(variables).report(now, _is_deep(options), options["allow_unchecked"])
+    inventory = read_inventory(variables)
+    report = inventory.report(provenance_of(variables), _is_deep(options), options["allow_unchecked"])
     return report, evidence.write(report, options["evidence"]) if options["evidence"] else []
 
 

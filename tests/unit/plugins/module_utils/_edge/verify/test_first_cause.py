@@ -10,6 +10,7 @@ from argparse import Namespace
 import pytest
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.inventory import read_inventory
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.ping_findings import ping_findings
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.provenance import Provenance
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.report import groups_of, table
 
 ACCESS, PARTNER, PORT, CLIENT = "198.18.0.2", "198.18.0.10", 5269, 40000
@@ -78,7 +79,9 @@ def cause(outcome="filtered", partner=(SENT,), edge=(), facts=None, detail="", r
     for name, variables in hosts.items():
         results = results_of(name, hosts, outcome if name == "partner" else "xmpp", facts or {}, detail)
         variables["xmpp_edge_verify_attempts"] = {"results": results, "routes": {PARTNER: True}}
-    (finding,) = [one for one in inventory(hosts).report("", deep=True).failed if one.flow.row == "federation_in"]
+    (finding,) = [
+        one for one in inventory(hosts).report(Provenance(""), deep=True).failed if one.flow.row == "federation_in"
+    ]
     return finding.cause.text, finding.cause.what_to_do
 
 
@@ -125,6 +128,14 @@ CASES = {
     "listens elsewhere only": (
         {"outcome": "refused", "edge": (ARRIVED, RESET_SENT), "listeners": [LOCAL]},
         "listener: lua5.4 listens on port 5269 of 127.0.0.1 only",
+    ),
+    "listens in the other family only": (
+        {"outcome": "refused", "edge": (ARRIVED, RESET_SENT), "listeners": [{**LISTENER, "address": "::"}]},
+        "listener: lua5.4 listens on port 5269 of :: only",
+    ),
+    "a rule resets, and both families are served": (
+        {"outcome": "refused", "edge": (ARRIVED, RESET_SENT), "listeners": [{**LISTENER, "address": "*"}]},
+        "firewall: a rule of edge resets it, though lua5.4 listens",
     ),
     "a rule resets": (
         {"outcome": "refused", "edge": (ARRIVED, RESET_SENT), "listeners": [LISTENER]},
@@ -200,7 +211,7 @@ def report_of(hosts, groups, outcome, facts=None):
                 for flow in read.flows_from(name, deep=True)
             ]
         }
-    return read_inventory(inventory_of).report("2026-01-01T00:00:00+00:00", deep=True)
+    return read_inventory(inventory_of).report(Provenance("2026-01-01T00:00:00+00:00"), deep=True)
 
 
 def test_one_cause_over_many_partners_is_told_once():
@@ -318,7 +329,7 @@ def told_sources(packets=(), connected=(), chosen=ACCESS):
         for flow in read.flows_from("edge", deep=True)
     ]
     hosts["edge"]["xmpp_edge_verify_attempts"] = {"results": results, "sources": {PARTNER: chosen}}
-    return inventory(hosts).report("", deep=True)
+    return inventory(hosts).report(Provenance(""), deep=True)
 
 
 def test_connections_from_another_address_of_the_edge_fail_and_name_the_row():
@@ -346,7 +357,7 @@ def pinged(answered, detail="", outcome="xmpp"):
     ]
     pings = [{"from": "edge", "to": "partner", "answered": answered, "detail": detail}]
     hosts["edge"]["xmpp_edge_verify_attempts"] = {"results": results, "pings": pings}
-    return inventory(hosts).report("", deep=True)
+    return inventory(hosts).report(Provenance(""), deep=True)
 
 
 def test_what_a_server_says_itself_fails_only_where_nothing_before_it_does():
@@ -390,5 +401,5 @@ def test_what_a_windows_host_says_is_short():
     hosts["edge"]["xmpp_edge_verify_attempts"] = {
         "msg": f"the command powershell -EncodedCommand {encoded} failed\nmore"
     }
-    (text,) = [one for one in inventory(hosts).report("", deep=True).not_checked if "powershell" in one]
+    (text,) = [one for one in inventory(hosts).report(Provenance(""), deep=True).not_checked if "powershell" in one]
     assert len(text) < 300 and text.endswith("... failed")

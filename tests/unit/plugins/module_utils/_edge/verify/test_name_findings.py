@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.inventory import read_inventory
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.provenance import Provenance
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.report import table
 
 EDGE = {
@@ -41,7 +42,7 @@ def told(own=OWN, theirs=THEIRS, edge=None, **result):
     names = {"names": {"edge.example": own, "partner.example": theirs}}
     hosts["edge"]["xmpp_edge_verify_attempts"] = {"results": [], **(result or names)}
     inventory = {"hostvars": hosts, "groups": GROUPS, "ansible_play_hosts_all": list(hosts)}
-    report = read_inventory(inventory).report("", deep=True)
+    report = read_inventory(inventory).report(Provenance(""), deep=True)
     assert all(problem.remedy for problem in report.problems)
     assert all(f"FAILS: {problem.sentence}\n    To do: " in table(report) for problem in report.problems)
     return (

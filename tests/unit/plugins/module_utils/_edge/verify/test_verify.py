@@ -9,6 +9,7 @@ import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -16,8 +17,11 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors impor
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify import evidence, flows, tasks
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.attempted import Cause, literal
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.controls import Blocked, with_controls
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.drawing import drawing_of
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.inventory import read_inventory
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.matrix import matrices_of
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.problems import Problem
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.provenance import Provenance
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.report import Unchecked, as_data, table
 
 EDGE = {
@@ -97,7 +101,7 @@ def run(outcome=expected_outcome, state=None, deep=True, silent=None, allowed=()
             variables.update(looks or {})
         if name in silent:
             variables[key] = silent[name]
-    return inventory(hosts, **more).report("2026-01-01T00:00:00+00:00", deep, allowed)
+    return inventory(hosts, **more).report(Provenance("2026-01-01T00:00:00+00:00"), deep, allowed)
 
 
 def drift(sign, row, action="allow", direction="in", **sides):
@@ -232,7 +236,9 @@ def test_the_box_that_rejects_is_named():
     for result in results:
         result.update(facts={"rejected_by": "198.18.9.1"}, detail="ICMP type 3 code 3 from 198.18.9.1")
     hosts["partner"]["xmpp_edge_verify_attempts"] = {"results": results}
-    (finding,) = [one for one in inventory(hosts).report("", deep=True).failed if one.flow.origin == "partner"]
+    (finding,) = [
+        one for one in inventory(hosts).report(Provenance(""), deep=True).failed if one.flow.origin == "partner"
+    ]
     assert finding.why == "firewall: 198.18.9.1 rejects it (ICMP type 3 code 3 from 198.18.9.1)"
 
 
@@ -260,7 +266,7 @@ def test_partner_outside_the_networks_of_its_row():
     flows = inventory(hosts).flows_from("partner", deep=True)
     results = probe_results("partner", flows, lambda flow: "filtered")
     hosts["partner"] = {**HOSTS["partner"], "xmpp_edge_verify_attempts": {"results": results}}
-    failed = inventory(hosts).report("", deep=True).failed
+    failed = inventory(hosts).report(Provenance(""), deep=True).failed
     assert {f.why for f in failed} == {
         f"firewall: {source} is not in the networks of row federation_in" for source in ("198.18.0.10", "2001:db8::10")
     }
@@ -314,7 +320,9 @@ def test_a_misspelt_group_is_never_green():
 
 def test_a_family_that_nobody_tries_is_not_green():
     hosts = {**HOSTS, "partner": {**HOSTS["partner"], "xmpp_edge_verify_addresses": ["2001:db8::10"]}}
-    (text,) = [text for text in inventory(hosts).report("", deep=True).not_checked if "federation_out" in text][-1:]
+    (text,) = [
+        text for text in inventory(hosts).report(Provenance(""), deep=True).not_checked if "federation_out" in text
+    ][-1:]
     assert text == "federation_out of edge over IPv6: no host of the group xmpp_partner has tried it"
 
 
@@ -431,7 +439,7 @@ class Page(HTMLParser):
     def handle_starttag(self, tag, attrs):
         self.tags.add(tag)
         self.addresses += [value for name, value in attrs if name in ("src", "href", "action", "data")]
-        if tag != "meta":
+        if tag not in ("meta", "br"):
             self.open.append(tag)
 
     def handle_endtag(self, tag):
@@ -453,8 +461,8 @@ def test_page_is_self_contained_and_escaped():
     page = Page(text)
     assert page.open == [] and page.addresses == []
     assert not {"script", "link", "img", "iframe", "object", "form"} & page.tags
-    assert "<script" not in text and "url(" not in text and "@import" not in text
-    assert text.count("&lt;script&gt;") == 6
+    assert "<script" not in text and "url(" not in text.replace("url(#", "") and "@import" not in text
+    assert text.count("&lt;script&gt;") == 10
     assert "prefers-color-scheme: dark" in text and "@media print" in text
     assert {"svg", "table"} <= page.tags
 
@@ -477,6 +485,90 @@ def test_other_evidence_is_well_formed_and_complete(tmp_path):
     rows = [line for line in markdown.splitlines() if re.match(r"\| (federation|gateway)", line.replace("\\", ""))]
     assert len(rows) == len(report.findings)
     assert all(len(re.findall(r"(?<!\\)\|", line)) == 8 for line in rows)
+
+
+def test_what_was_not_checked_fails_in_ci_unless_it_is_allowed():
+    for allowed, failures in (((), True), (ROWS, False)):
+        report = run(silent=NO_PYTHON, allowed=allowed)
+        suite = ElementTree.fromstring(evidence.write_junit(report))  # noqa: S314
+        unchecked = [
+            case for case in suite.findall("testcase") if "python3: not found" in ElementTree.tostring(case, "unicode")
+        ]
+        assert unchecked
+        assert {case.find("failure") is not None for case in unchecked} == {failures}
+        assert (suite.get("failures") != "0") is failures
+        assert int(suite.get("failures")) + int(suite.get("skipped")) == len(unchecked) + sum(
+            "tried it" in case.get("name") for case in suite.findall("testcase")
+        )
+
+
+def test_all_evidence_has_the_policy_and_its_origin(tmp_path):
+    paths = evidence.write(run(state={"drift": [drift("+", "gateway_in")]}), str(tmp_path))
+    digest = json.loads((tmp_path / "evidence.json").read_text())["digest"]
+    for path in paths:
+        text = Path(path).read_text(encoding="utf-8")
+        for part in ("198.18.0.10", "198.18.1.10", "5269", "23456", "exclusive", "2026-01-01", digest):
+            assert part.replace("_", r"\_") in text or part in text, (path, part)
+        assert "gateway_in  allow in tcp" in text.replace("\\", "") or "gateway_in allow in tcp" in text.replace(
+            "\\", ""
+        )
+    data = json.loads((tmp_path / "evidence.json").read_text())
+    assert data["edges"][0]["partner_networks"] == ["198.18.0.10/32", "2001:db8::10/128"]
+    assert data["edges"][0]["drift"] == ["+gateway_in  allow in tcp any -> any port 23456"]
+
+
+def test_the_side_of_a_vantage_point_is_where_its_packets_come_from():
+    def arrived(source, device):
+        ends = {"source": source, "source_port": 1, "destination": "198.18.1.2", "port": 5269}
+        return {"kind": "SYN", "sent": False, "device": device, **ends}
+
+    information = {
+        "packets": [arrived("198.18.0.20", "eth1"), arrived("198.18.0.10", "eth0")],
+        "devices": {"198.18.0.2": "eth0", "2001:db8::2": "eth0", "198.18.1.2": "eth1"},
+    }
+    report = run(looks={"xmpp_edge_verify_afterwards": {"rules": RULES, "information": information}})
+    assert report.sides == {"partner": "outside", "front_end": "inside", "outsider": "inside"}
+    # One device for both sides tells nothing.
+    information["devices"] = dict.fromkeys(information["devices"], "eth1")
+    report = run(looks={"xmpp_edge_verify_afterwards": {"rules": RULES, "information": information}})
+    assert report.sides["outsider"] == "outside"
+
+
+def test_a_matrix_has_a_cell_for_each_port_and_address():
+    inbound, outbound = matrices_of(run(broken(is_row("federation_in"), "filtered")))
+    assert (inbound.columns, outbound.columns) == (["198.18.0.2", "2001:db8::2", "198.18.1.2"], ["IPv4", "IPv6"])
+    cells = {heads: [(cell.text, cell.kind) for cell in found] for heads, found in inbound.lines}
+    closed, opened = ("closed", "holds"), ("open", "holds")
+    assert cells["partner", "5269"] == [("closed, must be open", "fails"), opened, closed]
+    assert cells["front_end", "23456"] == [closed, ("-", "dim"), opened]
+    cells = {heads: [(cell.text, cell.kind) for cell in found] for heads, found in outbound.lines}
+    assert cells == {("partner", "5269"): [opened, opened], ("outsider", "5269"): [closed, ("-", "dim")]}
+    (unknown, _outbound) = matrices_of(run(silent=NO_PYTHON))
+    cells = {heads: [(cell.text, cell.kind) for cell in found] for heads, found in unknown.lines}
+    assert set(cells["partner", "5269"]) == {("not checked", "unchecked")}
+    (faulty, _outbound) = matrices_of(run(broken(is_row("federation_in"), "no_starttls")))
+    cells = {heads: [(cell.text, cell.kind) for cell in found] for heads, found in faulty.lines}
+    assert cells["partner", "5269"][0] == ("faulty, must be open", "fails")
+
+
+def test_the_drawing_shows_what_passes_as_passing_and_nothing_else():
+    def leak(flow):
+        return not flow.required and flow.origin == "outsider" and flow.address == "198.18.0.2" and flow.port == 5269
+
+    for outcome, marker in (
+        (broken(leak, "open"), "arrow-broken"),
+        (broken(is_row("gateway_in"), "filtered"), "bar-broken"),
+    ):
+        drawn = re.findall(r'<line class="broken" [^>]*url\(#([a-z-]+)\)', drawing_of(run(outcome)))
+        assert drawn == [marker]
+
+
+def test_a_drawing_of_many_hosts_says_how_many_are_left_out():
+    names = [f"partner{number}" for number in range(40)]
+    hosts = {"edge": EDGE, **{name: {"xmpp_edge_verify_addresses": ["198.18.0.10"]} for name in names}}
+    report = inventory(hosts, {"xmpp_edge": ["edge"], "xmpp_partner": names}).report(Provenance(""), deep=True)
+    drawn = drawing_of(report)
+    assert "and 28 more" in drawn and drawn.count("<rect") == 12 + 1 + 1
 
 
 def test_table_has_failures_first_with_their_cause():
