@@ -46,6 +46,9 @@ options:
   connected_to:
     description: TCP port of other hosts, of which the connections of this host are asked for.
     type: int
+  accepted_at:
+    description: TCP port of this host, of which the established connections are asked for.
+    type: int
   paths:
     description: IP addresses to which the routes are asked for.
     type: list
@@ -123,6 +126,12 @@ connected_from:
   type: list
   elements: str
   sample: [198.51.100.7]
+accepted_from:
+  description: The addresses of those that are connected to the port of O(accepted_at).
+  returned: when O(accepted_at) is given
+  type: list
+  elements: str
+  sample: [198.51.100.130]
 paths:
   description:
     - By address, C(source) and C(device) of a connection that is bound to nothing, and in C(from) the device for each

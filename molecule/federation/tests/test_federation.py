@@ -9,7 +9,6 @@ import asyncio
 import json
 import subprocess
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 
 import edge
@@ -163,90 +162,6 @@ def test_without_one_rule_verify_names_it_alone(row, family):
         assert any(line.startswith(f"+{row}  allow") for line in drift["lines"])
     finally:
         repair()
-
-
-@contextmanager
-def after(host, breaking, mending):
-    """Break something for as long as the body runs."""
-    host.check_output(breaking)
-    try:
-        yield
-    finally:
-        host.check_output(mending)
-
-
-CERTIFICATE = "/etc/prosody/edge.example.crt /etc/prosody/edge.example.key"
-GATEWAY = f"systemd-run --unit=gateway --service-type=notify python3 /opt/test/gateway.py {CERTIFICATE}"
-WITHOUT_TLS = (
-    f'cp {CONFIGURATION} /root/; sed -i \'s/modules_disabled = {{.*/modules_disabled = {{ "tls" }}/; '
-    f"s/require_encryption = true/require_encryption = false/' {CONFIGURATION}; {RESTART}"
-)
-AS_BEFORE = f"cp /root/prosody.cfg.lua {CONFIGURATION}; {RESTART}"
-
-
-@pytest.mark.parametrize(
-    ("host", "breaking", "mending", "row", "cause"),
-    [
-        (HERE, "systemctl stop prosody", RESTART, "federation_in", "listener"),
-        (PARTNER, "systemctl stop prosody", RESTART, "federation_out", "listener"),
-        (HERE, "systemctl stop gateway", f"{GATEWAY} required", "gateway_in", "listener"),
-        (
-            HERE,
-            f"systemctl stop gateway; {GATEWAY} optional",
-            f"systemctl stop gateway; {GATEWAY} required",
-            "gateway_in",
-            "TLS",
-        ),
-        (HERE, WITHOUT_TLS, AS_BEFORE, "federation_in", "TLS"),
-        (PARTNER, WITHOUT_TLS, AS_BEFORE, "federation_out", "TLS"),
-    ],
-)
-def test_what_else_can_be_broken_is_named(host, breaking, mending, row, cause):
-    with after(host, breaking, mending):
-        assert_failures({(row, family, cause) for family in FAMILIES})
-
-
-def only(interface):
-    """Return the command by which an XMPP server listens in one family, once it is restarted."""
-    return (
-        f"cp {CONFIGURATION} /root/; sed -i 's/interfaces = .*/interfaces = {{ \"{interface}\" }}/' {CONFIGURATION}; "
-    )
-
-
-@pytest.mark.parametrize(("family", "others"), [("ipv4", "::"), ("ipv6", "*")])
-@pytest.mark.parametrize(("host", "row"), [(HERE, "federation_in"), (PARTNER, "federation_out")])
-def test_a_server_that_listens_in_the_other_family_only_is_named(host, row, family, others):
-    with after(host, f"{only(others)} {RESTART}", AS_BEFORE):
-        assert_failures({(row, family, "listener")})
-
-
-@pytest.mark.parametrize(("family", "others"), [("ipv4", "::"), ("ipv6", "0.0.0.0")])  # noqa: S104
-def test_a_gateway_that_listens_in_the_other_family_only_is_named(family, others):
-    stop, start = "systemctl stop gateway", f"{GATEWAY} required"
-    with after(HERE, f"{stop}; {start} {others}", f"{stop}; {start}"):
-        assert_failures({("gateway_in", family, "listener")})
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_a_missing_route_to_a_partner_is_named_for_both_rows(family):
-    there = address("partner", "external", family)
-    with after(HERE, f"ip route add unreachable {there}", f"ip route del unreachable {there}"):
-        assert_failures({(row, family, "route") for row in ("federation_in", "federation_out")})
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_a_missing_route_is_named(family):
-    there = address("edge", "internal", family)
-    with after(FRONT_END, f"ip route add unreachable {there}", f"ip route del unreachable {there}"):
-        assert_failures({("gateway_in", family, "route")})
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_a_missing_route_back_is_named(family):
-    back = address("front_end", "internal", family)
-    with after(HERE, f"ip route add unreachable {back}", f"ip route del unreachable {back}"):
-        found = assert_failures({("gateway_in", family, "route")})
-        assert f"route: edge has no route back to {back}" in {flow["cause"] for flow in found["flows"]}
 
 
 def test_what_should_be_closed_and_is_open_is_named():

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Each trouble of troubles.yml: the servers themselves say that it is one, and verify names its first cause."""
+"""Each trouble of vars/troubles.yml: the servers themselves say that it is one, and verify names its first cause."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import edge
 import pytest
 import yaml
 
-DATA = yaml.safe_load((Path(__file__).resolve().parents[1] / "troubles.yml").read_text())
+DATA = yaml.safe_load((Path(__file__).resolve().parents[1] / "vars" / "troubles.yml").read_text())
 FAMILIES = ("ipv4", "ipv6")
 DOMAINS = {"edge": "edge.example", "partner": "partner.example"}
 EVIDENCE = edge.CHECKOUT / ".cache" / "troubles"

@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Mapping, NoReturn, Protocol, Sequence, Tuple
+from typing import Any, Callable, Dict, Mapping, NoReturn, Protocol, Sequence, Tuple
 
 from . import watch
-from .surroundings import devices_of, listeners, paths, sources_in_use, strict_devices
+from .surroundings import Run, devices_of, listeners, paths, peers_at, sources_in_use, strict_devices
 
 ARGUMENT_SPEC: Dict[str, Dict[str, Any]] = {
     "watch_ports": {"type": "list", "elements": "int", "default": []},
@@ -16,10 +16,21 @@ ARGUMENT_SPEC: Dict[str, Dict[str, Any]] = {
     "watch": {"type": "str"},
     "listeners": {"type": "list", "elements": "int", "default": []},
     "connected_to": {"type": "int"},
+    "accepted_at": {"type": "int"},
     "paths": {"type": "list", "elements": "str", "default": []},
     "sources": {"type": "list", "elements": "str", "default": []},
 }
 """Every option of the module, as an Ansible argument spec."""
+
+
+_QUESTIONS: Mapping[str, Callable[[Run, Mapping[str, Any]], Dict[str, Any]]] = {
+    "listeners": lambda run, asked: {"listeners": listeners(run, asked["listeners"])},
+    "connected_to": lambda run, asked: {"connected_from": sources_in_use(run, asked["connected_to"])},
+    "accepted_at": lambda run, asked: {"accepted_from": peers_at(run, asked["accepted_at"])},
+    "paths": lambda run, asked: {"paths": paths(run, asked["paths"], asked["sources"])},
+    "sources": lambda run, asked: _devices(run, asked["sources"]),
+}
+"""What is asked for by each option."""
 
 
 class Module(Protocol):
@@ -56,13 +67,12 @@ def run_module(module: Module) -> NoReturn:
             result["packets"] = watch.end(asked["watch"])
     except (AttributeError, OSError, ValueError) as error:
         result["not_watched"] = str(error)
-    if asked["listeners"]:
-        result["listeners"] = listeners(run, asked["listeners"])
-    if asked["connected_to"]:
-        result["connected_from"] = sources_in_use(run, asked["connected_to"])
-    if asked["paths"]:
-        result["paths"] = paths(run, asked["paths"], asked["sources"])
-    if asked["sources"]:
-        result["devices"] = devices_of(run, asked["sources"])
-        result["strict_devices"] = strict_devices(list(result["devices"].values()))
+    for option, answers in _QUESTIONS.items():
+        if asked[option]:
+            result.update(answers(run, asked))
     module.exit_json(**result)
+
+
+def _devices(run: Run, sources: Sequence[str]) -> Dict[str, Any]:
+    devices = devices_of(run, sources)
+    return {"devices": devices, "strict_devices": strict_devices(list(devices.values()))}

@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 from .connection import PeerError, TcpConnection, source_address_for
 from .model import Attempt, Target
 from .mtls import ask_for_certificate
-from .protocols import protocol_of, proxy_line
+from .protocols import XML, protocol_of, proxy_line
 from .stream import header
 from .tls import TlsConnection
 from .xmpp import handshake, is_want_of_certificate, open_stream
@@ -82,7 +82,8 @@ def _more_on(target: Target, connection: TcpConnection, error: PeerError) -> Dic
     """Return facts on a peer that has accepted a connection, and then was not what was asked for."""
     speaks = protocol_of(connection.first_bytes)
     starts_with_tls = target.level == "mtls" or target.direct_tls
-    if speaks and not (speaks == "TLS" and starts_with_tls):
+    expected = "TLS" if starts_with_tls else XML
+    if speaks not in ("", expected):
         return {"speaks": speaks}
     if error.outcome == "timeout":
         return {"lost_segments": True} if connection.lacks_segments else {}

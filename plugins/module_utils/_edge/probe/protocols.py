@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Tuple
 
+XML = "XML without TLS"
+
 _BEGINNINGS: Tuple[Tuple[bytes, str], ...] = (
     (b"\x15\x03", "TLS"),  # An alert.
     (b"\x16\x03", "TLS"),  # A handshake.
@@ -17,8 +19,8 @@ _BEGINNINGS: Tuple[Tuple[bytes, str], ...] = (
     (b"220", "SMTP or FTP"),
     (b"* OK", "IMAP"),
     (b"+OK", "POP3"),
-    (b"<?xml", "XML without TLS"),
-    (b"<stream", "XML without TLS"),
+    (b"<?xml", XML),
+    (b"<stream", XML),
 )
 
 

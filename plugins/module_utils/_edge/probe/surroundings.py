@@ -18,7 +18,8 @@ Run = Callable[[Sequence[str]], str]
 """A function that runs a program and returns what it prints: nothing where the program fails or is missing."""
 
 _PROCESS = re.compile(r'\(\("([^"]+)"')
-_LOCAL_END = 3
+_LOCAL_END, _FAR_END = 3, 4
+"""Columns of a listing of several states; of one state, ss leaves out the first column."""
 _RP_FILTER = "/proc/sys/net/ipv4/conf/{}/rp_filter"
 
 
@@ -36,6 +37,12 @@ def sources_in_use(run: Run, port: int) -> List[str]:
     """Return the local addresses of this host's connections to a port, whoever made them."""
     text = run(["ss", "-Htnp", "state", "established", "state", "syn-sent", "dport", "=", f":{port}"])
     return sorted({str(found["address"]) for found in _sockets(text)})
+
+
+def peers_at(run: Run, port: int) -> List[str]:
+    """Return the addresses of those that are connected to a port of this host."""
+    text = run(["ss", "-Htn", "state", "established", "state", "close-wait", "sport", "=", f":{port}"])
+    return sorted({str(found["address"]) for found in _sockets(text, _FAR_END)})
 
 
 def paths(run: Run, addresses: Sequence[str], sources: Sequence[str]) -> Dict[str, Dict[str, Any]]:
@@ -96,13 +103,13 @@ def _read(text: str) -> List[Mapping[str, Any]]:
     return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
 
 
-def _sockets(text: str) -> Iterator[Dict[str, Any]]:
-    """Yield the local ends of a listing of ss in several states."""
+def _sockets(text: str, end: int = _LOCAL_END) -> Iterator[Dict[str, Any]]:
+    """Yield one of the ends of a listing of ss in several states."""
     for line in text.splitlines():
         words = line.split()
-        if len(words) <= _LOCAL_END:
+        if len(words) <= end:
             continue
-        address, _colon, port = words[_LOCAL_END].rpartition(":")
+        address, _colon, port = words[end].rpartition(":")
         process = _PROCESS.search(line)
         if port.isdigit():
             bare = address.strip("[]").partition("%")[0]

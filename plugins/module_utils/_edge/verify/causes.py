@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Iterator
 
 from ..model.addresses import family_of
@@ -14,6 +15,7 @@ from .flows import matches
 from .service_causes import cause_of_service
 
 _NOT_CONNECTED = ("filtered", "refused", "prohibited")
+_NEIGHBOURS = re.compile(r"\b(ICMPv6|ARP)\b")
 _RUN = "run xmpp.edge.site"
 _ROUTES = {
     "no_route": ("{origin} has no route to {address}", "add one"),
@@ -32,6 +34,10 @@ def cause_of_closed(tried: Attempted) -> Cause:
     if observed in _ROUTES:
         return tried.cause("route", *_ROUTES[observed])
     if observed == "unreachable":
+        decided_by = str(tried.edge.rows.get(tried.flow.row, {}).get("decided_by") or "")
+        if _NEIGHBOURS.search(decided_by):
+            # A neighbour that does not answer is out of reach for the kernel, and the rules say why it does not.
+            return tried.cause("firewall", literal(decided_by), "correct that rule of {edge}")
         return tried.cause(
             "route", "{origin}, or a router on the way, cannot reach {address}", "look at the routes there"
         )
@@ -162,7 +168,7 @@ def _cause_of_reset(tried: Attempted) -> Cause:
     here = [one for one in found if one["port"] == tried.flow.port]
     if not here:
         return tried.cause("listener", "nobody listens on port {port} of {target}", "start the server there")
-    fitting = [one for one in here if _is_for(str(one["address"]), tried.flow.own)]
+    fitting = [one for one in here if is_for(str(one["address"]), tried.flow.own)]
     if not fitting:
         places = ", ".join(sorted({str(one["address"]) for one in here}))
         process = here[0]["process"] or "a program"
@@ -181,7 +187,7 @@ def _cause_of_reset(tried: Attempted) -> Cause:
     )
 
 
-def _is_for(listening: str, address: str) -> bool:
+def is_for(listening: str, address: str) -> bool:
     """Return whether a listener's address takes connections to another one."""
     # ss writes "*" for a socket of both families, and "::" for one of IPv6 alone.
     anywhere = "0.0.0.0" if family_of(address) == "ipv4" else "::"  # noqa: S104

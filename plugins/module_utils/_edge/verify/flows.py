@@ -116,19 +116,23 @@ class Flow:
 
 def read_edge(name: str, variables: Mapping[str, Any]) -> Edge:
     """Return an edge from its role variables. Raises OptionError."""
-    given = {
-        option: variables[f"xmpp_edge_{option}"]
-        for option in OPTIONS
-        if variables.get(f"xmpp_edge_{option}") is not None
-    }
     try:
-        options = parse_options({**given, "state": "present"})
+        options = parse_options({**given_options(variables), "state": "present"})
     except OptionError as error:
         raise OptionError(f"{name}: xmpp_edge_{error.option}", None, error.problem, error.remedy) from None
     public = read_addresses(name, "public_addresses", variables) or ()
     return Edge(
         name, options, compile_rules(options), read_service(name, variables), public, read_partners(name, variables)
     )
+
+
+def given_options(variables: Mapping[str, Any]) -> Dict[str, Any]:
+    """Return the options that the role variables of an edge give."""
+    return {
+        option: variables[f"xmpp_edge_{option}"]
+        for option in OPTIONS
+        if variables.get(f"xmpp_edge_{option}") is not None
+    }
 
 
 def read_vantage(name: str, group: str, variables: Mapping[str, Any]) -> Vantage:

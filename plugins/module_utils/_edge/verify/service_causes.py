@@ -90,8 +90,8 @@ def _of_silence(tried: Attempted) -> Iterator[Cause]:
     if tried.facts.get("lost_segments"):
         yield tried.cause(_layer(tried), f"{_MTU}: no more came after {_after(tried)}", _MTU_REMEDY)
     if tried.facts.get("stage") == "proceed":
-        remedy = f"look at the log of the server; if {_MTU}, {_MTU_REMEDY}"
-        yield tried.cause("TLS", f"no answer to the handshake after {_after(tried)}", remedy)
+        sentence = f"no answer to the handshake after {_after(tried)}; large packets may be lost on the way (MTU)"
+        yield tried.cause("TLS", sentence, f"{_MTU_REMEDY}; if it is none of them, look at the log of the server")
     yield tried.cause(
         _layer(tried),
         f"the server did not go on in time after {_after(tried)}",

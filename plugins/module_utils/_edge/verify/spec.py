@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options of xmpp.edge.verify_flows and xmpp.edge.verify_report, as argument specs of Ansible."""
+"""Options of xmpp.edge.verify_flows, verify_report and doctor, as argument specs of Ansible."""
 
 from __future__ import annotations
 
@@ -20,6 +20,12 @@ FLOWS_OPTIONS: Dict[str, Dict[str, Any]] = {
     "dns": {"type": "bool", "default": True},
     "ask_servers": {"type": "bool", "default": True},
     "phase": {"type": "str", "choices": list(PHASES), "default": ATTEMPTS},
+}
+DOCTOR_OPTIONS: Dict[str, Dict[str, Any]] = {
+    "domain": {"type": "str", "required": True},
+    "addresses": {"type": "list", "elements": "str", "default": []},
+    "timeout": {"type": "float", "default": 5},
+    "fail": {"type": "bool", "default": True},
 }
 REPORT_OPTIONS: Dict[str, Dict[str, Any]] = {
     "depth": _DEPTH,

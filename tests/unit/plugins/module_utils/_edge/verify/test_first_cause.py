@@ -141,6 +141,21 @@ CASES = {
         {"outcome": "refused", "edge": (ARRIVED, RESET_SENT), "listeners": [LISTENER]},
         "firewall: a rule of edge resets it, though lua5.4 listens",
     ),
+    "neighbour discovery is dropped": (
+        {
+            "outcome": "unreachable",
+            "rows": {"effective": "no", "decided_by": "chain x drops ICMPv6 neighbour solicitation from eth0"},
+        },
+        "firewall: chain x drops ICMPv6 neighbour solicitation from eth0",
+    ),
+    "no way on the own host": (
+        {"outcome": "unreachable", "rows": {"effective": "no", "decided_by": "chain x drops TCP"}},
+        "route: partner, or a router on the way, cannot reach 198.18.0.2",
+    ),
+    "a router has no way": (
+        {"outcome": "unreachable", "facts": {"rejected_by": "198.18.9.1"}, "detail": "ICMP type 3 code 1"},
+        "route: 198.18.9.1 says that there is no way to 198.18.0.2 (ICMP type 3 code 1)",
+    ),
     "nobody watches": (
         {"partner": None, "edge": None},
         "firewall: no answer, though edge lets it pass (our rule)",
