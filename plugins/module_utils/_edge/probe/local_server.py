@@ -24,7 +24,7 @@ _ERROR = "Error: "
 _NOT_KNOWN: Mapping[str, str] = {
     "No such local host": "its server does not have that domain",
     "Unable to connect to server": "its server does not run, or has no admin_shell",
-    "remote-server-timeout": "its server did not get an answer in time",
+    "IQ stanza timed out": "its server did not get an answer in time",
 }
 
 

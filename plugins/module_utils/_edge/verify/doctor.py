@@ -11,6 +11,7 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
 from ..model.addresses import family_of
 from ..model.errors import OptionError
 from ..model.port_table import ACCESS, INTERNAL, PARTNERS, Row
+from ..probe.model import CLOSED
 from ..probe.watch import SYN
 from ..request.address_input import parse_address, text_of
 from ..request.compile import compile_rules
@@ -294,6 +295,12 @@ def _listener(case: Case, seen: Seen, row: Row, findings: Sequence[Finding]) -> 
             yield Check(topic, FAULT, f"nobody listens on port {port} of {address}", remedy)
         elif finding is None:
             yield Check(topic, NOT_LOOKED_AT, f"port {port} of {address} was not attempted")
+        elif finding.observed in CLOSED:
+            # The rules below say why.
+            sentence = (
+                f"{process or 'a server'} cannot be reached at {address} from this host itself: {finding.observed}"
+            )
+            yield Check(topic, NOT_LOOKED_AT, sentence)
         elif finding.cause:
             yield Check(topic, FAULT, f"{address}: {finding.cause.text}", finding.cause.what_to_do)
         else:

@@ -200,6 +200,10 @@ UNKNOWN = {
         {"names": {"names_not_asked": "dnspython 2 is not installed"}, "results": ("xmpp", "complete")},
         "own DNS",
     ),
+    "a local attempt is dropped": (
+        {"results": ("xmpp", "filtered", "complete")},
+        "own server for federation_in",
+    ),
     "ejabberd": (
         {"probed": {"pings": [{"from": "a", "to": "b", "answered": None, "detail": "no server is there"}]}},
         "authentication and policy",
