@@ -68,6 +68,33 @@ def play(playbook: str, *arguments: str, **variables: Any) -> subprocess.Complet
     )
 
 
+def verify(evidence: Path, **variables: Any) -> dict[str, Any]:
+    """Return the evidence of verify, run as users do on all hosts. evidence: folder for it."""
+    given = {**variables, "xmpp_edge_verify_evidence": str(evidence)}
+    command = ["ansible-playbook", "-i", "molecule/shared/inventory.py", "playbooks/verify.yml", "-e"]
+    done = subprocess.run(
+        [*command, json.dumps(given)],
+        cwd=CHECKOUT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert "flows are as the table says" in done.stdout, done.stdout
+    found = json.loads((evidence / "evidence.json").read_text())
+    assert found["passed"] is (done.returncode == 0), done.stdout
+    return found
+
+
+def failures(found: dict[str, Any]) -> set[tuple[str, str, str]]:
+    """Return row, family and cause of all flows that fail. found: evidence."""
+    return {
+        (flow["row"], "ipv6" if ":" in flow["address"] else "ipv4", flow["cause"])
+        for flow in found["flows"]
+        if flow["verdict"] == "FAILS"
+    }
+
+
 def changed_tasks(done: subprocess.CompletedProcess[str]) -> int:
     """Return how many tasks changed the edge, by the recap; a failed play is a failed test."""
     assert done.returncode == 0, done.stdout

@@ -81,20 +81,7 @@ def with_places(value):
 
 def verify(variables, seconds):
     """Return the evidence of verify, with a time limit for each flow."""
-    given = {**variables, "xmpp_edge_verify_evidence": str(EVIDENCE), "xmpp_edge_verify_timeout": seconds}
-    command = ["ansible-playbook", "-i", "molecule/shared/inventory.py", "playbooks/verify.yml", "-e"]
-    done = subprocess.run(
-        [*command, json.dumps(given)],
-        cwd=edge.CHECKOUT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert "flows are as the table says" in done.stdout, done.stdout
-    found = json.loads((EVIDENCE / "evidence.json").read_text())
-    assert found["passed"] is (done.returncode == 0), done.stdout
-    return found
+    return edge.verify(EVIDENCE, **variables, xmpp_edge_verify_timeout=seconds)
 
 
 def reaches(host, seconds):
@@ -118,20 +105,11 @@ def ask_doctor():
     return edge.play("doctor", domain=DOMAINS["partner"], xmpp_edge_verify_timeout=2)
 
 
-def family_of(flow):
-    return "ipv6" if ":" in flow["address"] else "ipv4"
-
-
-def failures(found):
-    """Return row, family and cause of each flow that fails."""
-    return {(one["row"], family_of(one), one["cause"]) for one in found["flows"] if one["verdict"] == "FAILS"}
-
-
 def wrong_with(trouble, found):
     """Return what the evidence does not say of a trouble, empty for nothing."""
     rows, families = trouble.get("row", []), trouble.get("families", FAMILIES)
     causes = trouble.get("causes") or dict.fromkeys(rows, trouble.get("cause"))
-    told = failures(found)
+    told = edge.failures(found)
     wrong = []
     if {(row, family) for row, family, _cause in told} != {(row, family) for row in rows for family in families}:
         wrong.append(f"other flows fail: {sorted(told)}")
@@ -197,8 +175,8 @@ def test_what_is_sound_raises_no_alarm(case):
         found = verify(variables, 2)
         if not found["passed"]:
             found = verify(variables, 20)
-        assert found["passed"], (failures(found), found["problems"], found["not_checked"])
-        assert found["problems"] == [] and failures(found) == set()
+        assert found["passed"], (edge.failures(found), found["problems"], found["not_checked"])
+        assert found["problems"] == [] and edge.failures(found) == set()
         if case.get("doctor"):
             done = ask_doctor()
             assert done.returncode == 0 and "All was looked at, and holds." in done.stdout, done.stdout
