@@ -47,4 +47,8 @@ class ActionModule(LookAction):
         probed = self.told("xmpp.edge.probe", case.probe_arguments(options["timeout"]), variables)
         told = self.told("xmpp.edge.connection_info", case.to_ask(watch), variables)
         rules = self.look(case.edge, variables)
-        return doctor.Seen(case, names, probed, told, rules, self.look(case.narrowed, variables))
+        try:
+            peer_rules = self.look(case.narrowed, variables)
+        except EdgeError as error:
+            peer_rules = {"msg": str(error)}
+        return doctor.Seen(case, names, probed, told, rules, peer_rules)

@@ -56,7 +56,11 @@ class TcpConnection:
         self._failure: Optional[PeerError] = None
         self.first_bytes = b""
         """The beginning of what the peer has sent."""
-        self._socket = socket.socket(_socket_family(address), socket.SOCK_STREAM)
+        try:
+            self._socket = socket.socket(_socket_family(address), socket.SOCK_STREAM)
+        except OSError as error:
+            # A kernel without that family.
+            raise PeerError("no_route", error.strerror or str(error)) from None
         started = time.monotonic()
         try:
             if source:
@@ -66,6 +70,8 @@ class TcpConnection:
             self._socket.connect((address, port))
         except OSError as error:
             failure = _peer_error(error, "filtered")
+            if failure.outcome == "no_source" and not source:
+                failure.outcome = "no_route"
             failure.source_port = _port_of(self._socket)
             failure.rejection = rejection_of(self._socket)
             if failure.rejection:

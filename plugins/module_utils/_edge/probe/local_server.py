@@ -24,8 +24,14 @@ _ERROR = "Error: "
 _NOT_KNOWN: Mapping[str, str] = {
     "No such local host": "its server does not have that domain",
     "Unable to connect to server": "its server does not run, or has no admin_shell",
+    "Both hosts are local": "its server has both domains",
+    "Invalid sender hostname": "its server takes the own domain for no domain",
+    "Invalid destination hostname": "its server takes the other domain for no domain",
     "IQ stanza timed out": "its server did not get an answer in time",
 }
+
+
+_NO_PING = (":service-unavailable:", ":feature-not-implemented:", ":service-unavailable>", ":feature-not-implemented>")
 
 
 def ping_all(run: Run, pairs: Sequence[Mapping[str, str]], seconds: float) -> List[Dict[str, Any]]:
@@ -54,6 +60,9 @@ def _ping(run: Run, origin: str, domain: str, limit: int) -> Dict[str, Any]:
     for part, reason in _NOT_KNOWN.items():
         if part in text:
             return {**pair, "answered": None, "detail": reason}
+    # The other server has answered, and knows no ping: that is an answer too.
+    if any(part in text for part in _NO_PING):
+        return {**pair, "answered": True, "detail": ""}
     errors = [line[len(_ERROR) :] for line in lines if line.startswith(_ERROR)]
     if not errors:
         return {**pair, "answered": None, "detail": f"its server said nothing that is known here (status {status})"}
@@ -63,4 +72,7 @@ def _ping(run: Run, origin: str, domain: str, limit: int) -> Dict[str, Any]:
 def _bare(error: str) -> str:
     """Return the text of an error that Prosody writes as error<type:condition:text>."""
     inner = error.partition("<")[2].rpartition(">")[0]
-    return inner.split(":", 2)[-1] if inner else error
+    if not inner:
+        return error
+    parts = [part for part in inner.split(":", 2) if part]
+    return parts[-1]

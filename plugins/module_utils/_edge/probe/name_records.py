@@ -8,6 +8,7 @@ Sources: RFC 6120 3.2 (SRV records, and addresses without them), XEP-0368 (_xmpp
 
 from __future__ import annotations
 
+import ipaddress
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
@@ -76,6 +77,9 @@ def _records_of(domain: str, ask: Ask) -> Dict[str, Any]:
         ]
         for service in SERVICES
     }
+    if faults and not any(services.values()):
+        # Whether the domain has services is not known, and its addresses may be a web server's.
+        return {"services": services, "addresses": {}, "fault": faults[0]}
     listed = [one["target"] for records in services.values() for one in records if one["target"] != NOT_THERE]
     targets = dict.fromkeys(listed if any(services.values()) else [name])
     addresses = {
@@ -92,7 +96,15 @@ def _of_the_host(name: str) -> List[str]:
             lines = [line.partition("#")[0].split() for line in file]
     except OSError:
         return []
-    return [line[0] for line in lines if name.lower() in map(str.lower, line[1:])]
+    return [line[0] for line in lines if name.lower() in map(str.lower, line[1:]) and not _is_own(line[0])]
+
+
+def _is_own(address: str) -> bool:
+    """Return whether an address is this host's own for itself alone."""
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return True
 
 
 def _resolver(seconds: float) -> Ask:

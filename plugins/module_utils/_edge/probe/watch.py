@@ -84,7 +84,10 @@ def _watch(packets: socket.socket, answering: socket.socket, ports: FrozenSet[in
             content, origin = packets.recvfrom(_LONGEST)
             packet = read_packet(content, str(origin[0]), sent=origin[2] == _OUTGOING)
             # A bridge may hand over what is for other hosts.
-            if packet and origin[2] != _OTHERHOST and ports & {packet.port, packet.source_port} and len(seen) < _MOST:
+            if packet and origin[2] != _OTHERHOST and ports & {packet.port, packet.source_port} and packet not in seen:
+                if len(seen) >= _MOST:
+                    # What was not kept would seem not to have come.
+                    return
                 seen[packet] = None
         elif answering in ready:
             asking, _address = answering.accept()

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import re
-from typing import Iterator
+from typing import Any, Iterator, Mapping
 
 from ..model.addresses import family_of
 from ..model.drift import MISSING, SUPERFLUOUS, rule_of
+from ..probe.model import CLOSED
 from .attempted import Attempted, Cause, literal
 from .flows import matches
 from .service_causes import cause_of_service
@@ -31,17 +32,27 @@ def cause_of_closed(tried: Attempted) -> Cause:
     observed = tried.observed
     if observed in _NOT_CONNECTED or (observed == "unreachable" and _sent_by_another(tried)):
         return _cause_of_no_connection(tried)
+    if observed in ("no_route", "no_source", "unreachable", "error"):
+        return _cause_at_origin(tried)
+    return cause_of_service(tried)
+
+
+def _cause_at_origin(tried: Attempted) -> Cause:
+    """Return why the host that makes an attempt says that it cannot."""
+    observed = tried.observed
+    if observed == "error":
+        sentence = f"{{origin}} could not make the attempt ({literal(tried.detail)})"
+        return tried.cause("route", sentence, "look at the limits and the network of {origin}")
+    if observed == "no_route" and (tried.passage.left or tried.edge.routes.get(tried.flow.address)):
+        # Older kernels tell an ICMP error like that of a host without a route.
+        return tried.cause("route", "a router on the way has no way to {address}", "look at the routes there")
     if observed in _ROUTES:
         return tried.cause("route", *_ROUTES[observed])
-    if observed == "unreachable":
-        decided_by = str(tried.edge.rows.get(tried.flow.row, {}).get("decided_by") or "")
-        if _NEIGHBOURS.search(decided_by):
-            # A neighbour that does not answer is out of reach for the kernel, and the rules say why it does not.
-            return tried.cause("firewall", literal(decided_by), "correct that rule of {edge}")
-        return tried.cause(
-            "route", "{origin}, or a router on the way, cannot reach {address}", "look at the routes there"
-        )
-    return cause_of_service(tried)
+    decided_by = str(tried.edge.rows.get(tried.flow.row, {}).get("decided_by") or "")
+    if _NEIGHBOURS.search(decided_by):
+        # A neighbour that does not answer is out of reach for the kernel, and the rules say why it does not.
+        return tried.cause("firewall", literal(decided_by), "correct that rule of {edge}")
+    return tried.cause("route", "{origin}, or a router on the way, cannot reach {address}", "look at the routes there")
 
 
 def _sent_by_another(tried: Attempted) -> bool:
@@ -62,6 +73,9 @@ def cause_of_open(tried: Attempted) -> Cause:
             return tried.cause("firewall", f"{{edge}} lacks the guard {line}", _RUN)
         if entry["sign"] == SUPERFLUOUS and rule.action == "allow" and matches(rule, tried.source, flow.own):
             return tried.cause("firewall", f"{{edge}} has a rule that its inventory does not have: {line}", _RUN)
+    if tried.observed in CLOSED:
+        sentence = "{edge} lets it leave, though row {row} does not name {address}"
+        return tried.cause("firewall", sentence, "look for what passes by the rules of {edge}")
     return tried.cause(
         "firewall", "open to whom row {row} does not name", "look for what passes by the rules of {edge}"
     )
@@ -122,14 +136,16 @@ def _causes_at_edge(tried: Attempted) -> Iterator[Cause]:
     if missing:
         yield tried.cause("firewall", f"{{edge}} lacks the rule {literal(missing)}", _RUN)
     back = _way_back(tried)
-    if no_answer and back and passage.device in edge.strict_devices:
+    strict = [device for device in passage.devices if device in edge.strict_devices]
+    # IPv6 has no such filter.
+    if no_answer and back and strict and family_of(tried.flow.own) == "ipv4":
         yield tried.cause(
             "route",
-            f"{{edge}} drops it by rp_filter, since it arrives by {passage.device} and the way back is by {back}",
+            f"{{edge}} drops it by rp_filter, since it arrives by {strict[0]} and the way back is by {back}",
             "correct the routes, or set rp_filter of that device to 2",
         )
     if row.get("effective") == "no":
-        yield tried.cause("firewall", literal(row.get("decided_by")), "correct that rule of {edge}")
+        yield tried.cause("firewall", literal(_decision(row)), "correct that rule of {edge}")
 
 
 def _cause_of_lost_answer(tried: Attempted) -> Cause:
@@ -143,7 +159,7 @@ def _cause_of_lost_answer(tried: Attempted) -> Cause:
     if back:
         return tried.cause(
             "route",
-            f"it arrives at {{target}} by {tried.passage.device}, which answers by {back}",
+            f"it arrives at {{target}} by {tried.passage.devices[-1]}, which answers by {back}",
             "let the answer take the way of the question, for example by a rule of ip-rule(8) for that source",
         )
     return tried.cause(
@@ -155,7 +171,7 @@ def _way_back(tried: Attempted) -> str:
     """Return the device by which the edge answers, where it is another one than a flow has arrived by; else nothing."""
     path = tried.edge.paths.get(tried.source or "", {}) if tried.inbound else {}
     back = (path.get("from") or {}).get(tried.flow.own) or path.get("device")
-    return str(back) if back and tried.passage.device and back != tried.passage.device else ""
+    return str(back) if back and tried.passage.devices and back not in tried.passage.devices else ""
 
 
 def _cause_of_reset(tried: Attempted) -> Cause:
@@ -180,6 +196,12 @@ def _cause_of_reset(tried: Attempted) -> Cause:
     process = fitting[0]["process"] or "a program"
     if tried.passage.arrived and not tried.passage.reset:
         return tried.cause("firewall", "a box on the way back resets it", "look at the firewalls before {target}")
+    if not tried.passage.reset:
+        return tried.cause(
+            "firewall",
+            f"a rule of {{target}}, or a box before it, resets it, though {literal(process)} listens",
+            "look at the rules of {target}, and at the firewalls before it",
+        )
     return tried.cause(
         "firewall",
         f"a rule of {{target}} resets it, though {literal(process)} listens",
@@ -196,7 +218,7 @@ def is_for(listening: str, address: str) -> bool:
 
 def _last_cause(tried: Attempted) -> Cause:
     """Return the cause of a flow without an answer, or with one that forbids it, where nothing more is known."""
-    decided_by = tried.edge.rows.get(tried.flow.row, {}).get("decided_by")
+    decided_by = _decision(tried.edge.rows.get(tried.flow.row, {}))
     passes = tried.edge.rows.get(tried.flow.row, {}).get("effective") == "yes"
     seems = f", though its rules let it pass ({literal(decided_by)})" if passes and tried.inbound else ""
     if tried.passage.arrived and tried.observed == "filtered":
@@ -210,6 +232,10 @@ def _last_cause(tried: Attempted) -> Cause:
         return _rejection(tried, literal(box) if box else "an unknown box, on the way or the server itself,")
     through = f", though {{edge}} lets it pass ({literal(decided_by)})" if passes else ""
     return tried.cause("firewall", f"no answer{through}", "look at what stands in between, and at the routes there")
+
+
+def _decision(row: Mapping[str, Any]) -> str:
+    return str(row.get("decided_by") or "no rule decides it")
 
 
 def _rejection(tried: Attempted, sender: str) -> Cause:

@@ -55,18 +55,29 @@ def unproved(findings: Sequence[Finding]) -> Iterator[_Place]:
     """Yield each edge and row of which flows have to be closed, and of none it is known that it is."""
     closed: Dict[_Place, bool] = {}
     for finding in findings:
-        if finding.expected == "closed" and finding.flow.direction == "in":
+        if finding.expected == "closed":
             place = (finding.flow.edge, finding.flow.row)
             closed[place] = closed.get(place, False) or finding.verdict != NOT_CHECKED
     return (place for place, is_known in closed.items() if not is_known)
 
 
 def _needs_proof(finding: Finding) -> bool:
-    if finding.expected != "closed" or finding.verdict != HOLDS or finding.observed in _ANSWERS:
+    if finding.expected != "closed" or finding.verdict != HOLDS:
         return False
     # An attempt that was seen at the edge's own device needs no other proof, nor one that the edge kept back.
-    seen = finding.passage.arrived if finding.flow.direction == "in" else finding.passage.left is False
-    return not seen
+    if finding.flow.direction == "out":
+        return finding.observed not in _ANSWERS and finding.passage.left is not False
+    return not finding.passage.arrived and not _is_answered_from_afar(finding)
+
+
+def _is_answered_from_afar(finding: Finding) -> bool:
+    """Return whether an answer shows that an inbound attempt has arrived somewhere: not one of its own host."""
+    if finding.passage.arrived is False:
+        return False
+    box = finding.facts.get("rejected_by")
+    if finding.observed == "prohibited" and not box:
+        return False
+    return finding.observed in _ANSWERS and box not in (finding.source, finding.sent_from)
 
 
 def _proved(finding: Finding, sent: Mapping[_Place, int], blocked: Mapping[_Place, Blocked]) -> Finding:
@@ -74,6 +85,9 @@ def _proved(finding: Finding, sent: Mapping[_Place, int], blocked: Mapping[_Plac
     if not _needs_proof(finding):
         return finding
     counted = blocked.get(place, Blocked()).packets if finding.flow.direction == "in" else 0
+    if finding.passage.arrived is False:
+        reason = f"{finding.flow.origin} may not be able to send there at all: nothing of it has arrived at the edge"
+        return replace(finding, verdict=NOT_CHECKED, reason=reason)
     share = f"the guard of {finding.flow.row} has counted {counted} of {sent[place]} packets"
     if counted > 0:
         return finding if counted >= sent[place] else replace(finding, detail=share)

@@ -12,7 +12,7 @@ from ..model.addresses import family_of
 from ..model.errors import OptionError
 from ..model.port_table import ACCESS, INTERNAL, PARTNERS, Row
 from ..probe.model import CLOSED
-from ..probe.watch import SYN
+from ..probe.watch import SYN, SYN_ACK
 from ..request.address_input import parse_address, text_of
 from ..request.compile import compile_rules
 from ..request.options import parse_options
@@ -20,7 +20,7 @@ from .attempted import HostState
 from .causes import is_for
 from .evaluate import FAILS, Finding, evaluate
 from .flows import EDGES, LEVELS, Edge, Flow, as_target, flows_of_edge, given_options, is_open, read_edge, read_vantage
-from .name_findings import Names, name_findings
+from .name_findings import Names, addresses_of_domain, name_findings
 from .notes import notes_of
 from .passage import Passage, passage_of
 from .ping_findings import ping_findings
@@ -61,11 +61,16 @@ class Diagnosis:
 
 @dataclass(frozen=True)
 class Case:
-    """An edge and the partner that it is asked about. partner: without addresses where DNS has to tell them."""
+    """An edge and the partner that it is asked about.
+
+    partner: without addresses where DNS has to tell them; variables: of the edge; dialled: what the world dials for its
+    domain, at all edges that serve it.
+    """
 
     edge: Edge
     partner: Partner
     variables: Mapping[str, Any] = field(default_factory=dict)
+    dialled: Sequence[str] = ()
 
     @property
     def domains(self) -> List[str]:
@@ -187,7 +192,13 @@ def read_case(variables: Mapping[str, Any], options: Mapping[str, Any]) -> Case:
     if known is None:
         known = _among_hosts(domain, variables)
     partner = known or Partner(domain, (), Service(domain))
-    return Case(edge, replace(partner, addresses=addresses) if addresses else partner, hosts[name])
+    edges = [edge, *(read_edge(one, hosts[one]) for one in variables["groups"][EDGES] if one != name)]
+    return Case(
+        edge,
+        replace(partner, addresses=addresses) if addresses else partner,
+        hosts[name],
+        addresses_of_domain(edges, edge.service.domain),
+    )
 
 
 def _among_hosts(domain: str, variables: Mapping[str, Any]) -> Optional[Partner]:
@@ -227,7 +238,7 @@ def _checks(case: Case, seen: Seen, time: str) -> Iterator[Check]:
     yield from _rules(case, seen)
     outbound = [one for one in findings if one.flow.target == partner.name]
     yield from _attempts(case, outbound)
-    yield from _certificates(findings, time)
+    yield from _certificates(seen, findings, time)
     yield from _authentication(case, seen, outbound)
     yield from _inbound(case, seen)
     for row in edge.options.rows:
@@ -263,7 +274,6 @@ def _findings(case: Case, seen: Seen) -> List[Finding]:
 
 def _names(case: Case, seen: Seen) -> Iterator[Check]:
     own, partner = case.edge.service.domain, case.partner.service.domain
-    dialled = [address for address, _own in case.edge.dialled(ACCESS.option)]
     for topic, domain, partners in (("own DNS", own, []), ("DNS of the partner", partner, [partner])):
         if "names" not in seen.names:
             yield Check(topic, NOT_LOOKED_AT, str(seen.names.get("names_not_asked") or "nothing was looked up"))
@@ -273,7 +283,7 @@ def _names(case: Case, seen: Seen) -> Iterator[Check]:
             continue
         whose = str(seen.names.get("names_by") or f"the resolver of {case.edge.name}")
         names = Names({domain: seen.names["names"][domain]}, whose)
-        told = name_findings(case.edge, dialled, partners, names)
+        told = name_findings(case.edge, case.dialled, partners, names)
         if told.problems:
             yield from (_fault(topic, problem) for problem in told.problems)
         elif told.notes:
@@ -321,8 +331,10 @@ def _sources(case: Case, seen: Seen) -> Iterator[Check]:
         yield Check(topic, FAULT, f"{case.edge.name} has no route to {' and '.join(missing)}", "add one")
     elif told.notes:
         yield Check(topic, HOLDS, f"each address has a route; {told.notes[0]}")
-    elif case.partner.addresses:
+    elif any(family_of(one) in own for one in case.partner.addresses):
         yield Check(topic, HOLDS, f"{case.edge.name} has a route to the partner, from an access address")
+    elif case.partner.addresses:
+        yield Check(topic, NOT_LOOKED_AT, f"{case.edge.name} has no address in a family of the partner")
     else:
         yield Check(topic, NOT_LOOKED_AT, "no address of the partner is known; give addresses")
 
@@ -379,13 +391,17 @@ def _attempts(case: Case, findings: Sequence[Finding]) -> Iterator[Check]:
             yield Check(topic, HOLDS, f"{place}: {finding.observed.replace('_', ' ')}, {version}")
 
 
-def _certificates(findings: Sequence[Finding], time: str) -> Iterator[Check]:
+def _certificates(seen: Seen, findings: Sequence[Finding], time: str) -> Iterator[Check]:
     """Yield what is wrong with the certificates of both sides."""
     topic = "certificates"
     told = [note for note in notes_of(findings, time) if note.startswith("the certificate of ")]
     shown = [finding for finding in findings if finding.facts.get("tls")]
+    # Servers that reach each other accept what others might refuse, and a date to come is no fault yet.
+    federates = any(one["answered"] for one in seen.probed.get("pings") or ())
     if told:
-        yield from (Check(topic, FAULT, note, "renew or replace it") for note in told)
+        for note in told:
+            state = HOLDS if federates or " expires within " in note else FAULT
+            yield Check(topic, state, note, "renew or replace it")
     elif shown:
         yield Check(topic, HOLDS, "those that were shown are for their domains, trusted here, and not about to expire")
     else:
@@ -426,12 +442,18 @@ def _inbound(case: Case, seen: Seen) -> Iterator[Check]:
         for one in packets
         if one["kind"] == SYN and not one["sent"] and one["port"] == port and one["source"] in addresses
     ]
-    answers = {(one["destination"], one["port"]) for one in packets if one["sent"] and one["kind"] != SYN}
     if not tried:
         yield Check(topic, NOT_LOOKED_AT, "the partner has not tried to connect meanwhile")
     for one in tried[:1]:
-        if (one["source"], one["source_port"]) in answers:
+        answers = {
+            answer["kind"]
+            for answer in packets
+            if answer["sent"] and (answer["destination"], answer["port"]) == (one["source"], one["source_port"])
+        }
+        if SYN_ACK in answers:
             yield Check(topic, HOLDS, f"{one['source']} has connected, and was answered")
+        elif answers:
+            yield Check(topic, FAULT, f"{one['source']} tries to connect, and is reset", "look at the server above")
         else:
             sentence = f"packets from {one['source']} arrive, and get no answer"
             yield Check(topic, FAULT, sentence, "look at the rules and the server above")

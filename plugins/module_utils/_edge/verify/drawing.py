@@ -80,7 +80,8 @@ def _columns(report: Report) -> List[List[str]]:
     edges = [edge.name for edge in report.edges]
     inside = [one.name for one in report.vantages if report.sides.get(one.name) == INSIDE and one.name not in edges]
     outside = [one.name for one in report.vantages if one.name not in inside and one.name not in edges]
-    outside += [one.name for edge in report.edges for one in edge.partners if one.name not in outside]
+    partners = dict.fromkeys(one.name for edge in report.edges for one in edge.partners)
+    outside += [name for name in partners if name not in outside]
     return [outside, edges, inside]
 
 

@@ -24,7 +24,8 @@ class Finding:
     """An evaluated flow.
 
     expected: open or closed; verdict: HOLDS, FAILS or NOT_CHECKED; cause: why it fails, None with another verdict;
-    reason: why it is not checked; passage: what was seen of it on its way.
+    reason: why it is not checked; passage: what was seen of it on its way; sent_from: the address at its own host,
+    which a translation may change.
     """
 
     flow: Flow
@@ -38,6 +39,7 @@ class Finding:
     detail: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
     passage: Passage = field(default_factory=Passage)
+    sent_from: Optional[str] = None
 
     @property
     def why(self) -> str:
@@ -83,7 +85,8 @@ def evaluate(
         verdict, cause = FAILS, cause_of_closed(tried)
     elif not flow.required and observed in _NOT_MADE:
         verdict, reason = NOT_CHECKED, f"the attempt could not be made: {observed}"
-    elif not flow.required and observed not in CLOSED:
+    elif not flow.required and (observed not in CLOSED or (flow.direction == "out" and passage.left)):
         verdict, cause = FAILS, cause_of_open(tried)
     latency = result["latency_ms"]
-    return Finding(flow, source, expected, observed, verdict, cause, reason, latency, detail, facts, passage)
+    sent_from = result.get("source")
+    return Finding(flow, source, expected, observed, verdict, cause, reason, latency, detail, facts, passage, sent_from)

@@ -66,20 +66,22 @@ class Edge:
 class Vantage:
     """A vantage point: a host that attempts flows to the edges.
 
-    group: its inventory group; addresses: its own as the edges see them, empty where the inventory has none.
+    group: its inventory group; addresses: its own as the edges see them, empty where the inventory has none; are_given:
+    whether the inventory says them itself.
     """
 
     name: str
     group: str
     addresses: Sequence[str]
     service: Service
+    are_given: bool = True
 
     def seen_as(self, source: Optional[str]) -> Optional[str]:
         """Return the address that the edges see of a connection. source: that the host itself sees.
 
         Behind a translation these differ, and the inventory has what the edges see.
         """
-        if source is None or not self.addresses or source in self.addresses:
+        if source is None or not self.are_given or not self.addresses or source in self.addresses:
             return source
         return next((one for one in self.addresses if family_of(one) == family_of(source)), source)
 
@@ -141,10 +143,11 @@ def read_vantage(name: str, group: str, variables: Mapping[str, Any]) -> Vantage
     Raises OptionError.
     """
     addresses = read_addresses(name, "addresses", variables)
+    are_given = addresses is not None
     if addresses is None:
         connected = str(variables.get("ansible_host") or "")
         addresses = [canonical_network(connected)] if is_address(connected) else []
-    return Vantage(name, group, addresses, read_service(name, variables))
+    return Vantage(name, group, addresses, read_service(name, variables), are_given)
 
 
 def flows_from(vantage: Vantage, edges: Sequence[Edge], deep: bool) -> List[Flow]:
@@ -179,7 +182,7 @@ def flows_of_edge(edge: Edge, vantages: Sequence[Vantage], deep: bool) -> List[F
     to_hosts = [
         (vantage.name, vantage.addresses, vantage.service, None, vantage.group == GROUP_OF[PARTNERS])
         for vantage in vantages
-        if vantage.group in OUTBOUND_GROUPS
+        if vantage.group in OUTBOUND_GROUPS and vantage.name != edge.name
     ]
     to_partners = [(one.name, one.addresses, one.service, one.port, True) for one in edge.partners]
     return [

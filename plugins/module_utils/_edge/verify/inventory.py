@@ -30,7 +30,7 @@ from .flows import (
     read_edge,
     read_vantage,
 )
-from .name_findings import Names, name_findings
+from .name_findings import Names, addresses_of_domain, name_findings
 from .notes import notes_of
 from .passage import Packets, passage_of
 from .ping_findings import ping_findings
@@ -155,7 +155,7 @@ class Inventory:
         for name in self._names():
             flows = self.flows_from(name, deep)
             reason, is_out_of_reach = self._missing(name, len(flows))
-            if flows and reason:
+            if reason and (flows or self.edge(name)):
                 about = frozenset(flow.row for flow in flows if not is_out_of_reach)
                 unchecked.append(Unchecked(f"what {name} can reach: {reason}", about))
             findings += self._not_attempted(name, flows, reason) if reason else self._evaluated(name, flows)
@@ -212,8 +212,11 @@ class Inventory:
             )
             seen = self._seen(edge.name) or ()
             arrived = {one["device"] for one in seen if one["source"] in own and not one["sent"]}
-            if arrived:
-                return INSIDE if arrived <= inner - outer else OUTSIDE
+            # A bridge and its port both see a packet.
+            if arrived & outer:
+                return OUTSIDE
+            if arrived & inner:
+                return INSIDE
         return INSIDE if vantage.group == GROUP_OF[FRONT_ENDS.option] else OUTSIDE
 
     def _name_findings(self, edge: Edge) -> Told:
@@ -223,8 +226,7 @@ class Inventory:
         if "names" not in result:
             reason = result.get("names_not_asked")
             return Told(notes=[f"DNS of {' and '.join(domains)} was not looked up: {reason}"] if reason else ())
-        same = [one for one in self.edges if one.service.domain == edge.service.domain]
-        own = [dialled for one in same for dialled, _own in one.dialled(ACCESS.option)]
+        own = addresses_of_domain(self.edges, edge.service.domain)
         names = Names(result["names"], str(result.get("names_by") or f"the resolver of {edge.name}"))
         return name_findings(edge, own, self._partner_domains(edge), names)
 
@@ -237,8 +239,9 @@ class Inventory:
         for flow, result in zip(flows, self._result(name)["results"]):
             seen = self._seen(flow.origin), self._seen(flow.target)
             source_port = result["facts"].get("source_port")
-            passage = passage_of(flow, flow.source or result["source"], source_port, *seen)
-            finding = evaluate(flow, result, self._source(flow, result), self._edge_of(flow), states, passage)
+            source = self._source(flow, result)
+            passage = passage_of(flow, source, source_port, *seen)
+            finding = evaluate(flow, result, source, self._edge_of(flow), states, passage)
             if finding is not None:
                 yield finding
 
@@ -267,7 +270,7 @@ class Inventory:
         result = self._result(name)
         if result.get("unreachable"):
             return _reason(result), True
-        if result.get("not_attempted") or len(result.get("results", ())) != flows:
+        if result.get("not_attempted") or "results" not in result or len(result["results"]) != flows:
             return str(result.get("not_attempted") or _reason(result)), False
         return "", False
 

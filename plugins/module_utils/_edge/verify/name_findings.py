@@ -50,6 +50,13 @@ class _Place:
         return list(dict.fromkeys(address for found in self.addresses.values() for address in found))
 
 
+def addresses_of_domain(edges: Sequence[Edge], domain: str) -> List[str]:
+    """Return what leads to a domain: what the world dials, and the own addresses, of all edges that serve it."""
+    same = [edge for edge in edges if edge.service.domain == domain]
+    dialled = [address for edge in same for address, _own in edge.dialled(ACCESS.option)]
+    return list(dict.fromkeys([*dialled, *(address for edge in same for address in edge.addresses(ACCESS.option))]))
+
+
 def name_findings(edge: Edge, own: Sequence[str], partners: Sequence[str], names: Names) -> Told:
     """Return what DNS says against the table of an edge.
 

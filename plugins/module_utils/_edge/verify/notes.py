@@ -49,7 +49,11 @@ def _faults(finding: Finding, now: float) -> Iterator[str]:
         return
     expires = facts.get("expires")
     if expires and now:
-        days = (ssl.cert_time_to_seconds(expires) - now) / _SECONDS_A_DAY
+        try:
+            days = (ssl.cert_time_to_seconds(expires) - now) / _SECONDS_A_DAY
+        except ValueError:
+            yield f"has a date that cannot be read ({expires})"
+            days = math.inf
         if days < 0:
             yield f"has expired on {expires}"
         elif days < _SOON_DAYS:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Iterator, Mapping, Optional, Sequence
+from typing import Any, Iterator, Mapping, Optional, Sequence, Tuple
 
 from ..probe.watch import RST, SYN, SYN_ACK
 from .flows import Flow
@@ -21,14 +21,14 @@ class Passage:
 
     left: whether it left the host that makes it; came_back: whether an answer came to that host's device; arrived:
     whether it arrived at its target; all three None where nobody has watched. arrived_as: another source address that
-    it arrived with; device: that it arrived by; answered, reset: what the target has sent.
+    it arrived with; devices: that it arrived by, lower ones first; answered, reset: what the target has sent.
     """
 
     left: Optional[bool] = None
     came_back: Optional[bool] = None
     arrived: Optional[bool] = None
     arrived_as: str = ""
-    device: str = ""
+    devices: Tuple[str, ...] = ()
     answered: bool = False
     reset: bool = False
 
@@ -51,17 +51,20 @@ def passage_of(
         came_back = any(one["kind"] in (SYN_ACK, RST) and not one["sent"] for one in mine)
     if at_target is None:
         return Passage(left, came_back)
-    there = [one for one in at_target if _is_of(one, flow, source_port)]
+    there = [
+        one for one in at_target if _is_of(one, flow, source_port) or _is_at_partner(one, flow, source, source_port)
+    ]
     arrivals = [one for one in there if one["kind"] == SYN and not one["sent"]]
-    exact = [one for one in arrivals if one["source"] == source]
+    if not arrivals:
+        return Passage(left, came_back, None if _may_be_renumbered(at_target, flow, source, source_port) else False)
+    exact = [one for one in arrivals if one["source"] == source] or arrivals
     sent = {one["kind"] for one in there if one["sent"]}
-    found = (exact or arrivals or [{"device": "", "source": source}])[0]
     return Passage(
         left,
         came_back,
-        bool(arrivals),
-        str(found["source"]) if found["source"] != source else "",
-        str(found["device"]),
+        True,
+        str(exact[0]["source"]) if exact[0]["source"] != source else "",
+        tuple(dict.fromkeys(str(one["device"]) for one in exact)),
         SYN_ACK in sent,
         RST in sent,
     )
@@ -75,8 +78,32 @@ def foreign_sources(packets: Packets, port: int, own: Sequence[str]) -> Iterator
 
 
 def _is_of(packet: Mapping[str, Any], flow: Flow, source_port: int) -> bool:
-    """Return whether a packet is of an attempt, whatever a translation has done to its addresses."""
-    there = packet["kind"] == SYN
-    ends = ("source_port", "port", "destination") if there else ("port", "source_port", "source")
-    client, server, address = (packet[end] for end in ends)
-    return bool(client == source_port and server == flow.port and address in (flow.address, flow.own))
+    """Return whether a packet is of an attempt, whatever a translation has done to its source address."""
+    client, server, _far, near = _ends(packet)
+    return bool(client == source_port and server == flow.port and near in (flow.address, flow.own))
+
+
+def _is_at_partner(packet: Mapping[str, Any], flow: Flow, source: Optional[str], source_port: int) -> bool:
+    """Return whether a packet at a partner is of an attempt of the edge, whatever address leads to the partner."""
+    client, server, far, _near = _ends(packet)
+    return bool(flow.direction == "out" and client == source_port and server == flow.port and far == source)
+
+
+def _may_be_renumbered(packets: Packets, flow: Flow, source: Optional[str], source_port: int) -> bool:
+    """Return whether another attempt from the same address has arrived: a translation may have changed the port."""
+    for packet in packets:
+        client, server, far, near = _ends(packet)
+        arrived = packet["kind"] == SYN and not packet["sent"]
+        same_way = server == flow.port and far == source and near in (flow.address, flow.own)
+        if arrived and same_way and client != source_port:
+            return True
+    return False
+
+
+def _ends(packet: Mapping[str, Any]) -> Tuple[Any, Any, Any, Any]:
+    """Return the ports of client and server, and their addresses."""
+    names = ("source_port", "port", "source", "destination")
+    if packet["kind"] != SYN:
+        names = ("port", "source_port", "destination", "source")
+    client, server, far, near = (packet[name] for name in names)
+    return client, server, far, near

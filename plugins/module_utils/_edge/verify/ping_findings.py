@@ -29,7 +29,7 @@ def ping_findings(findings: Sequence[Finding], asked: Asked) -> Told:
             if ping["answered"] is None:
                 unknown.setdefault(ping["detail"], []).append(f"from {name} to {ping['to']}")
             elif not ping["answered"]:
-                edge = next((one.flow.edge for one in between), name)
+                edge = next((one.flow.edge for one in between if name in (one.flow.origin, one.flow.target)), name)
                 sentence = (
                     f"XMPP: the server of {name} does not reach {ping['to']}, as it says itself: {ping['detail']}"
                 )

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
-from typing import Any, Dict, Iterator, Mapping, Sequence
+from typing import Any, Iterator, Mapping, Sequence
 
 from ..model.port_table import ACCESS
 from .flows import Edge
@@ -60,30 +61,38 @@ def source_problems(edge: Edge, result: Mapping[str, Any], information: Mapping[
     has told of its connections.
     """
     own = edge.addresses(ACCESS.option)
-    used: Dict[str, None] = {}
     for row in edge.options.rows:
-        if row.direction != "out":
-            continue
-        port = edge.options.ports[row.port_option]
-        connected = [one for one in information.get("connected_from") or () if one not in own]
-        used.update(dict.fromkeys((*connected, *foreign_sources(information.get("packets") or (), port, own))))
-        if used:
-            sentence = f"connections of {edge.name} to partners come from {', '.join(used)}, no access address"
-            remedy = "have the server bind to an access address"
-            return Told([Problem(edge.name, f"{row.id}: {sentence}", remedy=remedy)])
-        chosen = sorted({one for one in (result.get("sources") or {}).values() if one and one not in own})
-        if chosen and any(one["answered"] is False for one in result.get("pings") or ()):
-            sentence = (
-                f"the server of {edge.name} reaches no partner, and its connections come from {', '.join(chosen)}"
-            )
-            remedy = "have the server bind to an access address, or correct the source of the route"
-            return Told([Problem(edge.name, f"{row.id}: {sentence}, which is no access address", remedy=remedy)])
-        if chosen:
-            note = f"a server on {edge.name} that binds to no address connects to partners from {', '.join(chosen)}"
-            return Told(
-                notes=[f"{note}, which is no access address, so that {row.id} does not hold for it; bind it to one"]
-            )
+        if row.direction == "out":
+            return _of_sources(edge, row.id, edge.options.ports[row.port_option], own, result, information)
     return Told()
+
+
+def _of_sources(
+    edge: Edge, row: str, port: int, own: Sequence[str], result: Mapping[str, Any], information: Mapping[str, Any]
+) -> Told:
+    seen = [*(information.get("connected_from") or ()), *foreign_sources(information.get("packets") or (), port, own)]
+    # What a host has with itself is no connection to a partner.
+    used = [one for one in dict.fromkeys(seen) if one not in own and not _is_loopback(one)]
+    if used:
+        sentence = f"{row}: connections of {edge.name} to partners come from {', '.join(used)}, no access address"
+        return Told([Problem(edge.name, sentence, remedy="have the server bind to an access address")])
+    chosen = sorted({one for one in (result.get("sources") or {}).values() if one and one not in own})
+    if not chosen:
+        return Told()
+    answers = [one["answered"] for one in result.get("pings") or ()]
+    addresses = ", ".join(chosen)
+    if False in answers and True not in answers and not any(one in own for one in seen):
+        sentence = (
+            f"{row}: the server of {edge.name} reaches no partner, and its connections would come from {addresses}"
+        )
+        remedy = "have the server bind to an access address, or correct the source of the route"
+        return Told([Problem(edge.name, f"{sentence}, which is no access address", remedy=remedy)])
+    note = f"a server on {edge.name} that binds to no address connects to partners from {addresses}"
+    return Told(notes=[f"{note}, which is no access address, so that {row} does not hold for it; bind it to one"])
+
+
+def _is_loopback(address: str) -> bool:
+    return ipaddress.ip_address(address).is_loopback
 
 
 def _decision(entry: Mapping[str, Any], key: str) -> str:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import socket
 import ssl
@@ -13,6 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.probe import connection
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.probe.levels import attempt, attempt_all
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.probe.model import OUTCOMES, Target
 
@@ -421,3 +423,22 @@ def test_attempts_run_in_parallel():
         attempts = attempt_all(targets)
     assert [entry.outcome for entry in attempts] == ["timeout"] * 100
     assert time.monotonic() - started < 50 * TIMEOUT
+
+
+def test_a_host_without_a_family_has_no_route_there(monkeypatch):
+    def no_family(*_arguments):
+        raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+
+    monkeypatch.setattr(connection.socket, "socket", no_family)
+    found = attempt(Target("2001:db8::1", 5269))
+    assert (found.outcome, found.source) == ("no_route", None)
+
+
+@pytest.mark.parametrize(("source", "outcome"), [(None, "no_route"), ("127.0.0.1", "no_source")])
+def test_an_address_that_is_missing_is_told_only_where_one_was_asked_for(monkeypatch, source, outcome):
+    class Socket(socket.socket):
+        def connect(self, _address):
+            raise OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address")
+
+    monkeypatch.setattr(connection.socket, "socket", Socket)
+    assert attempt(Target("127.0.0.1", 5269, source=source)).outcome == outcome

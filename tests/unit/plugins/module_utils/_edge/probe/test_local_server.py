@@ -20,6 +20,9 @@ BANNER = "\n****\nProsody was unable to find lua-unbound\nOld DNS resolver libra
         (0, "Session s2sout1 (a-->b) established (0.1s)\nOK: pong from partner.example on s2sin1 in 4.1s\n", True, ""),
         (1, f"{BANNER}Error: {FAILED}\n", False, "Server-to-server connection failed: connection refused"),
         (1, "Error: something else\n", False, "something else"),
+        (1, "Error: error<cancel:service-unavailable:>\n", True, ""),
+        (1, "Error: error<cancel:not-allowed:>\n", False, "not-allowed"),
+        (1, "Error: Both hosts are local\n", None, "its server has both domains"),
         (
             1,
             "Error: error<wait:remote-server-timeout:Server-to-server connection failed: not-authorized (x)>\n",

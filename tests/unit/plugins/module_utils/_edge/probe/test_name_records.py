@@ -150,7 +150,23 @@ def test_a_host_without_a_resolver(monkeypatch):
 
 def test_the_table_of_names_of_the_host_counts(resolver, monkeypatch, tmp_path):
     table = tmp_path / "hosts"
-    table.write_text("198.18.0.7 other Nobody.example # 198.18.0.8\n# 198.18.0.9 nobody.example\n")
+    table.write_text(
+        "198.18.0.7 other Nobody.example # 198.18.0.8\n# 198.18.0.9 nobody.example\n127.0.1.1 nobody.example\n"
+    )
     monkeypatch.setattr(name_records, "_HOSTS", str(table))
     found = name_records.look_up(["nobody.example"], SECONDS)["nobody.example"]
     assert found["addresses"] == {"nobody.example": ["198.18.0.7"]}
+
+
+def test_a_service_that_is_not_known_is_not_taken_for_none(resolver):
+    """The address of the domain may be a web server's."""
+
+    def ask(name, kind):
+        return ([], "refused") if kind == "SRV" else (_Address("192.0.2.80"), "")
+
+    found = name_records.look_up(["example.org"], SECONDS, ask)["example.org"]
+    assert (found["addresses"], found["fault"]) == ({}, "refused")
+
+
+def _Address(text):  # noqa: N802
+    return dns.rrset.from_text("x.", 60, "IN", "A", text)

@@ -133,6 +133,10 @@ FOREIGN_PACKET = {
     "destination": ACCESS,
     "port": 5269,
 }
+RESET = {**FOREIGN_PACKET, "kind": "RST", "sent": True, "source": ACCESS, "destination": PARTNER}
+RESET.update(source_port=5269, port=40000)
+UNTRUSTED = {**TLS, "trusted": False, "distrust": "x"}
+SOON = {**TLS, "expires": "Jan  5 00:00:00 2026 GMT"}
 FAULTS = {
     "own DNS": (
         {"names": {"names": {"edge.example": records([ACCESS], 5270), "partner.example": records([PARTNER])}}},
@@ -165,8 +169,15 @@ FAULTS = {
         f"connection to the partner: {PARTNER} port 5269: listener: nobody listens on port 5269 of {PARTNER}",
     ),
     "certificate": (
-        {"results": (attempt("xmpp", tls={**TLS, "trusted": False, "distrust": "x"}), "xmpp", "complete")},
+        {
+            "results": (attempt("xmpp", tls=UNTRUSTED), "xmpp", "complete"),
+            "probed": {"pings": [{"from": "edge.example", "to": "partner.example", "answered": False, "detail": "no"}]},
+        },
         "certificates: the certificate of partner.example is not trusted: x",
+    ),
+    "reset": (
+        {"told": {"accepted_from": [], "packets": [FOREIGN_PACKET, RESET]}},
+        f"connections from the partner: {PARTNER} tries to connect, and is reset",
     ),
     "authentication": (
         {"probed": {"pings": [{"from": "edge.example", "to": "partner.example", "answered": False, "detail": "no"}]}},
@@ -281,3 +292,41 @@ def test_a_host_that_is_no_edge_is_refused():
     variables = {"inventory_hostname": "x", "hostvars": {"x": {}}, "groups": {}}
     with pytest.raises(OptionError, match=r"^xmpp_edge: 'x' is no edge; put the host into the group xmpp_edge"):
         read_case(variables, {"domain": "partner.example", "addresses": []})
+
+
+@pytest.mark.parametrize("tls", [UNTRUSTED, SOON])
+def test_a_certificate_that_the_partner_accepts_is_no_fault(tls):
+    diagnosis = diagnosis_of(results=(attempt("xmpp", tls=tls), "xmpp", "client_certificate_required"))
+    assert diagnosis.holds
+    (told,) = [check for check in diagnosis.checks if check.topic == "certificates"]
+    assert told.sentence.startswith("the certificate of partner.example ")
+
+
+def test_a_date_to_come_is_not_the_first_cause():
+    refused = {"from": "edge.example", "to": "partner.example", "answered": False, "detail": "policy"}
+    diagnosis = diagnosis_of(results=(attempt("xmpp", tls=SOON), "xmpp", "complete"), probed={"pings": [refused]})
+    assert diagnosis.first.topic == "authentication and policy"
+
+
+def test_all_edges_of_a_domain_are_known():
+    second = {**EDGE, "xmpp_edge_access_addresses": ["2001:db8::3"], "xmpp_edge_partner_networks": ["2001:db8::10"]}
+    variables = {"edge": EDGE, "second": second}
+    groups = {"xmpp_edge": ["edge", "second"]}
+    given = {"domain": "partner.example", "addresses": []}
+    case = read_case({"inventory_hostname": "edge", "hostvars": variables, "groups": groups}, given)
+    names = {"names": {"edge.example": records([ACCESS, "2001:db8::3"]), "partner.example": records([PARTNER])}}
+    assert diagnosis_of(case=case, names=names).holds
+
+
+def test_a_partner_of_another_family_is_not_looked_at():
+    names = {"names": {"edge.example": records([ACCESS]), "partner.example": records(["2001:db8::10"])}}
+    probed = {"routes": {"2001:db8::10": False}}
+    diagnosis = diagnosis_of(names=names, results=("xmpp", "complete"), probed=probed)
+    (told,) = [check for check in diagnosis.checks if check.topic == "source address and route"]
+    assert told.state == NOT_LOOKED_AT
+
+
+def test_a_partner_that_no_rule_can_be_for_is_told(tmp_path):
+    case = case_of().with_names({"names": {"partner.example": records(["2001:db8::10"])}})
+    with pytest.raises(OptionError):
+        _ = case.narrowed

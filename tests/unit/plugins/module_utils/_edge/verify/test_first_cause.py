@@ -8,10 +8,16 @@ from __future__ import annotations
 from argparse import Namespace
 
 import pytest
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.controls import Blocked, with_controls
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.evaluate import Finding
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.flows import Edge
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.inventory import read_inventory
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.passage import Passage
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.ping_findings import ping_findings
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.problems import source_problems
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.provenance import Provenance
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.report import groups_of, table
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.services import Service
 
 ACCESS, PARTNER, PORT, CLIENT = "198.18.0.2", "198.18.0.10", 5269, 40000
 EDGE = {
@@ -141,6 +147,27 @@ CASES = {
         {"outcome": "refused", "edge": (ARRIVED, RESET_SENT), "listeners": [LISTENER]},
         "firewall: a rule of edge resets it, though lua5.4 listens",
     ),
+    "the wrong way back is another device than each that saw it": (
+        {
+            "edge": (packet("SYN", False, device="eth0"), packet("SYN", False, device="eth0.10"), ANSWER_SENT),
+            "paths": {PARTNER: {"device": "eth0.10", "source": ACCESS, "from": {ACCESS: "eth0.10"}}},
+        },
+        "route: edge answers, and the answer does not come",
+    ),
+    "a reset that nobody has seen": (
+        {"outcome": "refused", "partner": None, "edge": None, "listeners": [LISTENER]},
+        "firewall: a rule of edge, or a box before it, resets it, though lua5.4 listens",
+    ),
+    "no route, though it has left": ({"outcome": "no_route"}, "route: a router on the way has no way to 198.18.0.2"),
+    "no route": ({"outcome": "no_route", "partner": ()}, "route: partner has no route to 198.18.0.2"),
+    "no socket": (
+        {"outcome": "error", "detail": "Too many open files", "partner": None},
+        "route: partner could not make the attempt (Too many open files)",
+    ),
+    "no rule decides": (
+        {"partner": None, "edge": None, "rows": {"effective": "no", "decided_by": None}},
+        "firewall: no rule decides it",
+    ),
     "neighbour discovery is dropped": (
         {
             "outcome": "unreachable",
@@ -176,8 +203,11 @@ def test_the_first_cause_on_the_way(seen, expected):
 
 
 def test_a_packet_of_another_attempt_is_none_of_this_one():
-    other = {**ARRIVED, "source_port": CLIENT + 1}
+    other = {**ARRIVED, "source_port": CLIENT + 1, "source": "198.18.0.66"}
     assert cause(edge=(other,))[0].startswith("firewall: it does not arrive at edge")
+    # From the same address, which may be the attempt after a translation of its port: nothing is known then.
+    other = {**ARRIVED, "source_port": CLIENT + 1}
+    assert cause(edge=(other,))[0].startswith("firewall: no answer, though edge lets it pass")
     # The gateway port of the same edge, tried from the same port.
     other = {**ARRIVED, "port": 23456}
     assert cause(edge=(other,))[0].startswith("firewall: it does not arrive at edge")
@@ -402,7 +432,9 @@ def test_what_a_server_says_itself_fails_only_where_nothing_before_it_does():
     ],
 )
 def test_a_ping_of_the_server_itself(pings, verdict, problem, note):
-    flow = Namespace(edge="edge", shown=Namespace(domain="edge.example"), domain="partner.example")
+    flow = Namespace(
+        edge="edge", origin="edge", target="partner", shown=Namespace(domain="edge.example"), domain="partner.example"
+    )
     finding = Namespace(flow=flow, expected="open", verdict=verdict)
     told = ping_findings([finding], [("edge", [{"from": "edge.example", "to": "partner.example", **pings}])])
     assert [one.sentence for one in told.problems] == ([problem] if problem else [])
@@ -418,3 +450,118 @@ def test_what_a_windows_host_says_is_short():
     }
     (text,) = [one for one in inventory(hosts).report(Provenance(""), deep=True).not_checked if "powershell" in one]
     assert len(text) < 300 and text.endswith("... failed")
+
+
+def test_the_address_that_edges_see_is_no_translation_to_tell():
+    """A partner behind a translation that the inventory names, and a rule of the edge that drops."""
+    hosts = {name: dict(variables) for name, variables in HOSTS.items()}
+    results = results_of("partner", hosts, "filtered", {})
+    for result in results:
+        result["source"] = "10.9.9.5"
+    hosts["partner"]["xmpp_edge_verify_attempts"] = {"results": results}
+    rules = {"rows": {"federation_in": {"effective": "no", "decided_by": "chain other"}}, "drift": []}
+    information = {"packets": [ARRIVED]}
+    hosts["edge"]["xmpp_edge_verify_afterwards"] = {"rules": rules, "information": information}
+    (finding,) = [
+        one for one in inventory(hosts).report(Provenance(""), deep=True).failed if one.flow.origin == "partner"
+    ]
+    assert finding.cause.text == "firewall: chain other"
+
+
+def test_an_address_that_only_ansible_uses_is_not_what_edges_see():
+    hosts = {"edge": dict(EDGE), "partner": {"ansible_host": "10.0.0.8"}}
+    results = results_of("partner", hosts, "refused", {})
+    hosts["partner"]["xmpp_edge_verify_attempts"] = {"results": results}
+    (finding,) = [
+        one for one in inventory(hosts).report(Provenance(""), deep=True).failed if one.flow.origin == "partner"
+    ]
+    assert finding.source == PARTNER and finding.cause.text.startswith("listener: ")
+
+
+def test_a_partner_behind_a_translation_has_seen_what_came():
+    """Its own device sees another destination than the edge has dialled."""
+    there = [
+        {**packet("SYN", False, ACCESS, "10.9.9.5"), "port": PORT},
+        packet("RST", True, "10.9.9.5", ACCESS),
+    ]
+    hosts = {name: dict(variables) for name, variables in HOSTS.items()}
+    hosts["edge"]["xmpp_edge_verify_attempts"] = {"results": results_of("edge", hosts, "refused", {})}
+    hosts["partner"]["xmpp_edge_verify_afterwards"] = {"information": {"packets": there, "listeners": []}}
+    (finding,) = [one for one in inventory(hosts).report(Provenance(""), deep=True).failed if one.flow.origin == "edge"]
+    assert finding.cause.text == "listener: nobody listens on port 5269 of partner"
+
+
+def closed(passage, observed="prohibited", **more):
+    """Return the verdict on a closed inbound flow of the gateway port, while the guard has counted much."""
+    flow = Namespace(edge="edge", row="gateway_in", direction="in", origin="partner")
+    finding = Finding(flow, PARTNER, "closed", observed, "holds", passage=passage, sent_from="10.9.9.5", **more)
+    (found,) = with_controls([finding], {("edge", "gateway_in"): Blocked(0, more.pop("counted", 0))})
+    return found.verdict
+
+
+def test_what_does_not_reach_the_edge_proves_nothing_about_it():
+    by = {"rejected_by": PARTNER}
+    assert closed(Passage(), facts={"rejected_by": "198.18.9.1"}) == "holds"
+    # Rejected by the host itself, by whatever of its addresses, or by nobody who is known.
+    assert closed(Passage(), facts=by) == closed(Passage(), facts={"rejected_by": "10.9.9.5"}) == "not checked"
+    assert closed(Passage()) == "not checked"
+    # The edge has watched, and has not seen it: whatever answered was another box.
+    assert closed(Passage(arrived=False), observed="refused") == "not checked"
+    assert closed(Passage(arrived=True), facts=by) == closed(Passage(arrived=True), observed="filtered") == "holds"
+
+
+def test_an_outbound_flow_that_the_edge_lets_leave_is_not_closed():
+    hosts = {"edge": dict(EDGE), "outsider": {"xmpp_edge_verify_addresses": ["198.18.0.20"]}}
+    groups = {"xmpp_edge": ["edge"], "xmpp_outsider": ["outsider"]}
+    given = {"hostvars": hosts, "groups": groups, "ansible_play_hosts_all": list(hosts)}
+    sent = packet("SYN", True, ACCESS, "198.18.0.20")
+    result = {
+        "outcome": "refused",
+        "source": ACCESS,
+        "latency_ms": None,
+        "detail": "",
+        "facts": {"source_port": CLIENT},
+    }
+    hosts["edge"]["xmpp_edge_verify_attempts"] = {"results": [result]}
+    for packets, verdict in (([sent], "FAILS"), ([], "holds")):
+        hosts["edge"]["xmpp_edge_verify_afterwards"] = {"information": {"packets": packets}}
+        report = read_inventory(given).report(Provenance(""), deep=True)
+        (finding,) = [one for one in report.findings if one.flow.direction == "out"]
+        assert finding.verdict == verdict
+        if verdict == "FAILS":
+            assert (
+                finding.cause.text
+                == "firewall: edge lets it leave, though row federation_out does not name 198.18.0.20"
+            )
+
+
+def test_a_host_without_flows_and_without_results_is_told():
+    hosts = {"edge": {**EDGE, "xmpp_edge_verify_attempts": {"failed": True, "msg": "MODULE FAILURE"}}}
+    given = {"hostvars": hosts, "groups": {"xmpp_edge": ["edge"]}, "ansible_play_hosts_all": ["edge"]}
+    read = read_inventory(given)
+    assert read.to_ask_afterwards("edge", deep=True)
+    assert "what edge can reach: MODULE FAILURE" in read.report(Provenance(""), deep=True).not_checked
+
+
+def test_a_date_that_nobody_can_read_is_a_note():
+    hosts = {name: dict(variables) for name, variables in HOSTS.items()}
+    facts = {"names": ["edge", "partner"], "expires": "Bad time value", "trusted": True}
+    report = report_of(hosts, GROUPS, "xmpp", {"tls": facts})
+    assert "the certificate of edge has a date that cannot be read (Bad time value), as partner can see" in report.notes
+
+
+def test_sources_that_nobody_has_seen_fail_only_where_no_server_answers():
+    report = told_sources(connected=["127.0.0.1", "::1"])
+    assert report.problems == [] and list(report.notes) == []
+    for answers, fails in (([False, True], False), ([False, None], True), ([True], False)):
+        edge = Edge("edge", parsed(), (), Service("edge"))
+        result = {"sources": {PARTNER: "198.18.1.2"}, "pings": [{"answered": one} for one in answers]}
+        told = source_problems(edge, result, {})
+        assert bool(told.problems) is fails
+    # A connection from the right address was seen.
+    told = source_problems(edge, {**result, "pings": [{"answered": False}]}, {"connected_from": [ACCESS]})
+    assert not told.problems and told.notes
+
+
+def parsed():
+    return inventory(HOSTS).edge("edge").options
