@@ -343,7 +343,8 @@ class Inventory:
         rows = frozenset(row.id for edge in self.edges for row in edge.options.rows if row.direction == "in")
         guarded = any(edge.options.mode == "exclusive" for edge in self.edges)
         if guarded and rows and not any(vantage.group == OUTSIDERS for vantage in self.vantages):
-            yield Unchecked(f"what has to be closed: the group {OUTSIDERS} has no hosts", rows)
+            lack = "has only hosts of other groups" if OUTSIDERS in self.groups else "has no hosts"
+            yield Unchecked(f"what has to be closed: the group {OUTSIDERS} {lack}", rows)
 
     def _gaps(self, findings: Sequence[Finding]) -> Iterator[Unchecked]:
         """Yield each row of an edge that no attempt in a family was about."""

@@ -309,6 +309,11 @@ def test_a_group_without_hosts_is_not_green(group):
     assert run(groups={**GROUPS, group: []}, allowed=ROWS).passed
 
 
+def test_a_host_of_two_groups_is_no_outsider():
+    report = run(groups={**GROUPS, "xmpp_outsider": ["partner"]})
+    assert "what has to be closed: the group xmpp_outsider has only hosts of other groups" in report.not_checked
+
+
 def test_a_misspelt_group_is_never_green():
     groups = {**GROUPS, "xmpp_partners": ["partner"], "xmpp_partner": []}
     report = run(groups=groups, allowed=ROWS)
