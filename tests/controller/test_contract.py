@@ -72,6 +72,15 @@ def test_role_variables_are_the_module_s_options():
     assert as_spec(shared) == {f"xmpp_edge_{name}": option for name, option in spec.OPTIONS.items()}
 
 
+def test_the_variables_of_the_check_from_outside_are_those_of_its_role():
+    verify_services = import_module(f"{_EDGE}.verify.services")
+    spec_of = load(CHECKOUT / "roles" / "xmpp_edge_verify" / "meta" / "argument_specs.yml")["argument_specs"]["main"]
+    assert {f"xmpp_edge_verify_{name}" for name in verify_services.VARIABLES} == set(spec_of["options"])
+    tasks = load(CHECKOUT / "roles" / "xmpp_edge_verify" / "tasks" / "main.yml")
+    registered = {task["register"] for task in tasks}
+    assert registered == {f"xmpp_edge_verify_{name}" for name in verify_services.REGISTERED}
+
+
 @pytest.mark.parametrize("name", ["xmpp_edge", "xmpp_edge_verify"])
 def test_role_defaults_are_those_of_its_spec(name):
     role = CHECKOUT / "roles" / name

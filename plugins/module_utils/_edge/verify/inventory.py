@@ -37,6 +37,7 @@ from .ping_findings import ping_findings
 from .problems import Problem, Told, problems_of, source_problems
 from .provenance import Provenance
 from .report import FAMILY_NAMES, INSIDE, OUTSIDE, Report, Unchecked
+from .services import misspelt
 
 ATTEMPTS = "xmpp_edge_verify_attempts"
 """Variable in which the role registers the result of xmpp.edge.verify_flows."""
@@ -151,7 +152,7 @@ class Inventory:
     def report(self, provenance: Provenance, deep: bool, allowed: Sequence[str] = ()) -> Report:
         """Return the report on the results of all hosts. allowed: rows that may go unchecked."""
         findings: List[Finding] = []
-        unchecked: List[Unchecked] = list(self._misspelt_groups())
+        unchecked: List[Unchecked] = [*self._misspelt_groups(), *self._misspelt_variables()]
         for name in self._names():
             flows = self.flows_from(name, deep)
             reason, is_out_of_reach = self._missing(name, len(flows))
@@ -319,6 +320,12 @@ class Inventory:
             near = nearest(group, _GROUPS) if group.startswith(_PREFIX) and group not in _GROUPS else None
             if near and near not in self.groups:
                 yield Unchecked(f"the hosts of the group {group}: nothing reads it; say {near}", frozenset())
+
+    def _misspelt_variables(self) -> Iterator[Unchecked]:
+        """Yield a variable of a host whose name is nearly one of the role's."""
+        for host in self._names():
+            for name, near in misspelt(self.variables[host]):
+                yield Unchecked(f"what {name} of {host} says: nothing reads it; say {near}", frozenset())
 
     def _without_addresses(self) -> Iterator[Unchecked]:
         for vantage in self.vantages:

@@ -6,13 +6,36 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, List, Mapping, Optional, Sequence
+from typing import Any, List, Mapping, Optional, Sequence, Tuple
 
 from ..model.errors import OptionError
 from ..probe.model import TLS_DEMANDS
 from ..request.address_input import parse_address, text_of
+from ..request.nearest import nearest
 
 PREFIX = "xmpp_edge_verify_"
+
+VARIABLES: Tuple[str, ...] = (
+    "addresses",
+    "allow_unchecked",
+    "ask_servers",
+    "certificate",
+    "depth",
+    "direct_tls",
+    "dns",
+    "domain",
+    "evidence",
+    "fail",
+    "key",
+    "partners",
+    "public_addresses",
+    "timeout",
+    "tls",
+)
+"""The variables of the role, without their prefix."""
+
+REGISTERED: Tuple[str, ...] = ("before", "attempts", "afterwards", "result")
+"""Variables in which the role registers results, without their prefix."""
 
 _PARTNER_KEYS = ("name", "domain", "addresses", "port", "tls", "direct_tls")
 _LAST_PORT = 65535
@@ -41,6 +64,17 @@ class Partner:
     addresses: Sequence[str]
     service: Service
     port: Optional[int] = None
+
+
+def misspelt(variables: Mapping[str, Any]) -> List[Tuple[str, str]]:
+    """Return each variable of a host that nothing reads, with the one of the role that it is most like."""
+    found = []
+    for name in sorted(variables):
+        key = str(name)[len(PREFIX) :] if str(name).startswith(PREFIX) else ""
+        near = nearest(key, VARIABLES) if key and key not in (*VARIABLES, *REGISTERED) else None
+        if near:
+            found.append((str(name), PREFIX + near))
+    return found
 
 
 def read_service(name: str, variables: Mapping[str, Any]) -> Service:

@@ -309,6 +309,24 @@ def test_a_group_without_hosts_is_not_green(group):
     assert run(groups={**GROUPS, group: []}, allowed=ROWS).passed
 
 
+@pytest.mark.parametrize(
+    ("given", "near"),
+    [
+        ("xmpp_edge_verify_domian", "xmpp_edge_verify_domain"),
+        ("xmpp_edge_verify_address", "xmpp_edge_verify_addresses"),
+        ("xmpp_edge_verify_certificates", "xmpp_edge_verify_certificate"),
+    ],
+)
+def test_a_misspelt_variable_is_never_green(given, near):
+    report = run(looks={given: "x"}, allowed=ROWS)
+    assert f"what {given} of edge says: nothing reads it; say {near}" in report.not_checked
+    assert not report.passed
+
+
+def test_a_variable_of_others_is_none_of_ours():
+    assert run(looks={"xmpp_edge_verify_zzz": 1, "xmpp_edge_verifier": 2, "xmpp_edge_verify_result": 3}).passed
+
+
 def test_a_host_of_two_groups_is_no_outsider():
     report = run(groups={**GROUPS, "xmpp_outsider": ["partner"]})
     assert "what has to be closed: the group xmpp_outsider has only hosts of other groups" in report.not_checked
