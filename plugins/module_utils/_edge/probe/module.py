@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-import subprocess
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Dict, Mapping, NoReturn, Protocol, Sequence, Tuple
+from typing import Any, Callable, Dict, Mapping, NoReturn, Protocol, Sequence, Tuple
 
 from ..model.errors import EdgeError
 from .levels import attempt_all
@@ -54,6 +53,9 @@ class Module(Protocol):
 
     params: Mapping[str, Any]
 
+    def run_command(self, args: Sequence[str], *, handle_exceptions: bool) -> Tuple[int, str, str]:
+        """Run a program; return its exit status and what it prints. Raises OSError for a missing program."""
+
     def exit_json(self, **result: Any) -> NoReturn:
         """End with a result."""
 
@@ -72,7 +74,7 @@ def run_module(module: Module) -> NoReturn:
     seconds = module.params["timeout"]
     with ThreadPoolExecutor(2) as pool:
         names = pool.submit(_names_of, module.params["domains"], seconds)
-        pings = pool.submit(ping_all, _run, module.params["pings"], seconds)
+        pings = pool.submit(ping_all, runner(module), module.params["pings"], seconds)
         attempts = attempt_all(targets)
     results = [result_of(target, attempt) for target, attempt in zip(targets, attempts)]
     told = {"results": results, "routes": routes, "sources": sources, "pings": pings.result(), **names.result()}
@@ -82,20 +84,17 @@ def run_module(module: Module) -> NoReturn:
     module.exit_json(changed=False, **told)
 
 
-def _run(arguments: Sequence[str]) -> Tuple[int, str]:
-    try:
-        done = subprocess.run(
-            list(arguments),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            check=False,
-        )
-    except OSError as error:
-        return MISSING, str(error)
-    return done.returncode, done.stdout
+def runner(module: Module) -> Callable[[Sequence[str]], Tuple[int, str]]:
+    """Return a function that runs a program, and returns its exit status and all that it prints."""
+
+    def run(arguments: Sequence[str]) -> Tuple[int, str]:
+        try:
+            status, text, errors = module.run_command(list(arguments), handle_exceptions=False)
+        except OSError as error:
+            return MISSING, str(error)
+        return status, text + errors
+
+    return run
 
 
 def _names_of(domains: Sequence[str], seconds: float) -> Dict[str, Any]:

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.probe.local_server import LEAST_SECONDS, ping_all
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.probe.module import _run
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.probe.module import runner
 
 PAIR = {"from": "edge.example", "to": "partner.example"}
 FAILED = "error<cancel:remote-server-not-found:Server-to-server connection failed: connection refused>"
@@ -68,9 +70,18 @@ def test_a_server_has_its_time_and_no_more():
     ]
 
 
+class Module:
+    """The part of a module that runs programs."""
+
+    def run_command(self, args, *, handle_exceptions):
+        assert handle_exceptions is False
+        done = subprocess.run(args, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+
 def test_a_host_without_the_program_is_told_from_one_that_fails(monkeypatch, tmp_path):
-    (found,) = ping_all(_run, [PAIR], 2)
+    (found,) = ping_all(runner(Module()), [PAIR], 2)
     assert found["answered"] is None and "no server is there" in found["detail"]
     monkeypatch.setenv("PATH", str(tmp_path))
-    (found,) = ping_all(_run, [PAIR], 2)
+    (found,) = ping_all(runner(Module()), [PAIR], 2)
     assert found["answered"] is None and "no server is there" in found["detail"]

@@ -36,10 +36,10 @@ def records(addresses, port=5269, target="xmpp.example", direct=None, fault=""):
 OWN, THEIRS = records(["198.18.0.2", "2001:db8::2"]), records(["198.18.0.10", "2001:db8::10"])
 
 
-def told(own=OWN, theirs=THEIRS, edge=None, **result):
+def told(own=None, theirs=None, edge=None, **result):
     """Return the problems and the notes on DNS of an edge."""
     hosts = {"edge": {**EDGE, **(edge or {})}, "partner": dict(PARTNER)}
-    names = {"names": {"edge.example": own, "partner.example": theirs}}
+    names = {"names": {"edge.example": own or OWN, "partner.example": theirs or THEIRS}}
     hosts["edge"]["xmpp_edge_verify_attempts"] = {"results": [], **(result or names)}
     inventory = {"hostvars": hosts, "groups": GROUPS, "ansible_play_hosts_all": list(hosts)}
     report = read_inventory(inventory).report(Provenance(""), deep=True)
