@@ -329,4 +329,4 @@ def test_a_partner_of_another_family_is_not_looked_at():
 def test_a_partner_that_no_rule_can_be_for_is_told(tmp_path):
     case = case_of().with_names({"names": {"partner.example": records(["2001:db8::10"])}})
     with pytest.raises(OptionError):
-        _ = case.narrowed
+        assert case.narrowed
