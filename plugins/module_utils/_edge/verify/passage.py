@@ -72,8 +72,11 @@ def passage_of(
 
 def foreign_sources(packets: Packets, port: int, own: Sequence[str]) -> Iterator[str]:
     """Yield the source addresses of connections that leave for a port from none of a host's own addresses."""
+    # What has arrived before is forwarded, and no connection of this host.
+    forwarded = {_ends(one) for one in packets if one["kind"] == SYN and not one["sent"]}
     for one in packets:
-        if one["kind"] == SYN and one["sent"] and one["port"] == port and one["source"] not in own:
+        leaves = one["kind"] == SYN and one["sent"] and one["port"] == port
+        if leaves and one["source"] not in own and _ends(one) not in forwarded:
             yield str(one["source"])
 
 

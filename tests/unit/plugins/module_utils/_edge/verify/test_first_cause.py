@@ -385,6 +385,11 @@ def test_connections_from_another_address_of_the_edge_fail_and_name_the_row():
             "federation_out: connections of edge to partners come from 198.18.1.2, no access address"
         )
         assert problem.remedy == "have the server bind to an access address"
+    # A packet that this host forwards is none of its own.
+    through = [
+        packet("SYN", sent, "198.18.0.77", "198.18.1.10", device) for sent, device in ((False, "eth0"), (True, "eth1"))
+    ]
+    assert told_sources(packets=through).problems == []
     # What the kernel would choose matters to a server that binds to nothing; none was seen.
     report = told_sources(chosen="198.18.1.2")
     assert report.problems == [] and "binds to no address connects to partners from 198.18.1.2" in report.notes[0]
