@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Dict, FrozenSet, List, Mapping, Sequence, Tuple
 
 from ..model.port_table import ACCESS, INTERNAL, NETWORK_ENDPOINTS
-from .evaluate import FAILS, HOLDS, Finding
+from .evaluate import FAILS, HOLDS, NOT_CHECKED, Finding
 from .flows import Edge, Vantage
 from .problems import Problem
 from .provenance import Provenance
@@ -84,6 +84,9 @@ class Report:
         """Summary on one line."""
         held = sum(finding.verdict == HOLDS for finding in self.findings)
         parts = [f"{held} of {len(self.findings)} flows are as the table says"]
+        unknown = sum(finding.verdict == NOT_CHECKED for finding in self.findings)
+        if unknown:
+            parts.append(f"{unknown} flows not checked")
         if self.problems:
             parts.append(f"{len(self.problems)} problems of the edges")
         if self.unchecked:

@@ -327,6 +327,13 @@ def test_a_variable_of_others_is_none_of_ours():
     assert run(looks={"xmpp_edge_verify_zzz": 1, "xmpp_edge_verifier": 2, "xmpp_edge_verify_result": 3}).passed
 
 
+def test_the_summary_says_how_many_flows_are_not_known():
+    report = run(counted=0, allowed=ROWS)
+    unknown = sum(finding.verdict == "not checked" for finding in report.findings)
+    assert unknown > 3 and f"flows are as the table says, {unknown} flows not checked" in report.summary
+    assert "flows not checked" not in run().summary
+
+
 def test_a_host_of_two_groups_is_no_outsider():
     report = run(groups={**GROUPS, "xmpp_outsider": ["partner"]})
     assert "what has to be closed: the group xmpp_outsider has only hosts of other groups" in report.not_checked
