@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import typing as t
-from datetime import datetime, timezone
 
 from ansible.utils.display import Display
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import EdgeError
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify import doctor
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.provenance import time_now
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.spec import DOCTOR_OPTIONS
 from ansible_collections.xmpp.edge.plugins.plugin_utils._interpreter import without_discovery_warning
 from ansible_collections.xmpp.edge.plugins.plugin_utils._looks import LookAction, Result, looked_up_here
@@ -28,8 +28,7 @@ class ActionModule(LookAction):
             case = doctor.read_case(variables, options)
         except EdgeError as error:
             return {**result, "failed": True, "msg": str(error)}
-        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        diagnosis = doctor.diagnose(case, self._seen(case, options, variables), now)
+        diagnosis = doctor.diagnose(case, self._seen(case, options, variables), time_now())
         display = Display()
         for line in doctor.lines_of(diagnosis):
             display.display(line)
@@ -47,8 +46,10 @@ class ActionModule(LookAction):
         probed = self.told("xmpp.edge.probe", case.probe_arguments(options["timeout"]), variables)
         told = self.told("xmpp.edge.connection_info", case.to_ask(watch), variables)
         rules = self.look(case.edge, variables)
-        try:
-            peer_rules = self.look(case.narrowed, variables)
-        except EdgeError as error:
-            peer_rules = {"msg": str(error)}
+        peer_rules: Result = {}
+        if case.partner.addresses:
+            try:
+                peer_rules = self.look(case.narrowed, variables)
+            except EdgeError as error:
+                peer_rules = {"msg": str(error)}
         return doctor.Seen(case, names, probed, told, rules, peer_rules)

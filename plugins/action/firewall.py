@@ -23,9 +23,8 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.result impor
     rule_result,
     with_headers,
 )
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.rules import Rule, to_payload
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.rules import Rule
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.compile import compile_rules
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.host_options import HOST_OPTIONS
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.options import (
     Options,
     family_warnings,
@@ -40,6 +39,7 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.variables 
     names_in,
 )
 from ansible_collections.xmpp.edge.plugins.plugin_utils._confirm import confirm, lost_message, refuse_own_port
+from ansible_collections.xmpp.edge.plugins.plugin_utils._host_side import host_arguments
 from ansible_collections.xmpp.edge.plugins.plugin_utils._interpreter import without_discovery_warning
 
 _ROLE = "xmpp.edge.xmpp_edge"
@@ -161,9 +161,7 @@ class ActionModule(ActionBase):
 
     def _linux_firewall(self, options: Options, rules: t.Sequence[Rule], variables: Variables) -> dict[str, t.Any]:
         """Return the answer of the host side. Raises EdgeError where the connection is lost on the way."""
-        host_half = {name: getattr(options, name) for name in HOST_OPTIONS}
-        arguments = {**host_half, **to_payload(rules), "own_addresses": options.own_addresses}
-        arguments["rollback_after"] = options.confirm_timeout
+        arguments = {**host_arguments(options, rules), "rollback_after": options.confirm_timeout}
         try:
             answer = self._on_host("xmpp.edge.linux_firewall", arguments, variables)
         except AnsibleConnectionFailure as error:

@@ -10,11 +10,10 @@ from dataclasses import replace
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import EdgeError
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.rules import to_payload
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.probe import name_records
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.host_options import HOST_OPTIONS
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.flows import Edge
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.windows import controller as windows_half
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.windows import controller as windows_side
+from ansible_collections.xmpp.edge.plugins.plugin_utils._host_side import host_arguments
 
 Result = dict[str, t.Any]
 
@@ -35,14 +34,13 @@ class LookAction(ActionBase):
         """Return what rules an edge has, compared with those of its inventory."""
         if self.is_windows:
             return self._look_at_windows(edge, variables)
-        host_half = {name: getattr(edge.options, name) for name in HOST_OPTIONS}
-        arguments = {**host_half, **to_payload(edge.rules), "own_addresses": edge.options.own_addresses, "look": True}
+        arguments = {**host_arguments(edge.options, edge.rules), "look": True}
         return self.told("xmpp.edge.linux_firewall", arguments, variables)
 
     def _look_at_windows(self, edge: Edge, variables: Result) -> Result:
         """Return what a Windows edge has, by a run in check mode, whatever the mode of the task is."""
         try:
-            arguments = windows_half.module_arguments(replace(edge.options, allow_absent_addresses=True), edge.rules)
+            arguments = windows_side.module_arguments(replace(edge.options, allow_absent_addresses=True), edge.rules)
         except EdgeError as error:
             return {"failed": True, "msg": str(error)}
         mode, self._task.check_mode = self._task.check_mode, True
@@ -50,7 +48,7 @@ class LookAction(ActionBase):
             answer = self.told("xmpp.edge.win_firewall", {**arguments, "on_policy_override": "warn"}, variables)
         finally:
             self._task.check_mode = mode
-        return answer if "found" not in answer else windows_half.look(answer, edge.rules)
+        return answer if "found" not in answer else windows_side.look(answer, edge.rules)
 
     def told(self, module: str, arguments: Result, variables: Result) -> Result:
         """Return what a module tells, without its warnings."""

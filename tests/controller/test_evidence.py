@@ -16,7 +16,7 @@ from plays import CHECKOUT
 
 sys.path.insert(0, str(CHECKOUT / "tests" / "unit" / "plugins" / "module_utils" / "_edge" / "verify"))
 
-from test_verify import NO_PYTHON, as_data, broken, drift, hostile_report, is_row, run
+from test_verify import NO_PYTHON, broken, drift, hostile_report, is_row, run
 
 SCHEMA = json.loads((CHECKOUT / "docs" / "evidence.schema.json").read_text())
 REPORTS = {
@@ -34,7 +34,7 @@ def is_valid(data):
 
 @pytest.fixture(params=REPORTS, ids=str)
 def data(request):
-    return json.loads(json.dumps(as_data(REPORTS[request.param]())))
+    return json.loads(json.dumps(REPORTS[request.param]().data))
 
 
 def test_the_schema_is_one():

@@ -41,7 +41,7 @@ class HostState:
     """The state of a host of the play as it reports it itself; what is None or missing is not known.
 
     rows: of an edge, as they are found there; drift: each difference from the inventory that a run would end, as
-    model/drift.py serialises it; routes: whether the host has a route, by address; listeners, paths, devices and
+    model/drift.py serialises it; routes: whether the host has a route, by address; listeners, paths and
     strict_devices: as xmpp.edge.connection_info returns them.
     """
 
@@ -50,7 +50,6 @@ class HostState:
     routes: Mapping[str, bool] = field(default_factory=dict)
     listeners: Optional[Sequence[Mapping[str, Any]]] = None
     paths: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    devices: Mapping[str, str] = field(default_factory=dict)
     strict_devices: Sequence[str] = ()
 
 
@@ -96,6 +95,11 @@ class Attempted:
     def cause(self, layer: str, sentence: str, remedy: str = "") -> Cause:
         """Return a cause of this flow."""
         return Cause(layer, sentence, remedy, self.names)
+
+
+def decision(row: Mapping[str, Any], key: str = "decided_by") -> str:
+    """Return what decides a row as it is found on its edge. key: decided_by or guarded_by."""
+    return str(row.get(key) or "no rule decides it")
 
 
 def literal(text: object) -> str:

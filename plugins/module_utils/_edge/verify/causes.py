@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Iterator, Mapping
+from typing import Iterator
 
 from ..model.addresses import family_of
 from ..model.drift import MISSING, SUPERFLUOUS, rule_of
 from ..probe.model import CLOSED
-from .attempted import Attempted, Cause, literal
+from .attempted import Attempted, Cause, decision, literal
 from .flows import matches
 from .service_causes import cause_of_service
 
@@ -145,7 +145,7 @@ def _causes_at_edge(tried: Attempted) -> Iterator[Cause]:
             "correct the routes, or set rp_filter of that device to 2",
         )
     if row.get("effective") == "no":
-        yield tried.cause("firewall", literal(_decision(row)), "correct that rule of {edge}")
+        yield tried.cause("firewall", literal(decision(row)), "correct that rule of {edge}")
 
 
 def _cause_of_lost_answer(tried: Attempted) -> Cause:
@@ -218,7 +218,7 @@ def is_for(listening: str, address: str) -> bool:
 
 def _last_cause(tried: Attempted) -> Cause:
     """Return the cause of a flow without an answer, or with one that forbids it, where nothing more is known."""
-    decided_by = _decision(tried.edge.rows.get(tried.flow.row, {}))
+    decided_by = decision(tried.edge.rows.get(tried.flow.row, {}))
     passes = tried.edge.rows.get(tried.flow.row, {}).get("effective") == "yes"
     seems = f", though its rules let it pass ({literal(decided_by)})" if passes and tried.inbound else ""
     if tried.passage.arrived and tried.observed == "filtered":
@@ -232,10 +232,6 @@ def _last_cause(tried: Attempted) -> Cause:
         return _rejection(tried, literal(box) if box else "an unknown box, on the way or the server itself,")
     through = f", though {{edge}} lets it pass ({literal(decided_by)})" if passes else ""
     return tried.cause("firewall", f"no answer{through}", "look at what stands in between, and at the routes there")
-
-
-def _decision(row: Mapping[str, Any]) -> str:
-    return str(row.get("decided_by") or "no rule decides it")
 
 
 def _rejection(tried: Attempted, sender: str) -> Cause:

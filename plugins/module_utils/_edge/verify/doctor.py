@@ -16,12 +16,12 @@ from ..probe.watch import SYN, SYN_ACK
 from ..request.address_input import parse_address, text_of
 from ..request.compile import compile_rules
 from ..request.options import parse_options
-from .attempted import HostState
+from .attempted import HostState, decision
 from .causes import is_for
 from .evaluate import FAILS, Finding, evaluate
 from .flows import EDGES, LEVELS, Edge, Flow, as_target, flows_of_edge, given_options, is_open, read_edge, read_vantage
 from .name_findings import Names, addresses_of_domain, name_findings
-from .notes import notes_of
+from .notes import certificate_notes
 from .passage import Passage, passage_of
 from .ping_findings import ping_findings
 from .problems import Problem, problems_of, source_problems
@@ -86,8 +86,6 @@ class Case:
     @property
     def narrowed(self) -> Edge:
         """The edge with this partner alone, so that the whole firewall is evaluated for it."""
-        if not self.partner.addresses:
-            return self.edge
         given = {**given_options(self.variables), PARTNERS.option: list(self.partner.addresses), "state": "present"}
         options = parse_options(given)
         return replace(self.edge, options=options, rules=compile_rules(options))
@@ -152,10 +150,10 @@ class Case:
             "paths": list(self.partner.addresses),
             "sources": [*self.edge.addresses(ACCESS.option), *self.edge.addresses(INTERNAL.option)],
         }
-        row = _row(self.edge, "out")
+        row = self.edge.federation_row("out")
         if row:
             asked["connected_to"] = self.edge.options.ports[row.port_option]
-        row = _row(self.edge, "in")
+        row = self.edge.federation_row("in")
         if row:
             asked["accepted_at"] = self.edge.options.ports[row.port_option]
         return {**asked, "watch": watch} if watch else asked
@@ -256,7 +254,6 @@ def _findings(case: Case, seen: Seen) -> List[Finding]:
         seen.probed.get("routes") or {},
         told.get("listeners"),
         told.get("paths") or {},
-        told.get("devices") or {},
         told.get("strict_devices") or (),
     )
     found = []
@@ -369,7 +366,7 @@ def _passes(case: Case, row: Row, entry: Mapping[str, Any], topic: str) -> Check
         if any(is_open(case.edge, row.direction, port, source, target) is False for source, target in pairs):
             sentence = f"{address} is not in xmpp_edge_partner_networks, so row {row.id} is closed to it"
             return Check(topic, FAULT, sentence, "list it, if the partner may connect")
-    word, decided = entry.get("effective"), entry.get("decided_by") or "no rule decides it"
+    word, decided = entry.get("effective"), decision(entry)
     if word == "yes":
         return Check(topic, HOLDS, f"row {row.id} passes ({decided})")
     if word == "no":
@@ -394,7 +391,7 @@ def _attempts(case: Case, findings: Sequence[Finding]) -> Iterator[Check]:
 def _certificates(seen: Seen, findings: Sequence[Finding], time: str) -> Iterator[Check]:
     """Yield what is wrong with the certificates of both sides."""
     topic = "certificates"
-    told = [note for note in notes_of(findings, time) if note.startswith("the certificate of ")]
+    told = certificate_notes(findings, time)
     shown = [finding for finding in findings if finding.facts.get("tls")]
     # Servers that reach each other accept what others might refuse, and a date to come is no fault yet.
     federates = any(one["answered"] for one in seen.probed.get("pings") or ())
@@ -426,7 +423,7 @@ def _inbound(case: Case, seen: Seen) -> Iterator[Check]:
     """Yield whether the partner connects to the edge, as far as it has tried meanwhile."""
     topic, addresses = "connections from the partner", set(case.partner.addresses)
     peers = addresses & set(seen.told.get("accepted_from") or ())
-    row = _row(case.edge, "in")
+    row = case.edge.federation_row("in")
     if row is None:
         return
     port = case.edge.options.ports[row.port_option]
@@ -462,11 +459,6 @@ def _inbound(case: Case, seen: Seen) -> Iterator[Check]:
 def _fault(topic: str, problem: Problem) -> Check:
     lines = f" ({'; '.join(problem.lines)})" if problem.lines else ""
     return Check(topic, FAULT, problem.sentence + lines, problem.remedy)
-
-
-def _row(edge: Edge, direction: str) -> Optional[Row]:
-    """Return the row between servers of a direction, None where the edge has none."""
-    return next((row for row in edge.options.rows if row.direction == direction and row.local is ACCESS), None)
 
 
 def lines_of(diagnosis: Diagnosis) -> List[str]:

@@ -15,13 +15,13 @@ from .evaluate import FAILS, NOT_CHECKED, Finding
 from .facts import facts_of, title_of
 from .matrix import matrices_of
 from .page import write_page
-from .report import Report, as_data, cells, groups_of
+from .report import Report, cells, groups_of
 
 
 def write(report: Report, folder: str) -> List[str]:
     """Write all files into a folder, and return their paths. Raises EdgeError."""
     texts = {
-        "evidence.json": json.dumps(as_data(report), indent=2) + "\n",
+        "evidence.json": json.dumps(report.data, indent=2) + "\n",
         "junit.xml": write_junit(report),
         "evidence.md": write_markdown(report),
         "evidence.html": write_page(report),
@@ -54,7 +54,7 @@ def write_junit(report: Report) -> str:
         body = f"<failure message={_attribute(one.sentence)}/>" if fails else "<skipped/>"
         cases.append(f'  <testcase classname="not checked" name={_attribute(one.sentence)}>{body}</testcase>')
     failures, skipped = (sum(f"<{word}" in case for case in cases) for word in ("failure", "skipped"))
-    data = as_data(report)
+    data = report.data
     properties = "".join(
         f"    <property name={_attribute(name)} value={_attribute(value)}/>\n" for name, value in facts_of(data)
     )
@@ -68,7 +68,7 @@ def write_junit(report: Report) -> str:
 
 def write_markdown(report: Report) -> str:
     """Return the report in Markdown: each cause once with its flows, then all flows in a table."""
-    data = as_data(report)
+    data = report.data
     lines = [f"# {title_of(report)}", "", report.summary, "", *_origin(data), "", *_matrices(report)]
     for group in groups_of(report.findings):
         number = len(group.findings)

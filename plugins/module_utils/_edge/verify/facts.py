@@ -21,7 +21,7 @@ def title_of(report: Report) -> str:
 
 
 def facts_of(data: Mapping[str, Any]) -> Iterator[Tuple[str, str]]:
-    """Yield what a report comes from and is about, as names and texts. data: as report.as_data returns it."""
+    """Yield what a report comes from and is about, as names and texts. data: of the report."""
     origin = data["provenance"]
     yield "time", data["time"]
     yield "made by", f"{origin['user']} on {origin['host']}"

@@ -10,7 +10,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ..model.addresses import FAMILIES, canonical_network, family_of, is_address, number_of
 from ..model.errors import OptionError
-from ..model.port_table import ACCESS, ADDRESS_ENDPOINTS
+from ..model.port_table import ACCESS, ADDRESS_ENDPOINTS, Row
 from ..model.rules import Group, Rule
 from ..request.compile import compile_rules
 from ..request.option_spec import OPTIONS
@@ -47,6 +47,13 @@ class Edge:
         """Return its addresses on one side."""
         endpoint = self.options.endpoints.get(option, {})
         return [str(network.network_address) for networks in endpoint.values() for network in networks]
+
+    def federation_row(self, direction: str) -> Optional[Row]:
+        """Return its row between servers of a direction, None where it has none."""
+        return next(
+            (row for row in self.options.rows if row.direction == direction and row.local is ACCESS),
+            None,
+        )
 
     def dialled(self, option: str) -> List[Tuple[str, str]]:
         """Return what others dial on one side, each with the own address that it leads to."""

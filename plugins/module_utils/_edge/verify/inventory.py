@@ -129,9 +129,9 @@ class Inventory:
             asked["listeners"] = refused
         edge = self.edge(name)
         if edge is not None:
-            for row in edge.options.rows:
-                if row.direction == "out":
-                    asked["connected_to"] = edge.options.ports[row.port_option]
+            row = edge.federation_row("out")
+            if row is not None:
+                asked["connected_to"] = edge.options.ports[row.port_option]
             asked["sources"] = [*edge.addresses(ACCESS.option), *edge.addresses(INTERNAL.option)]
             peers = sorted({source for flow, result in here for source in [self._source(flow, result)] if source})
             if peers:
@@ -153,13 +153,18 @@ class Inventory:
         """Return the report on the results of all hosts. allowed: rows that may go unchecked."""
         findings: List[Finding] = []
         unchecked: List[Unchecked] = [*self._misspelt_groups(), *self._misspelt_variables()]
+        # Ansible makes the variables of a host anew for each reader.
+        states = {name: self._state(name) for name in self._names()}
+        packets = {name: self._seen(name) for name in self._names()}
         for name in self._names():
             flows = self.flows_from(name, deep)
             reason, is_out_of_reach = self._missing(name, len(flows))
             if reason and (flows or self.edge(name)):
                 about = frozenset(flow.row for flow in flows if not is_out_of_reach)
                 unchecked.append(Unchecked(f"what {name} can reach: {reason}", about))
-            findings += self._not_attempted(name, flows, reason) if reason else self._evaluated(name, flows)
+            findings += (
+                self._not_attempted(name, flows, reason) if reason else self._evaluated(name, flows, states, packets)
+            )
         findings = with_controls(findings, self._blocked())
         unchecked += [
             *self._without_addresses(),
@@ -235,10 +240,15 @@ class Inventory:
         """Yield each host once: the vantage points, then the edges."""
         yield from dict.fromkeys([*(one.name for one in self.vantages), *(edge.name for edge in self.edges)])
 
-    def _evaluated(self, name: str, flows: Sequence[Flow]) -> Iterator[Finding]:
-        states = {one: self._state(one) for one in self._names()}
+    def _evaluated(
+        self,
+        name: str,
+        flows: Sequence[Flow],
+        states: Mapping[str, HostState],
+        packets: Mapping[str, Optional[Packets]],
+    ) -> Iterator[Finding]:
         for flow, result in zip(flows, self._result(name)["results"]):
-            seen = self._seen(flow.origin), self._seen(flow.target)
+            seen = packets.get(flow.origin), packets.get(flow.target)
             source_port = result["facts"].get("source_port")
             source = self._source(flow, result)
             passage = passage_of(flow, source, source_port, *seen)
@@ -301,7 +311,6 @@ class Inventory:
             self._result(name).get("routes", {}),
             told.get("listeners"),
             told.get("paths") or {},
-            told.get("devices") or {},
             told.get("strict_devices") or (),
         )
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
-from typing import Any, Dict, Iterator, List, Mapping, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ..model.addresses import FAMILIES, family_of
 from ..model.port_table import ACCESS, DEFAULT_PORTS, PORT_TABLE
@@ -77,8 +77,7 @@ def name_findings(edge: Edge, own: Sequence[str], partners: Sequence[str], names
         if not place.not_there and not place.all_addresses:
             continue
         is_own = domain == edge.service.domain
-        found = _of_own(edge, own, place) if is_own else _of_partner(edge, place)
-        for sentence, remedy, fails in found:
+        for sentence, remedy, fails in _against_row(edge, place, own if is_own else None):
             said = f"DNS: {sentence}"
             if fails:
                 problems.append(Problem(edge.name, said, remedy=remedy))
@@ -93,15 +92,22 @@ _Found = Iterator[Tuple[str, str, bool]]
 """A sentence, a remedy, and whether it fails."""
 
 
-def _of_own(edge: Edge, own: Sequence[str], place: _Place) -> _Found:
-    """Yield what keeps partners from finding an edge."""
-    (row, port) = _row(edge, "in")
-    if not row:
+def _against_row(edge: Edge, place: _Place, own: Optional[Sequence[str]]) -> _Found:
+    """Yield what keeps servers from finding each other. own: what leads to the edge's domain, None for a partner's."""
+    row = edge.federation_row("out" if own is None else "in")
+    if row is None:
         return
     if place.not_there:
-        yield f"{place.domain} says that it has no XMPP server (target '.')", "remove that SRV record", True
+        remedy = "ask the partner" if own is None else "remove that SRV record"
+        yield f"{place.domain} says that it has no XMPP server (target '.')", remedy, True
         return
-    yield from _other_ports(place, row, port)
+    port = edge.options.ports[row.port_option]
+    yield from _other_ports(place, row.id, port)
+    yield from _of_partner(edge, place, port) if own is None else _of_own(edge, own, place, row.id)
+
+
+def _of_own(edge: Edge, own: Sequence[str], place: _Place, row: str) -> _Found:
+    """Yield addresses of an edge's domain that lead elsewhere, or nowhere."""
     addresses = place.all_addresses
     foreign = [one for one in addresses if one not in own]
     closed = [one for one in foreign if not any(family_of(one) == family_of(mine) for mine in own)]
@@ -126,15 +132,8 @@ def _of_own(edge: Edge, own: Sequence[str], place: _Place) -> _Found:
         )
 
 
-def _of_partner(edge: Edge, place: _Place) -> _Found:
-    """Yield what keeps an edge from reaching a partner that it looks for by DNS."""
-    (row, port) = _row(edge, "out")
-    if not row:
-        return
-    if place.not_there:
-        yield f"{place.domain} says that it has no XMPP server (target '.')", "ask the partner", True
-        return
-    yield from _other_ports(place, row, port)
+def _of_partner(edge: Edge, place: _Place, port: int) -> _Found:
+    """Yield addresses of a partner's domain that the edge cannot connect to."""
     inside = [address for address in place.all_addresses if _reaches(edge, port, address)]
     outside = [address for address in place.all_addresses if address not in inside]
     families = {family_of(one) for one in edge.addresses(ACCESS.option)}
@@ -183,14 +182,6 @@ def _place_of(domain: str, records: Mapping[str, Any]) -> _Place:
     if not targets:
         ports["no SRV record"] = _WITHOUT_SERVICES
     return _Place(domain, ports, records["addresses"], bool(targets) and not ports)
-
-
-def _row(edge: Edge, direction: str) -> Tuple[str, int]:
-    """Return id and port of an edge's row between servers, in one direction; an empty id where it has none."""
-    for row in edge.options.rows:
-        if row.direction == direction and row.local is ACCESS:
-            return row.id, edge.options.ports[row.port_option]
-    return "", 0
 
 
 def _is_private(address: str) -> bool:

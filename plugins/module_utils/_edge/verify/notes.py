@@ -21,16 +21,21 @@ _NOT_DECODED = "<unsupported>"
 
 def notes_of(findings: Sequence[Finding], time: str) -> List[str]:
     """Return the notes on flows, each once. time: of the run, in ISO 8601."""
+    wanted = dict.fromkeys(note for finding in findings for note in _authentication(finding))
+    return [*wanted, *certificate_notes(findings, time)]
+
+
+def certificate_notes(findings: Sequence[Finding], time: str) -> List[str]:
+    """Return what others may refuse of the certificates that were shown, each once. time: of the run, in ISO 8601."""
     now = datetime.fromisoformat(time).timestamp() if time else 0.0
-    found: Dict[str, None] = {}
-    certificates: Dict[Tuple[str, str], Dict[str, None]] = {}
+    found: Dict[Tuple[str, str], Dict[str, None]] = {}
     for finding in findings:
-        found.update(dict.fromkeys(_authentication(finding)))
         for fault in _faults(finding, now):
-            certificates.setdefault((finding.flow.target, fault), {})[finding.flow.origin] = None
-    for (target, fault), origins in certificates.items():
-        found[f"the certificate of {target} {fault}, as {' and '.join(origins)} can see"] = None
-    return list(found)
+            found.setdefault((finding.flow.target, fault), {})[finding.flow.origin] = None
+    return [
+        f"the certificate of {target} {fault}, as {' and '.join(origins)} can see"
+        for (target, fault), origins in found.items()
+    ]
 
 
 def _authentication(finding: Finding) -> Iterator[str]:

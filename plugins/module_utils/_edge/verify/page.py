@@ -12,7 +12,7 @@ from .drawing import drawing_of
 from .evaluate import FAILS, HOLDS, NOT_CHECKED
 from .facts import facts_of, title_of
 from .matrix import Matrix, matrices_of
-from .report import Report, as_data, cells, groups_of
+from .report import Report, cells, groups_of
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c2330; --paper: #ffffff; --line: #c8cfda; --good: #12703a; --bad: #b3261e;
@@ -50,7 +50,7 @@ def write_page(report: Report) -> str:
     """Return the page. All text from an inventory, a host or a peer is escaped."""
     state = "holds" if report.passed else "fails"
     title = escape(title_of(report))
-    data = as_data(report)
+    data = report.data
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'

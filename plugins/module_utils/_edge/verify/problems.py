@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Iterator, Mapping, Sequence
 
 from ..model.port_table import ACCESS
+from .attempted import decision
 from .flows import Edge
 from .passage import foreign_sources
 
@@ -39,16 +40,16 @@ def problems_of(edge: Edge, rules: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem(edge.name, sentence, remedy="add the address, or correct the inventory")
     for row, entry in (rules.get("rows") or {}).items():
         if entry.get("effective") == "no":
-            sentence = f"{edge.name} drops what {row} allows: {_decision(entry, 'decided_by')}"
+            sentence = f"{edge.name} drops what {row} allows: {decision(entry)}"
             yield Problem(edge.name, sentence, remedy="correct that rule")
         if entry.get("guarded") == "no":
-            sentence = f"{edge.name} lets pass what {row} forbids: {_decision(entry, 'guarded_by')}"
+            sentence = f"{edge.name} lets pass what {row} forbids: {decision(entry, 'guarded_by')}"
             yield Problem(edge.name, sentence, remedy="run xmpp.edge.site, and look for what passes before our guards")
 
 
 @dataclass(frozen=True)
 class Told:
-    """What else is known of an edge shows. notes: what does not fail."""
+    """Findings on an edge from one source. notes: what does not fail."""
 
     problems: Sequence[Problem] = ()
     notes: Sequence[str] = ()
@@ -60,21 +61,15 @@ def source_problems(edge: Edge, result: Mapping[str, Any], information: Mapping[
     result: of its probe, whose "sources" are those of connections that are bound to nothing; information: what its host
     has told of its connections.
     """
-    own = edge.addresses(ACCESS.option)
-    for row in edge.options.rows:
-        if row.direction == "out":
-            return _of_sources(edge, row.id, edge.options.ports[row.port_option], own, result, information)
-    return Told()
-
-
-def _of_sources(
-    edge: Edge, row: str, port: int, own: Sequence[str], result: Mapping[str, Any], information: Mapping[str, Any]
-) -> Told:
+    row, own = edge.federation_row("out"), edge.addresses(ACCESS.option)
+    if row is None:
+        return Told()
+    port = edge.options.ports[row.port_option]
     seen = [*(information.get("connected_from") or ()), *foreign_sources(information.get("packets") or (), port, own)]
     # What a host has with itself is no connection to a partner.
     used = [one for one in dict.fromkeys(seen) if one not in own and not _is_loopback(one)]
     if used:
-        sentence = f"{row}: connections of {edge.name} to partners come from {', '.join(used)}, no access address"
+        sentence = f"{row.id}: connections of {edge.name} to partners come from {', '.join(used)}, no access address"
         return Told([Problem(edge.name, sentence, remedy="have the server bind to an access address")])
     chosen = sorted({one for one in (result.get("sources") or {}).values() if one and one not in own})
     if not chosen:
@@ -83,17 +78,13 @@ def _of_sources(
     addresses = ", ".join(chosen)
     if False in answers and True not in answers and not any(one in own for one in seen):
         sentence = (
-            f"{row}: the server of {edge.name} reaches no partner, and its connections would come from {addresses}"
+            f"{row.id}: the server of {edge.name} reaches no partner, and its connections would come from {addresses}"
         )
         remedy = "have the server bind to an access address, or correct the source of the route"
         return Told([Problem(edge.name, f"{sentence}, which is no access address", remedy=remedy)])
     note = f"a server on {edge.name} that binds to no address connects to partners from {addresses}"
-    return Told(notes=[f"{note}, which is no access address, so that {row} does not hold for it; bind it to one"])
+    return Told(notes=[f"{note}, which is no access address, so that {row.id} does not hold for it; bind it to one"])
 
 
 def _is_loopback(address: str) -> bool:
     return ipaddress.ip_address(address).is_loopback
-
-
-def _decision(entry: Mapping[str, Any], key: str) -> str:
-    return str(entry.get(key) or "no rule decides it")

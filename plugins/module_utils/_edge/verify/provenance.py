@@ -39,7 +39,7 @@ class Provenance:
 def provenance_of(variables: Mapping[str, Any]) -> Provenance:
     """Return the origin of a report that is made now. variables: of the task."""
     return Provenance(
-        datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        time_now(),
         _user(),
         socket.gethostname(),
         collection_version(),
@@ -47,6 +47,11 @@ def provenance_of(variables: Mapping[str, Any]) -> Provenance:
         platform.python_version(),
         [str(source) for source in variables.get("ansible_inventory_sources") or ()],
     )
+
+
+def time_now() -> str:
+    """Return the time in UTC and ISO 8601."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
 def _user() -> str:

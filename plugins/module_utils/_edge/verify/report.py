@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from typing import Any, Dict, FrozenSet, List, Mapping, Sequence, Tuple
 
 from ..model.port_table import ACCESS, INTERNAL, NETWORK_ENDPOINTS
@@ -58,6 +59,16 @@ class Report:
     notes: Sequence[str] = ()
     sides: Mapping[str, str] = field(default_factory=dict)
     pings: Sequence[Mapping[str, Any]] = ()
+
+    @cached_property
+    def data(self) -> Dict[str, Any]:
+        """The report as plain data; docs/evidence.schema.json has its schema.
+
+        digest: SHA-256 of all else, as JSON with sorted keys and without spaces.
+        """
+        data = _data_of(self)
+        text = json.dumps(data, sort_keys=True, separators=(",", ":"))
+        return {**data, "digest": hashlib.sha256(text.encode()).hexdigest()}
 
     @property
     def passed(self) -> bool:
@@ -176,18 +187,9 @@ def _shown(group: Group) -> Sequence[Finding]:
     return group.findings if len(group.findings) <= _MOST_FLOWS else group.findings[:1]
 
 
-def as_data(report: Report) -> Dict[str, Any]:
-    """Return the report as plain data; docs/evidence.schema.json has its schema.
-
-    digest: SHA-256 of all else, as JSON with sorted keys and without spaces.
-    """
-    data = _data_of(report)
-    text = json.dumps(data, sort_keys=True, separators=(",", ":"))
-    return {**data, "digest": hashlib.sha256(text.encode()).hexdigest()}
-
-
 def _data_of(report: Report) -> Dict[str, Any]:
     provenance = asdict(report.provenance)
+    numbers = {id(finding): number for number, finding in enumerate(report.findings)}
     return {
         "schema": 2,
         "time": provenance.pop("time"),
@@ -212,7 +214,7 @@ def _data_of(report: Report) -> Dict[str, Any]:
                 "verdict": group.findings[0].verdict,
                 "cause": group.text,
                 "remedy": group.remedy,
-                "flows": [number for number, one in enumerate(report.findings) if one in group.findings],
+                "flows": [numbers[id(finding)] for finding in group.findings],
             }
             for group in groups_of(report.findings)
         ],

@@ -11,7 +11,7 @@ from . import evidence
 from .flows import as_target
 from .inventory import Inventory, read_inventory
 from .provenance import provenance_of
-from .report import Report, as_data, table
+from .report import Report, table
 
 
 def probe_arguments(inventory: Inventory, name: str, options: Mapping[str, Any]) -> Dict[str, Any]:
@@ -48,7 +48,7 @@ def result_of(report: Report, files: Sequence[str], fail: bool) -> Dict[str, Any
     if fail and not report.passed:
         # The displayed table has all flows. Ansible would print them again with a failed task, less readably.
         return {**result, "failed": True}
-    data = as_data(report)
+    data = report.data
     return {**result, "changed": False, **{key: data[key] for key in ("passed", "flows", "problems", "not_checked")}}
 
 

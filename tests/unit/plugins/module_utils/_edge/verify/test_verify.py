@@ -22,7 +22,7 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.inventory i
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.matrix import matrices_of
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.problems import Problem
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.provenance import Provenance
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.report import Unchecked, as_data, table
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.report import Unchecked, table
 
 EDGE = {
     "xmpp_edge_access_addresses": ["198.18.0.2", "2001:db8::2"],
@@ -507,7 +507,7 @@ def test_other_evidence_is_well_formed_and_complete(tmp_path):
     )
     assert len(suite.findall("testcase/failure")) == 3
     data = json.loads((tmp_path / "new" / "folder" / "evidence.json").read_text())
-    assert data == json.loads(json.dumps(as_data(report)))
+    assert data == json.loads(json.dumps(report.data))
     assert data["passed"] is False and len(data["flows"]) == len(report.findings)
     markdown = (tmp_path / "new" / "folder" / "evidence.md").read_text()
     rows = [line for line in markdown.splitlines() if re.match(r"\| (federation|gateway)", line.replace("\\", ""))]
@@ -543,6 +543,15 @@ def test_all_evidence_has_the_policy_and_its_origin(tmp_path):
     data = json.loads((tmp_path / "evidence.json").read_text())
     assert data["edges"][0]["partner_networks"] == ["198.18.0.10/32", "2001:db8::10/128"]
     assert data["edges"][0]["drift"] == ["+gateway_in  allow in tcp any -> any port 23456"]
+
+
+def test_a_cause_and_its_remedy_are_in_all_outputs(tmp_path):
+    report = run(broken(is_row("gateway_in"), "refused"))
+    (cause,) = {finding.cause for finding in report.failed}
+    texts = [Path(path).read_text(encoding="utf-8") for path in evidence.write(report, str(tmp_path))]
+    for text in (*texts, table(report)):
+        plain = text.replace("\\", "")
+        assert cause.text in plain and cause.what_to_do in plain
 
 
 def test_the_side_of_a_vantage_point_is_where_its_packets_come_from():
