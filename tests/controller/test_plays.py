@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from importlib import import_module
 
 import pytest
 import yaml
@@ -44,6 +45,15 @@ def test_every_example_runs(folder, plugin_type, name):
     assert tasks
     for task, result in zip(tasks, run_tasks(folder, tasks)):
         assert not result.get("failed"), (task, result)
+
+
+def test_the_doctor_is_documented_as_it_is(folder):
+    options = documentation_of(folder, "module", "doctor")["doc"]["options"]
+    spec = import_module("ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.spec").DOCTOR_OPTIONS
+    keys = ("type", "elements", "default", "required")
+    assert {name: {key: one[key] for key in keys if one.get(key) is not None} for name, one in options.items()} == {
+        name: {key: one[key] for key in keys if one.get(key) is not None} for name, one in spec.items()
+    }
 
 
 def undocumented(found, documented, where="result"):
