@@ -19,7 +19,7 @@ from .model.errors import EdgeError, MissingPackageError, failure
 from .model.plan import Observation, make_plan
 from .model.result import Result, RowResult, diff_of
 from .model.rules import ACTIONS, DIRECTIONS, RULE_FAMILIES, from_payload
-from .reconcile import Outcome, Terms, check_addresses, evaluate_host, observe, plan_host, reconcile
+from .reconcile import Outcome, Terms, check_addresses, evaluate_host, observe, plan_host, reconcile, with_published
 from .request.host_options import HOST_OPTIONS
 from .rollback import HOME
 from .rollback.lock import HostLock
@@ -38,6 +38,7 @@ ARGUMENT_SPEC: Dict[str, Dict[str, Any]] = {
             "source": {"type": "str"},
             "destination": {"type": "str"},
             "port": {"type": "int", "required": True},
+            "forwarded": {"type": "bool", "default": False},
         },
     },
     "groups": {"type": "dict", "default": {}},
@@ -82,6 +83,7 @@ def run_module(module: Module) -> NoReturn:
         notes += _earlier_changes(run, lock, module.check_mode)
         facts = observe(run, desired)
         notes += check_addresses(facts, desired, may_be_absent=options["allow_absent_addresses"])
+        desired, facts = with_published(run, desired, facts)
         choice = choose_backend(facts, run, options["backend"], desired)
         undo = options["on_ineffective"] == "rollback"
         terms = Terms(lock, options["rollback_after"], undo, options["cut_revoked"])
@@ -104,7 +106,7 @@ def _look(module: Module, run: Runner) -> NoReturn:
     options = module.params
     try:
         desired = _desired(options)
-        facts = observe(run, desired)
+        desired, facts = with_published(run, desired, observe(run, desired))
         found = evaluate_host(run, facts, facts.firewall.ruleset, desired)
     except EdgeError as error:
         module.fail_json(**failure(error))

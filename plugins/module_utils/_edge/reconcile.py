@@ -22,6 +22,7 @@ from .evaluator.own_addresses import (
     remotes_to_ask,
     source_warnings,
 )
+from .evaluator.published import rules_for, targets_of
 from .evaluator.rows import (
     NO,
     UNKNOWN,
@@ -134,12 +135,25 @@ def observe(run: Runner, desired: Desired, before: Optional[Facts] = None) -> Fa
             walk_all(ruleset, connection)
         denials_of(ruleset, desired.accepts, routes)
         if desired.guarded:
-            evaluate_guards(ruleset, desired.rules)
+            evaluate_guards(ruleset, desired.rules, routes)
 
     own = [address for addresses in desired.named.values() for address in addresses]
     pairs = [*routes_to_ask(desired.accepts), *pairs_to_ask(desired.named)]
-    asked = Asked(pairs, remotes_to_ask(desired.accepts), own)
+    asked = Asked(pairs, remotes_to_ask(desired.accepts), own, routes_to_ask(desired.accepts, forwarded=True))
     return read_facts(run, asked, consult, before)
+
+
+def with_published(run: Runner, desired: Desired, facts: Facts) -> Tuple[Desired, Facts]:
+    """Return a desired state with rules for the packets that this host forwards for its published ports, and its facts.
+
+    facts: of the state without those rules. Raises EdgeError.
+    """
+    with understood("the firewall of this host"):
+        targets = targets_of(facts.firewall.ruleset, desired.rules, facts.routes) if desired.present else {}
+    if not targets:
+        return desired, facts
+    extended = replace(desired, rules=rules_for(targets, desired.rules, facts.own.networks))
+    return extended, observe(run, extended, facts)
 
 
 def check_addresses(facts: Facts, desired: Desired, *, may_be_absent: bool) -> List[str]:
@@ -285,7 +299,7 @@ def evaluate_host(run: Runner, facts: Facts, ruleset: Ruleset, desired: Desired)
     """Return the verdicts on a ruleset of this host, without any change. Raises EdgeError."""
     with understood("the firewall of this host"):
         rows = evaluate_rows(ruleset, desired.accepts, facts.routes, facts.surroundings)
-        guards = evaluate_guards(ruleset, desired.rules) if desired.guarded else {}
+        guards = evaluate_guards(ruleset, desired.rules, facts.routes) if desired.guarded else {}
         if facts.firewall.unread:
             rows = {row: RowVerdict(UNKNOWN, None, "") for row in rows}
             guards = {row: GuardVerdict(UNKNOWN, None, "") for row in guards}

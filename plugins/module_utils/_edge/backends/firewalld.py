@@ -329,7 +329,7 @@ def _command(program: str, interface: str, method: str, *arguments: str) -> List
 
 def _is_for(snapshot: FirewalldSnapshot, container: Container, rule: Rule) -> bool:
     """Return whether a rule belongs into a container: its packets come there, and it does not deny their source."""
-    if rule.direction != container.direction:
+    if rule.direction != container.direction or rule.forwarded:
         return False
     if container.kind == "policy":
         return container.target in _REFUSING

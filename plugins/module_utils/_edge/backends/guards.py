@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from shlex import quote
 from typing import ClassVar, Optional, Tuple
 
-from ..evaluator.managed import allow_rules, block_rules
+from ..evaluator.managed import allow_rules, block_rules, guards_behind
 from ..evaluator.ruleset import Chain, Ruleset
 from ..host.digests import BANNER
 from ..host.facts import Facts
@@ -26,9 +26,13 @@ from ..model.rollback_data import RollbackData
 from ..model.steps import LoadNft, Step
 from .base import Backend, Change, Snapshot
 from .nft_table import (
-    HOOKS,
+    POSTROUTING,
     PREROUTING,
     NftTable,
+    access_groups,
+    behind_source_nat,
+    hooks_of,
+    of_the_table,
     read_rules,
     read_table,
     to_table,
@@ -90,7 +94,7 @@ class Guards(Backend[GuardsSnapshot]):
             elif target is None:
                 # The table goes as a whole: what is in it besides rules need not be named.
                 observed = Observation(observed.items, () if observed.items else observed.drift)
-        plan = make_plan(observed, desired.rules if target else ())
+        plan = make_plan(observed, of_the_table(desired.rules) if target else ())
         return Change(
             plan=plan,
             live=_live(snapshot, target) if plan.changed else (),
@@ -130,10 +134,19 @@ def _rollback(snapshot: GuardsSnapshot) -> RollbackData:
 
 def _simulated(ruleset: Ruleset, desired: Desired) -> Ruleset:
     chains = dict(ruleset.chains)
-    for hook in HOOKS:
-        rules = allow_rules(desired.rules, hook.direction, FAMILIES)
-        rules += block_rules(desired.rules, hook.direction, hook is PREROUTING)
-        chain = Chain(TABLE, hook.chain, FAMILIES, rules, hook.chain, priority=hook.number)
+    managed = of_the_table(desired.rules)
+    for hook in hooks_of(managed):
+        if hook is POSTROUTING:
+            rules = [
+                line
+                for guard in behind_source_nat(managed)
+                for line in guards_behind(guard.source, access_groups(guard, managed), guard)
+            ]
+        else:
+            own = [rule for rule in managed if rule.forwarded == hook.forwarded]
+            rules = allow_rules(own, hook.direction, FAMILIES)
+            rules += block_rules(own, hook.direction, hook is PREROUTING)
+        chain = Chain(TABLE, hook.chain, FAMILIES, rules, hook.hook, priority=hook.number)
         chains[chain.key] = chain
     return replace(ruleset, chains=chains)
 

@@ -21,7 +21,7 @@ from ..host.persistence import IPTABLES_LOADER, LOCK, Kept
 from ..host.runner import Runner, find_program
 from ..model.desired import Desired
 from ..model.errors import EdgeError, MissingPackageError
-from ..model.literals import Direction, Family
+from ..model.literals import Family
 from ..model.ownership import NAME_PREFIX
 from ..model.plan import Item, Observation, Placed, make_plan
 from ..model.rollback_data import RollbackData
@@ -47,7 +47,7 @@ from .lines import lines_of, rules_of, shortened
 from .placing import ChainKey, Slot, Slots, segments, slots_by_chain, with_slots
 
 _FILTER = " filter"
-_BASES = ("INPUT", "OUTPUT")
+_BASES = ("INPUT", "OUTPUT", "FORWARD", "FORWARD")
 # The legacy variant loads its modules itself, and speaks through a raw socket.
 _CAPABILITIES = ("CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_SYS_MODULE")
 
@@ -105,11 +105,7 @@ class IptablesBackend(Backend[IptablesSnapshot]):
         _require(snapshot, desired)
         accepts, notes = shortened(desired.accepts, self.name, desired.guarded)
         slots = _slots(snapshot, desired, accepts)
-        target = [
-            Placed(_label(program, direction), rule)
-            for program, direction, rules in _own_rules(slots)
-            for rule in rules
-        ]
+        target = [Placed(_label(program, own), rule) for program, own, rules in _own_rules(slots) for rule in rules]
         plan = make_plan(Observation(tuple(_observed(snapshot, accepts)), tuple(_drift(snapshot, slots))), target)
         now = [_program_now(snapshot, program, slots) for program in _programs(snapshot, slots)]
         then = [_program_then(snapshot, program, slots) for program in _programs(snapshot, slots)]
@@ -135,8 +131,8 @@ def _has_own(listing: str) -> bool:
     return any(has_chain(listing, own) for own in CHAINS.values())
 
 
-def _label(program: str, direction: Direction) -> str:
-    return f"chain {program}{_FILTER} {CHAINS[direction]}"
+def _label(program: str, own: str) -> str:
+    return f"chain {program}{_FILTER} {own}"
 
 
 def _family(program: str) -> Family:
@@ -171,32 +167,37 @@ def _require_listed(chain: Chain) -> None:
         )
 
 
-def _own_rules(slots: Slots) -> Iterator[Tuple[str, Direction, Tuple[Rule, ...]]]:
-    """Yield program, direction and rules of each managed chain."""
-    found: Dict[Tuple[str, Direction], Dict[Rule, None]] = {}
+def _own_rules(slots: Slots) -> Iterator[Tuple[str, str, Tuple[Rule, ...]]]:
+    """Yield program, name and rules of each managed chain."""
+    found: Dict[Tuple[str, str], Dict[Rule, None]] = {}
     for (table, _chain), listed in slots.items():
         for slot in listed:
             for rule in slot.rules:
-                found.setdefault((table[: -len(_FILTER)], rule.direction), {})[rule] = None
-    for (program, direction), rules in sorted(found.items()):
-        yield program, direction, tuple(rules)
+                found.setdefault((table[: -len(_FILTER)], _chain_of(rule)), {})[rule] = None
+    order = list(CHAINS.values())
+    for (program, own), rules in sorted(found.items(), key=lambda one: (one[0][0], order.index(one[0][1]))):
+        yield program, own, tuple(rules)
+
+
+def _chain_of(rule: Rule) -> str:
+    return CHAINS[rule.direction, rule.forwarded]
 
 
 def _observed(snapshot: IptablesSnapshot, accepts: Sequence[Rule]) -> Iterator[Item]:
     for program, listing in sorted(snapshot.facts.firewall.saves.items()):
-        for direction, own in CHAINS.items():
-            lines = [read_line(line, direction, _family(program)) for line in lines_in(listing, own)]
+        for which, own in CHAINS.items():
+            lines = [read_line(line, which, _family(program)) for line in lines_in(listing, own)]
             for item in rules_of(lines, accepts):
-                yield Placed(_label(program, direction), item) if isinstance(item, Rule) else item
+                yield Placed(_label(program, own), item) if isinstance(item, Rule) else item
 
 
 def _drift(snapshot: IptablesSnapshot, slots: Slots) -> Iterator[str]:
     """Yield in what chains and jumps are not as they should be."""
-    desired = {(program, direction) for program, direction, _rules in _own_rules(slots)}
+    desired = {(program, own) for program, own, _rules in _own_rules(slots)}
     for program, listing in sorted(snapshot.facts.firewall.saves.items()):
-        for direction, own in CHAINS.items():
+        for own in CHAINS.values():
             there = has_chain(listing, own)
-            if (program, direction) in desired and there:
+            if (program, own) in desired and there:
                 yield from _jump_drift(snapshot, program, own, slots)
             elif there and not lines_in(listing, own):
                 yield f"{program} chain {own}  is present"
@@ -214,13 +215,13 @@ def _jump_drift(snapshot: IptablesSnapshot, program: str, own: str, slots: Slots
 
 
 def _own_of(slot: Slot) -> str:
-    return CHAINS[slot.rules[0].direction]
+    return _chain_of(slot.rules[0])
 
 
 def _programs(snapshot: IptablesSnapshot, slots: Slots) -> List[str]:
     """Return the programs that have managed rules, now or then."""
     now = {program for program, listing in snapshot.facts.firewall.saves.items() if _has_own(listing)}
-    return sorted(now | {program for program, _direction, _rules in _own_rules(slots)})
+    return sorted(now | {program for program, _own, _rules in _own_rules(slots)})
 
 
 def _path(snapshot: IptablesSnapshot, program: str) -> str:
@@ -230,8 +231,8 @@ def _path(snapshot: IptablesSnapshot, program: str) -> str:
 def _lines(program: str, slots: Slots) -> Dict[str, Sequence[str]]:
     """Return the desired lines of each managed chain."""
     return {
-        CHAINS[direction]: [write_line(line) for line in lines_of(rules, _family(program))]
-        for one, direction, rules in _own_rules(slots)
+        own: [write_line(line) for line in lines_of(rules, _family(program))]
+        for one, own, rules in _own_rules(slots)
         if one == program
     }
 
@@ -304,9 +305,11 @@ def _kept(snapshot: IptablesSnapshot, slots: Slots) -> Tuple[Kept, ...]:
     if not slots:
         return ()
     then, gone = [], []
-    for program in sorted({program for program, _direction, _rules in _own_rules(slots)}):
-        lines: Dict[str, Optional[Sequence[str]]] = {**dict.fromkeys(CHAINS.values()), **_lines(program, slots)}
-        jumps = {(chain, own): Jumps(chain, own, ()) for own, chain in zip(CHAINS.values(), _BASES)}
+    forwards = any(rule.forwarded for _program, _own, rules in _own_rules(slots) for rule in rules)
+    bases = {own: base for (which, own), base in zip(CHAINS.items(), _BASES) if forwards or not which[1]}
+    for program in sorted({program for program, _own, _rules in _own_rules(slots)}):
+        lines: Dict[str, Optional[Sequence[str]]] = {**dict.fromkeys(bases), **_lines(program, slots)}
+        jumps = {(chain, own): Jumps(chain, own, ()) for own, chain in bases.items()}
         empty = {**jumps, **{key: Jumps(*key, ()) for key in _jumps(program, slots)}}
         path = _path(snapshot, program)
         then.append(ProgramRules(path, lines, list({**jumps, **_jumps(program, slots)}.values())))

@@ -20,8 +20,13 @@ from ..model.plan import Unmanaged
 from .lines import Found, Line
 
 PROGRAMS: Dict[str, str] = {"ipv4": "iptables", "ipv6": "ip6tables"}
-CHAINS: Dict[Direction, str] = {"in": f"{CHAIN_PREFIX}IN", "out": f"{CHAIN_PREFIX}OUT"}
-"""The managed chain of each direction."""
+CHAINS: Dict[Tuple[Direction, bool], str] = {
+    ("in", False): f"{CHAIN_PREFIX}IN",
+    ("out", False): f"{CHAIN_PREFIX}OUT",
+    ("in", True): f"{CHAIN_PREFIX}FORWARD-IN",
+    ("out", True): f"{CHAIN_PREFIX}FORWARD-OUT",
+}
+"""The managed chain of each direction, and whether it is for forwarded packets."""
 
 
 @dataclass(frozen=True)
@@ -55,26 +60,37 @@ def matches(line: Line) -> str:
     """Return what every line has: addresses, protocol and port."""
     source = f"-s {_network(line.source, line.family)} " if line.source else ""
     destination = f"-d {_network(line.destination, line.family)} " if line.destination else ""
+    if line.dialled:
+        # By what the client dialled: the next container may have another address.
+        dialled = f"--ctorigdst {line.destination} " if line.destination else ""
+        return f"{source}-p tcp -m conntrack {dialled}--ctorigdstport {line.port}"
     return f"{source}{destination}-p tcp -m tcp --dport {line.port}"
 
 
 def write_line(line: Line) -> str:
     """Return a line of a managed chain."""
-    return f"-A {CHAINS[line.direction]} {matches(line)} -m comment --comment {line.row} -j ACCEPT"
+    return f"-A {CHAINS[line.direction, line.forwarded]} {matches(line)} -m comment --comment {line.row} -j ACCEPT"
 
 
-def read_line(text: str, direction: Direction, family: Family) -> Found:
-    """Return a line out of what iptables-save lists; an unmanaged one unless it would be written in just this way."""
+def read_line(text: str, chain: Tuple[Direction, bool], family: Family) -> Found:
+    """Return a line out of what iptables-save lists; an unmanaged one unless it would be written in just this way.
+
+    chain: which managed chain it stands in, as CHAINS has it.
+    """
     words = words_of(text)
     options = _options(words[2:])
+    direction, forwarded = chain
+    dialled = "--ctorigdstport" in options
     try:
         line = Line(
             row=options["--comment"],
             direction=direction,
             family=family,
             source=_side(options, "-s", family),
-            destination=_side(options, "-d", family),
-            port=int(options["--dport"]),
+            destination=_side(options, "--ctorigdst" if dialled else "-d", family),
+            port=int(options["--ctorigdstport" if dialled else "--dport"]),
+            forwarded=forwarded,
+            dialled=dialled,
         )
     except (KeyError, ValueError):
         return Unmanaged(f"chain {words[1]}", text)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Iterable, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
 
 from ..model.addresses import canonical_network
 from ..model.errors import EdgeError
@@ -24,7 +24,9 @@ LONGEST_LIST = 32
 
 @dataclass(frozen=True)
 class Line:
-    """One line. source, destination: an address or network, empty for any."""
+    """One line. source, destination: an address or network, empty for any; forwarded: see Rule; dialled: whether
+    destination and port are those before destination NAT.
+    """
 
     row: str
     direction: Direction
@@ -32,9 +34,13 @@ class Line:
     source: str
     destination: str
     port: int
+    forwarded: bool = False
+    dialled: bool = False
 
 
 Found = Union[Line, Unmanaged]
+Key = Tuple[str, Direction, Family, int, bool, bool]
+"""What the lines of a rule have in common: row, direction, family, port, and what forwarded and dialled say."""
 
 
 def shortened(rules: Sequence[Rule], manager: str, guarded: bool) -> Tuple[Tuple[Rule, ...], Tuple[str, ...]]:
@@ -49,7 +55,7 @@ def shortened(rules: Sequence[Rule], manager: str, guarded: bool) -> Tuple[Tuple
         if group is None or len(group.networks) <= LONGEST_LIST:
             short.append(rule)
             continue
-        option = group.name.rpartition("_")[0]
+        option = group.option
         if not guarded:
             raise EdgeError(
                 f"{option}: {len(group.networks)} networks are more than the {LONGEST_LIST} that {manager} can take "
@@ -64,10 +70,20 @@ def shortened(rules: Sequence[Rule], manager: str, guarded: bool) -> Tuple[Tuple
     return tuple(short), notes
 
 
+def with_inner_addresses(rules: Iterable[Rule]) -> List[Rule]:
+    """Return rules as a manager writes them that knows packets by their addresses behind destination NAT only."""
+    return [
+        rule
+        if rule.inside is None
+        else replace(rule, destination=rule.inside.group, port=rule.inside.port, inside=None)
+        for rule in rules
+    ]
+
+
 def lines_of(rules: Iterable[Rule], family: RuleFamily) -> List[Line]:
     """Return the lines of one family."""
     return [
-        Line(rule.row, rule.direction, rule.family, source, destination, rule.port)
+        Line(rule.row, rule.direction, rule.family, source, destination, rule.port, rule.forwarded, bool(rule.inside))
         for rule in rules
         if rule.family == family and rule.family != "any"
         for source in _side(rule.source)
@@ -80,12 +96,20 @@ def rules_of(found: Iterable[Found], desired: Sequence[Rule]) -> List[Item]:
 
     Groups get the names that they have in desired rules.
     """
-    like = {(rule.row, rule.family): rule for rule in desired}
+    like: Dict[Key, List[Rule]] = {}
+    for one in desired:
+        for line in lines_of([one], one.family)[:1]:
+            like.setdefault(_key(line), []).append(one)
     items: List[Item] = []
     for key, run in groupby(found, lambda one: None if isinstance(one, Unmanaged) else _key(one)):
         same = list(run)
         lines = [line for line in same if isinstance(line, Line)]
-        rule = _rule(lines, like.get((lines[0].row, lines[0].family))) if key else None
+        alike = like.get(key, []) if key else []
+        if len(alike) > 1 and lines == [line for rule in alike for line in lines_of([rule], rule.family)]:
+            # A router has such rules for each edge.
+            items += alike
+            continue
+        rule = _rule(lines, next(iter(alike), None)) if key else None
         if rule is not None and sorted(map(_sides, lines)) == sorted(map(_sides, lines_of([rule], rule.family))):
             items.append(rule)
         else:
@@ -107,8 +131,8 @@ def _sides(line: Line) -> Tuple[str, str]:
     return line.source, line.destination
 
 
-def _key(line: Line) -> Tuple[str, Direction, Family, int]:
-    return line.row, line.direction, line.family, line.port
+def _key(line: Line) -> Key:
+    return line.row, line.direction, line.family, line.port, line.forwarded, line.dialled
 
 
 def _rule(lines: Sequence[Line], like: Optional[Rule]) -> Rule:
@@ -117,7 +141,10 @@ def _rule(lines: Sequence[Line], like: Optional[Rule]) -> Rule:
     destination = _group(
         {line.destination for line in lines}, like.destination if like else None, f"destination_{first.family}"
     )
-    return Rule(first.row, "allow", first.direction, first.family, source, destination, first.port)
+    inside = like.inside if like and first.dialled else None
+    return Rule(
+        first.row, "allow", first.direction, first.family, source, destination, first.port, first.forwarded, inside
+    )
 
 
 def _group(texts: Iterable[str], like: Optional[Group], name: str) -> Optional[Group]:

@@ -13,7 +13,7 @@ from shlex import quote
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ..model.addresses import merged, span_of
-from ..model.literals import Direction, Family, RuleFamily
+from ..model.literals import Direction, Family
 from ..model.ownership import COMMENT
 from ..model.rules import Group, Rule, make_group
 from .placing import ChainKey
@@ -52,6 +52,11 @@ def write_rule(rule: Rule) -> str:
     protocol = _PROTOCOLS[rule.family]
     source = f"{protocol} saddr {{ {', '.join(rule.source.networks)} }} " if rule.source else ""
     destination = f"{protocol} daddr {{ {', '.join(rule.destination.networks)} }} " if rule.destination else ""
+    if rule.inside:
+        # By what the client dialled: the next container may have another address.
+        dialled = f"ct original {destination}" if destination else ""
+        port = f"{dialled}ct original proto-dst {rule.port}"
+        return f'meta l4proto tcp {source}{port} counter accept comment "{COMMENT}{rule.row}"'
     return f'{source}{destination}tcp dport {rule.port} counter accept comment "{COMMENT}{rule.row}"'
 
 
@@ -128,26 +133,31 @@ def groups_in(listing: Sequence[Tuple[int, str]]) -> List[Tuple[str, List[str]]]
 
 
 def read_rule(
-    entry: Mapping[str, Any], direction: Optional[Direction], desired: Mapping[Tuple[str, RuleFamily], Rule]
+    entry: Mapping[str, Any], direction: Optional[Direction], forwarded: Optional[bool], desired: Sequence[Rule]
 ) -> Optional[Rule]:
     """Return an accept rule out of nft's JSON; None where it is not as it would be written.
 
-    direction: of the chain it stands in, None where that has no hook; desired: the desired rules by row and family.
+    direction, forwarded: of the chain it stands in, None where its hook does not say; desired: the desired rules.
     """
     row = entry["comment"][len(COMMENT) :]
     try:
         *matches, counter, verdict = entry["expr"]
-        (port,) = (m["match"]["right"] for m in matches if m["match"]["left"] == _PORT)
-        sides = {
-            (m["match"]["left"]["payload"]["protocol"], m["match"]["left"]["payload"]["field"]): m["match"]
-            for m in matches
-            if m["match"]["left"] != _PORT
-        }
+        matches = [m for m in matches if m["match"]["left"] != _PROTOCOL]
+        dialled = any(m["match"]["left"] == _DIALLED_PORT for m in matches)
+        port_field = _DIALLED_PORT if dialled else _PORT
+        (port,) = (m["match"]["right"] for m in matches if m["match"]["left"] == port_field)
+        sides = {_side(m["match"]["left"], dialled): m["match"] for m in matches if m["match"]["left"] != port_field}
         family: Family = "ipv6" if any(protocol == "ip6" for protocol, _side in sides) else "ipv4"
-        like = desired.get((row, family))
-        groups = {
-            side: _group(like, side, family, _networks(match["right"])) for (_protocol, side), match in sides.items()
-        }
+        networks = {side: _networks(match["right"]) for (_protocol, side), match in sides.items()}
+        likes = [
+            rule
+            for rule in desired
+            if (rule.row, rule.family, bool(rule.inside)) == (row, family, dialled)
+            and direction in (None, rule.direction)
+            and forwarded in (None, rule.forwarded)
+        ]
+        like = next((rule for rule in likes if _is_like(rule, networks)), next(iter(likes), None))
+        groups = {side: _group(like, side, family, found) for side, found in networks.items()}
         sound = (
             isinstance(port, int)
             and set(groups) <= {"saddr", "daddr"}
@@ -160,10 +170,33 @@ def read_rule(
     if not sound:
         return None
     direction = direction or (like.direction if like else "in")
-    return Rule(row, "allow", direction, family, groups.get("saddr"), groups.get("daddr"), port)
+    forwarded = forwarded if forwarded is not None else bool(like and like.forwarded)
+    inside = like.inside if like and dialled else None
+    sides_of_rule = groups.get("saddr"), groups.get("daddr")
+    return Rule(row, "allow", direction, family, *sides_of_rule, port, forwarded, inside)
 
 
 _PORT = {"payload": {"protocol": "tcp", "field": "dport"}}
+_PROTOCOL = {"meta": {"key": "l4proto"}}
+_DIALLED_PORT = {"ct": {"key": "proto-dst", "dir": "original"}}
+
+
+def _side(left: Mapping[str, Any], dialled: bool) -> Tuple[str, str]:
+    """Return protocol and side of an address. Raises KeyError for any other field."""
+    if dialled and "ct" in left and left["ct"].get("dir") == "original":
+        protocol, _space, side = left["ct"]["key"].partition(" ")
+        if side == "daddr":
+            return protocol, side
+    return left["payload"]["protocol"], left["payload"]["field"]
+
+
+def _is_like(rule: Rule, networks: Mapping[str, Sequence[str]]) -> bool:
+    """Return whether a rule has just these networks on both sides."""
+    return all(
+        (group is None) == (side not in networks)
+        and (group is None or merged(map(span_of, networks[side])) == merged(group.spans))
+        for side, group in (("saddr", rule.source), ("daddr", rule.destination))
+    )
 
 
 def _group(like: Optional[Rule], side: str, family: str, networks: Sequence[str]) -> Group:

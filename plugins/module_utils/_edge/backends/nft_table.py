@@ -17,32 +17,41 @@ from ..model.addresses import canonical_network
 from ..model.literals import Direction, Family
 from ..model.ownership import TABLE
 from ..model.plan import Item, Observation, Unmanaged
-from ..model.rules import DIRECTIONS, Group, Rule, groups_of, make_group
+from ..model.rules import CONTAINERS, Group, Rule, groups_of, make_group
 
 
 @dataclass(frozen=True)
 class Hook:
-    """A base chain of the table. priority: as nft lists it; number: the same as a number; condition: what a guard asks
-    there besides the port.
+    """A base chain of the table. hook: where packets pass it; priority: as nft lists it; number: the same as a number;
+    condition: what a guard asks there besides the port; forwarded: whether its rules are for packets of other hosts.
     """
 
     chain: str
     direction: Direction
+    hook: str
     priority: str
     number: int
-    condition: str
+    condition: str = ""
+    forwarded: bool = False
 
 
 # Before destination NAT, a guard sees the port that a client dials: that of a published container, for instance. After
 # it, a guard sees the port that a listener has: one to which a rule redirects. The priority is behind
 # connection tracking (-200) and clear of mangle (-150), where other chains stand: equal priorities have no order.
-PREROUTING = Hook("prerouting", "in", "-190", -190, 'iifname != "lo" fib daddr type local')
+PREROUTING = Hook("prerouting", "in", "prerouting", "-190", -190, 'iifname != "lo" fib daddr type local')
 # Before the usual filter chains, so that the counters see packets that those drop. A drop is final in any chain.
-INPUT = Hook("input", "in", "filter - 10", -10, 'iifname != "lo"')
-OUTPUT = Hook("output", "out", "filter - 10", -10, 'oifname != "lo"')
-HOOKS: Tuple[Hook, ...] = (PREROUTING, INPUT, OUTPUT)
-_OF_DIRECTION = {"in": INPUT, "out": OUTPUT}
-"""The chain whose rules stand for a direction; the other one of it has to say the same."""
+INPUT = Hook("input", "in", "input", "filter - 10", -10, 'iifname != "lo"')
+OUTPUT = Hook("output", "out", "output", "filter - 10", -10, 'oifname != "lo"')
+# Behind destination NAT and before source NAT, packets have the addresses of the hosts that are forwarded for. The two
+# directions have a chain each, since a packet from one edge to another one has to pass both.
+FORWARD_IN = Hook("forward_in", "in", "forward", "filter - 10", -10, forwarded=True)
+FORWARD_OUT = Hook("forward_out", "out", "forward", "filter - 9", -9, forwarded=True)
+# Behind source NAT, a guard sees by which address of this host a forwarded connection leaves.
+POSTROUTING = Hook("postrouting", "out", "postrouting", "srcnat + 10", 110, forwarded=True)
+OWN_HOOKS: Tuple[Hook, ...] = (PREROUTING, INPUT, OUTPUT)
+HOOKS: Tuple[Hook, ...] = (*OWN_HOOKS, FORWARD_IN, FORWARD_OUT, POSTROUTING)
+_STAND_FOR = (INPUT, FORWARD_IN, OUTPUT, FORWARD_OUT)
+"""The chains whose rules stand for what is managed, in the order of the rules; the others have to say the same."""
 
 # Inbound a scanner gets no answer; outbound a local daemon must not hang until its timeout.
 _BLOCK = {"in": "drop", "out": "reject with tcp reset"}
@@ -55,6 +64,7 @@ _ALLOW_LINE = re.compile(
     r"(?:(?P<protocol2>ip6?) daddr @(?P<destination>\w+) )?"
     r'tcp dport (?P<port>\d+) counter accept comment "(?P<row>\w+)"'
 )
+_LOCAL_SIDE = re.compile(r"(?P<protocol>ip6?) [sd]addr @(?P<name>\w+) ")
 _BLOCK_LINE = re.compile(r'.* tcp dport (?P<port>\d+) .* comment "(?P<row>\w+) guard"')
 _COUNTER = re.compile(r"\bcounter packets \d+ bytes \d+")
 _HANDLE = re.compile(r" # handle \d+$", re.MULTILINE)
@@ -88,20 +98,64 @@ class NftTable:
 def to_table(rules: Sequence[Rule]) -> NftTable:
     """Return the table that holds the rules."""
     table = NftTable()
+    rules = of_the_table(rules)
     for name, group in groups_of(rules).items():
         table.sets[name] = f"type {name.rpartition('_')[2]}_addr flags interval"
         table.elements[name] = group.networks
-    for hook in HOOKS:
+    for hook in hooks_of(rules):
         table.chains[hook.chain] = NftChain(_hook_line(hook), _lines(rules, hook))
     return table
 
 
+def of_the_table(rules: Iterable[Rule]) -> List[Rule]:
+    """Return the rules that stand in the table. A guard before destination NAT has judged what NAT leads on."""
+    return [rule for rule in rules if rule.inside is None]
+
+
+def hooks_of(rules: Sequence[Rule]) -> Tuple[Hook, ...]:
+    """Return the hooks whose chains the table has: those for this host's own packets, and those for forwarded ones."""
+    own = OWN_HOOKS if any(not rule.forwarded for rule in rules) else ()
+    return (*own, *(hook for hook in HOOKS if hook.forwarded and _lines(rules, hook)))
+
+
 def _hook_line(hook: Hook) -> str:
-    return f"type filter hook {hook.chain} priority {hook.priority}; policy accept;"
+    return f"type filter hook {hook.hook} priority {hook.priority}; policy accept;"
 
 
-def _lines(rules: Iterable[Rule], hook: Hook) -> Tuple[str, ...]:
-    return tuple(_rule_line(rule, hook) for rule in rules if rule.direction == hook.direction)
+def _lines(rules: Sequence[Rule], hook: Hook) -> Tuple[str, ...]:
+    if hook is POSTROUTING:
+        return tuple(line for guard in behind_source_nat(rules) for line in _lines_behind_nat(guard, rules))
+    return tuple(
+        _rule_line(rule, hook)
+        for rule in rules
+        if rule.direction == hook.direction and rule.forwarded == hook.forwarded
+    )
+
+
+def behind_source_nat(rules: Iterable[Rule]) -> List[Rule]:
+    """Return the guards of servers behind this host, which may reach others by its addresses alone."""
+    return [rule for rule in rules if rule.action == "block" and rule.source and rule.source.option == CONTAINERS]
+
+
+def access_groups(guard: Rule, rules: Iterable[Rule]) -> List[Group]:
+    """Return the addresses of this host by which the connections of a guard's servers may leave."""
+    own = (
+        rule.source
+        for rule in rules
+        if (rule.row, rule.family, rule.action) == (guard.row, guard.family, "allow") and not rule.forwarded
+    )
+    return [group for group in own if group]
+
+
+def _lines_behind_nat(guard: Rule, rules: Sequence[Rule]) -> Iterator[str]:
+    protocol, name = _PROTOCOLS[guard.family], guard.source.name if guard.source else ""
+    which = f"ct original {protocol} saddr @{name} {protocol} daddr != @{name} "
+    for group in access_groups(guard, rules):
+        yield (
+            f"{which}{protocol} saddr @{group.name} "
+            f'tcp dport {guard.port} counter accept comment "{guard.row} behind source NAT"'
+        )
+    yield f'{which}tcp dport {guard.port} {_NOT_ESTABLISHED} counter drop comment "{guard.row} guard behind source NAT"'
 
 
 def write_table(table: NftTable) -> str:
@@ -155,7 +209,7 @@ def read_rules(table: NftTable, desired: NftTable) -> Observation:
         name: Group(name, elements) if elements == desired.elements.get(name) else make_group(name, elements)
         for name, elements in table.elements.items()
     }
-    items = [item for direction in DIRECTIONS for item in _read_chain(_OF_DIRECTION[direction], table, groups)]
+    items = [item for hook in _STAND_FOR for item in _read_chain(hook, table, groups)]
     drift = _chain_drift(table, desired, items)
     for name, definition in table.sets.items():
         if name not in desired.sets:
@@ -187,6 +241,9 @@ def _chain_drift(table: NftTable, desired: NftTable, items: Sequence[Item]) -> L
     if PREROUTING.chain in table.chains:
         expected = _lines([item for item in items if isinstance(item, Rule)], PREROUTING)
         drift += _difference(PREROUTING.chain, table.chains[PREROUTING.chain].rules, expected)
+    if POSTROUTING.chain in table.chains and POSTROUTING.chain in desired.chains:
+        lines = [one.chains[POSTROUTING.chain].rules for one in (table, desired)]
+        drift += _difference(POSTROUTING.chain, *lines)
     return drift
 
 
@@ -200,7 +257,7 @@ def _difference(chain: str, found: Sequence[str], expected: Sequence[str]) -> Li
 def _rule_line(rule: Rule, hook: Hook) -> str:
     if rule.action == "block":
         return (
-            f"{hook.condition} tcp dport {rule.port} {_NOT_ESTABLISHED} "
+            f"{_local_side(rule) if rule.forwarded else hook.condition} tcp dport {rule.port} {_NOT_ESTABLISHED} "
             f'counter {_BLOCK[rule.direction]} comment "{rule.row} guard"'
         )
     protocol = _PROTOCOLS[rule.family]
@@ -209,10 +266,18 @@ def _rule_line(rule: Rule, hook: Hook) -> str:
     return f'{source}{destination}tcp dport {rule.port} counter accept comment "{rule.row}"'
 
 
+def _local_side(rule: Rule) -> str:
+    """Return the condition of a guard on forwarded packets. What the servers of one place send each other it spares."""
+    protocol, name = _PROTOCOLS[rule.family], rule.local.name if rule.local else ""
+    if rule.direction == "in":
+        return f"{protocol} daddr @{name}"
+    return f"{protocol} saddr @{name} {protocol} daddr != @{name}"
+
+
 def _read_chain(hook: Hook, table: NftTable, groups: Mapping[str, Group]) -> Iterator[Item]:
     chain = table.chains.get(hook.chain)
     for line in chain.rules if chain else ():
-        rule = _read_rule(hook.direction, line, groups)
+        rule = _read_rule(hook, line, groups)
         # Whatever the patterns let through, a rule is managed only if it would be written in just this way.
         if rule is not None and _rule_line(rule, hook) == line:
             yield rule
@@ -220,18 +285,28 @@ def _read_chain(hook: Hook, table: NftTable, groups: Mapping[str, Group]) -> Ite
             yield Unmanaged(f"chain {hook.chain}", line)
 
 
-def _read_rule(direction: Direction, line: str, groups: Mapping[str, Group]) -> Optional[Rule]:
+def _read_rule(hook: Hook, line: str, groups: Mapping[str, Group]) -> Optional[Rule]:
+    direction = hook.direction
+    family: Family
     match = _BLOCK_LINE.fullmatch(line)
-    if match:
+    if match and not hook.forwarded:
         return Rule(match["row"], "block", direction, "any", None, None, int(match["port"]))
+    if match:
+        local = _LOCAL_SIDE.match(line)
+        if not local or local["name"] not in groups:
+            return None
+        family = "ipv6" if local["protocol"] == "ip6" else "ipv4"
+        edges = groups[local["name"]]
+        source, destination = (None, edges) if direction == "in" else (edges, None)
+        return Rule(match["row"], "block", direction, family, source, destination, int(match["port"]), True)
     match = _ALLOW_LINE.fullmatch(line)
     if not match or not (match["source"] or match["destination"]):
         return None
-    family: Family = "ipv6" if "ip6" in (match["protocol"], match["protocol2"]) else "ipv4"
+    family = "ipv6" if "ip6" in (match["protocol"], match["protocol2"]) else "ipv4"
     if any(match[side] and match[side] not in groups for side in ("source", "destination")):
         return None
     source, destination = (groups[match[side]] if match[side] else None for side in ("source", "destination"))
-    return Rule(match["row"], "allow", direction, family, source, destination, int(match["port"]))
+    return Rule(match["row"], "allow", direction, family, source, destination, int(match["port"]), hook.forwarded)
 
 
 def _read_blocks(text: str) -> Iterator[Tuple[str, str, List[str]]]:

@@ -26,6 +26,7 @@ from .nft_accepts import groups_in, is_plain, label_of, read_listing, read_rule,
 from .placing import ChainKey, Slot, Slots, segments, slots_by_chain, with_slots
 
 _DIRECTIONS: Mapping[str, Direction] = {"input": "in", "output": "out"}
+_FORWARDED: Mapping[str, bool] = {"input": False, "output": False, "forward": True}
 _TABLE_FAMILIES = ("inet", "ip", "ip6")
 
 
@@ -134,13 +135,13 @@ def _key(entry: Mapping[str, Any]) -> ChainKey:
 def _observed(snapshot: NftablesSnapshot, desired: Desired, slots: Slots) -> Iterator[Item]:
     """Yield what unmanaged chains have of accept rules, as Placed, or as Unmanaged where it is not as it should be."""
     entries = {(_key(entry), entry["handle"]): entry for entry in _managed_entries(snapshot.facts)}
-    known = {(rule.row, rule.family): rule for rule in desired.accepts}
     chains = snapshot.facts.firewall.ruleset.chains
     for key in sorted({key for key, _handle in entries}):
         chain = chains[key]
         _in_place, astray = segments(chain.rules, _is_managed, slots.get(key, ()))
         for rule in filter(_is_managed, chain.rules):
-            read = read_rule(entries[key, rule.handle or 0], _DIRECTIONS.get(chain.hook), known)
+            entry = entries[key, rule.handle or 0]
+            read = read_rule(entry, _DIRECTIONS.get(chain.hook), _FORWARDED.get(chain.hook), desired.accepts)
             if read is None or (rule in astray and key in slots):
                 what = "is not as it would be written" if read is None else "does not precede what drops by default"
                 yield Unmanaged(label_of(key), f'comment "{rule.comment}" {what}')

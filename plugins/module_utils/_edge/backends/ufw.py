@@ -24,18 +24,19 @@ from ..host.runner import find_program
 from ..model.addresses import FAMILIES
 from ..model.desired import Desired
 from ..model.errors import EdgeError
-from ..model.literals import Direction, Family
+from ..model.literals import Family
 from ..model.plan import Item, Observation, Placed, make_plan
 from ..model.rollback_data import RollbackData, SharedFile
 from ..model.rules import DIRECTIONS, Rule
 from ..model.steps import Command, Locked, Step, WriteFile
 from .base import Backend, Change, Snapshot
 from .iptables_lines import PROGRAMS, lines_in
-from .lines import Line, by_family, rules_of, shortened
+from .lines import Line, by_family, rules_of, shortened, with_inner_addresses
 from .placing import may_deny
 from .ufw_rules import (
     FILES,
     MERGE,
+    WORDS,
     UserRules,
     chain_of,
     denials_behind,
@@ -44,6 +45,7 @@ from .ufw_rules import (
     live_rule,
     live_rules,
     read_user_rules,
+    word_of,
 )
 
 _FOLDER = "/etc/ufw"
@@ -73,7 +75,7 @@ class UfwSnapshot(Snapshot):
         return self.facts.firewall.saves[found] if found else ""
 
     def _live(self, family: Family) -> str:
-        head = f":{chain_of(family, 'in')} "
+        head = f":{chain_of(family, 'input')} "
         saves = self.facts.firewall.saves
         programs = (one for one in saves if one.startswith(f"{PROGRAMS[family]}-") and head in saves[one])
         return next(programs, "")
@@ -116,7 +118,7 @@ class UfwBackend(Backend[UfwSnapshot]):
         """See Backend.without_managed."""
         for key, chain in list(ruleset.chains.items()):
             for family in FAMILIES:
-                if family in chain.families and key[1] in [chain_of(family, direction) for direction in DIRECTIONS]:
+                if family in chain.families and key[1] in [chain_of(family, word) for word in WORDS]:
                     managed = _managed_live(snapshot, family, chain.rules)
                     ruleset = ruleset.with_rules(key, [rule for rule in chain.rules if rule not in managed])
         return ruleset
@@ -130,7 +132,7 @@ class UfwBackend(Backend[UfwSnapshot]):
         """See Backend.plan."""
         _require(snapshot, desired)
         accepts, notes = shortened(desired.accepts, self.name, desired.guarded)
-        carried = [rule for rule in accepts if rule.family in snapshot.families]
+        carried = [rule for rule in with_inner_addresses(accepts) if rule.family in snapshot.families]
         lines = by_family(carried, FAMILIES)
         observed = Observation(tuple(_observed(snapshot, carried)), tuple(_drift(snapshot, carried, lines)))
         plan = make_plan(observed, [Placed("ufw", rule) for rule in carried])
@@ -178,17 +180,17 @@ def _drift(snapshot: UfwSnapshot, carried: Sequence[Rule], lines: Mapping[Family
         for denial in denials_behind(rules, ports):
             yield f"file {FILES[family]}  has managed rules before: {denial}"
         if snapshot.active and family in snapshot.families:
-            for direction in DIRECTIONS:
-                if not _is_live(snapshot, family, direction, lines[family]):
+            for word in WORDS:
+                if not _is_live(snapshot, family, word, lines[family]):
                     written = [line for line in found_lines(rules, family) if isinstance(line, Line)]
-                    earlier = _is_live(snapshot, family, direction, written)
+                    earlier = _is_live(snapshot, family, word, written)
                     words = "is as an earlier run left it" if earlier else _OTHER_LIVE_RULES
-                    yield f"{PROGRAMS[family]} chain {chain_of(family, direction)}  {words}"
+                    yield f"{PROGRAMS[family]} chain {chain_of(family, word)}  {words}"
 
 
-def _chain(snapshot: UfwSnapshot, family: Family, direction: Direction) -> Sequence[FilterRule]:
+def _chain(snapshot: UfwSnapshot, family: Family, word: str) -> Sequence[FilterRule]:
     """Return the rules of a live chain."""
-    name = chain_of(family, direction)
+    name = chain_of(family, word)
     chains = snapshot.facts.firewall.ruleset.chains
     found = (one for (_table, chain), one in chains.items() if chain == name and family in one.families)
     return next((one.rules for one in found), ())
@@ -212,10 +214,10 @@ def _managed_live(snapshot: UfwSnapshot, family: Family, rules: Sequence[FilterR
     return managed if in_file.managed_first else managed[::-1]
 
 
-def _is_live(snapshot: UfwSnapshot, family: Family, direction: Direction, lines: Sequence[Line]) -> bool:
+def _is_live(snapshot: UfwSnapshot, family: Family, word: str, lines: Sequence[Line]) -> bool:
     """Return whether a live chain has just the managed rules, and none that may deny behind the first of them."""
-    expected = [live_rule(line) for line in lines if line.direction == direction]
-    rules = _chain(snapshot, family, direction)
+    expected = [live_rule(line) for line in lines if word_of(line) == word]
+    rules = _chain(snapshot, family, word)
     managed = _managed_live(snapshot, family, rules)
     if [rule.text for rule in managed] != expected:
         return False
@@ -243,14 +245,14 @@ def _live(snapshot: UfwSnapshot, lines: Mapping[Family, Sequence[Line]]) -> Iter
     """Yield the transaction for each family whose live chains change."""
     for family in FAMILIES if snapshot.active else ():
         changes: List[str] = []
-        for direction in DIRECTIONS:
-            if not _is_live(snapshot, family, direction, lines[family]):
-                chain, rules = chain_of(family, direction), _chain(snapshot, family, direction)
+        for word in WORDS:
+            if not _is_live(snapshot, family, word, lines[family]):
+                chain, rules = chain_of(family, word), _chain(snapshot, family, word)
                 managed = _managed_live(snapshot, family, rules)
                 # By number, since a user's rule may read the same; from the end, so that numbers stay what they are.
                 numbers = [number for number, rule in enumerate(rules, 1) if rule in managed]
                 changes += [f"-D {chain} {number}" for number in reversed(numbers)]
-                changes += [live_rule(line) for line in lines[family] if line.direction == direction]
+                changes += [live_rule(line) for line in lines[family] if word_of(line) == word]
         if changes and snapshot.listing(family):
             script = "\n".join(["*filter", *changes, "COMMIT\n"])
             restore = (f"{snapshot.restorer(family)}-restore", "--noflush", "--wait")
@@ -294,9 +296,10 @@ def _simulated(snapshot: UfwSnapshot, carried: Sequence[Rule]) -> Ruleset:
     ruleset = snapshot.unmanaged
     for key, chain in list(ruleset.chains.items()):
         for family in chain.families:
-            for direction in DIRECTIONS:
-                if key[1] == chain_of(family, direction):
-                    rules = allow_rules(carried, direction, [family])
+            for word in WORDS:
+                if key[1] == chain_of(family, word):
+                    there = [rule for rule in carried if word_of(rule) == word]
+                    rules = [one for direction in DIRECTIONS for one in allow_rules(there, direction, [family])]
                     ruleset = ruleset.with_rules(key, [*chain.rules, *rules])
     return ruleset
 
@@ -306,8 +309,8 @@ def _warnings(snapshot: UfwSnapshot) -> Iterator[str]:
         yield "ufw has IPV6=no in /etc/default/ufw: rules for IPv6 addresses are left out"
     for family in snapshot.families:
         rules = snapshot.rules(family)
-        for direction in DIRECTIONS:
-            chain = chain_of(family, direction)
+        for word in WORDS:
+            chain = chain_of(family, word)
             live = lines_in(snapshot.listing(family), chain)
             if rules and len(live) != sum(line.startswith(f"-A {chain} ") for line in rules.text.splitlines()):
                 yield (

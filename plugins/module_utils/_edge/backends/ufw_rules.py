@@ -11,18 +11,22 @@ from __future__ import annotations
 
 import binascii
 from dataclasses import dataclass
-from typing import Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 from ..model.literals import Direction, Family
-from ..model.ownership import COMMENT
+from ..model.ownership import COMMENT, DIRECTIONS_OF_ROWS
 from ..model.plan import Unmanaged
+from ..model.rules import Rule
 from .iptables_lines import matches
 from .lines import Found, Line
 
 FILES: Dict[str, str] = {"ipv4": "user.rules", "ipv6": "user6.rules"}
 _PREFIXES = {"ipv4": "ufw", "ipv6": "ufw6"}
 _DIRECTIONS: Dict[str, Direction] = {"in": "in", "out": "out"}
+WORDS = ("input", "output", "forward")
+"""The kinds of ufw's chains."""
 _WORDS = {"in": "input", "out": "output"}
+_ROUTE = "route:"
 _ANY = {"ipv4": "0.0.0.0/0", "ipv6": "::/0"}
 _TUPLE = "### tuple ### "
 _HEAD, _TAIL = "### RULES ###", "### END RULES ###"
@@ -46,9 +50,14 @@ END {{ if (head && !done) put_managed() }}
 """A program for awk(1)."""
 
 
-def chain_of(family: Family, direction: Direction) -> str:
-    """Return the chain in which ufw has user rules."""
-    return f"{_PREFIXES[family]}-user-{_WORDS[direction]}"
+def chain_of(family: Family, word: str) -> str:
+    """Return the chain in which ufw has user rules. word: one of WORDS."""
+    return f"{_PREFIXES[family]}-user-{word}"
+
+
+def word_of(line: Union[Line, Rule]) -> str:
+    """Return of which kind the chain is that a line stands in."""
+    return "forward" if line.forwarded else _WORDS[line.direction]
 
 
 @dataclass(frozen=True)
@@ -125,8 +134,8 @@ def denials_behind(rules: UserRules, ports: Sequence[int]) -> Iterator[str]:
 
 def _denies(first_line: str, ports: Sequence[int]) -> bool:
     words = first_line[len(_TUPLE) :].split()
-    # A rule for forwarded packets begins with "route:", one that logs ends in "_log".
-    if len(words) < 3 or words[0].partition("_")[0] not in _DENYING:
+    # One that logs ends in "_log".
+    if len(words) < 3 or words[0].replace(_ROUTE, "").partition("_")[0] not in _DENYING:
         return False
     return words[1] in ("any", "tcp") and (words[2] == "any" or any(_has_port(words[2], port) for port in ports))
 
@@ -147,19 +156,20 @@ def write_entry(line: Line) -> List[str]:
     """Return a rule as it stands in the file."""
     any_address = _ANY[line.family]
     comment = binascii.hexlify((COMMENT + line.row).encode()).decode()
-    sides = f"{line.port} {line.destination or any_address} any {line.source or any_address} {line.direction}"
+    direction = "in" if line.forwarded else line.direction
+    sides = f"{line.port} {line.destination or any_address} any {line.source or any_address} {direction}"
     destination = f" -d {line.destination}" if line.destination else ""
     source = f" -s {line.source}" if line.source else ""
     return [
-        f"{_TUPLE}allow tcp {sides} comment={comment}",
-        f"-A {chain_of(line.family, line.direction)} -p tcp{destination} --dport {line.port}{source} -j ACCEPT",
+        f"{_TUPLE}{_ROUTE if line.forwarded else ''}allow tcp {sides} comment={comment}",
+        f"-A {chain_of(line.family, word_of(line))} -p tcp{destination} --dport {line.port}{source} -j ACCEPT",
         "",
     ]
 
 
 def live_rule(line: Line) -> str:
     """Return a rule as iptables-save lists it in ufw's chain."""
-    return f"-A {chain_of(line.family, line.direction)} {matches(line)} -j ACCEPT"
+    return f"-A {chain_of(line.family, word_of(line))} {matches(line)} -j ACCEPT"
 
 
 def live_rules(rules: UserRules, family: Family) -> List[str]:
@@ -168,9 +178,8 @@ def live_rules(rules: UserRules, family: Family) -> List[str]:
     for entry in filter(is_managed, rules.entries):
         line = _read_fields(entry, family)
         if line is not None:
-            target = {"allow": "ACCEPT", "deny": "DROP", "reject": "REJECT --reject-with tcp-reset"}.get(
-                entry[0][len(_TUPLE) :].split()[0], "ACCEPT"
-            )
+            action = entry[0][len(_TUPLE) :].split()[0]
+            target = {"deny": "DROP", "reject": "REJECT --reject-with tcp-reset"}.get(action, "ACCEPT")
             listed.append(live_rule(line)[: -len("ACCEPT")] + target)
     return listed
 
@@ -185,14 +194,17 @@ def _read_entry(entry: Sequence[str], family: Family) -> Optional[Line]:
 def _read_fields(entry: Sequence[str], family: Family) -> Optional[Line]:
     words = entry[0][len(_TUPLE) :].split()
     try:
-        _action, _tcp, port, destination, _any, source, direction = words[:7]
+        action, _tcp, port, destination, _any, source, direction = words[:7]
+        row = _comment(entry[0])[len(COMMENT) :].partition(" ")[0]
+        forwarded = action.startswith(_ROUTE)
         line = Line(
-            row=_comment(entry[0])[len(COMMENT) :].partition(" ")[0],
-            direction=_DIRECTIONS[direction],
+            row=row,
+            direction=DIRECTIONS_OF_ROWS[row] if forwarded else _DIRECTIONS[direction],
             family=family,
             source="" if source == _ANY[family] else source,
             destination="" if destination == _ANY[family] else destination,
             port=int(port),
+            forwarded=forwarded,
         )
     except (KeyError, ValueError):
         return None

@@ -14,7 +14,7 @@ from ..model.literals import Direction, Family
 from ..model.ownership import TABLE
 from .fields import CT_STATES, FIB_TYPES, REWRITTEN, SETS_MAY_CHANGE, TCP_FLAGS, ZONE
 from .ruleset import Ruleset
-from .translation import AS_SENT, HERE, translated_later
+from .translation import AS_SENT, ELSEWHERE, HERE, translated_later
 from .values import ABSENT, OUTSIDE, UNKNOWN, Fields, Value
 from .walk import ACCEPT, DROP, UNKNOWN_VERDICT, PacketVerdict, evaluate_packet
 
@@ -38,10 +38,11 @@ _BETWEEN_OTHERS = dict.fromkeys(("fib saddr type", "fib daddr type"), point(FIB_
 
 @dataclass(frozen=True)
 class Connection:
-    """One connection to evaluate. direction: in (to this host) or out (from it); family: ipv4 or ipv6.
+    """One connection to evaluate. direction: in (to the local side) or out (from it); family: ipv4 or ipv6.
 
     local, remote: addresses as text; port: TCP port of the server's side; interface: this host's interface towards
-    the remote side, None where that is not known; client_ports: those that the client may connect from.
+    the remote side, None where that is not known; client_ports: those that the client may connect from; inner: this
+    host's interface towards the local side where that is another host, for which this one forwards.
     """
 
     direction: Direction
@@ -51,6 +52,12 @@ class Connection:
     port: int
     interface: Optional[str] = None
     client_ports: Span = CLIENT_PORTS
+    inner: Optional[str] = None
+
+    @property
+    def ways(self) -> Tuple[Optional[str], Optional[str]]:
+        """Return the interfaces by which the first packet comes and leaves again, where this host forwards it."""
+        return (self.interface, self.inner) if self.direction == "in" else (self.inner, self.interface)
 
     def __str__(self) -> str:
         """Return the connection on one line."""
@@ -67,7 +74,20 @@ def _first_packet(
     ruleset: Ruleset, connection: Connection, *flags: str, until_dropped_in: Optional[str] = None
 ) -> PacketVerdict:
     packet = _packet(connection, connection.direction == "in", *flags)
-    return evaluate_packet(ruleset, connection.direction, connection.family, packet, until_dropped_in=until_dropped_in)
+    return _evaluate(ruleset, connection, packet, until_dropped_in)
+
+
+def _evaluate(
+    ruleset: Ruleset, connection: Connection, packet: Fields, until_dropped_in: Optional[str] = None
+) -> PacketVerdict:
+    """Return the verdict on a first packet."""
+    if connection.inner is None:
+        return evaluate_packet(
+            ruleset, connection.direction, connection.family, packet, until_dropped_in=until_dropped_in
+        )
+    coming, going = connection.ways
+    packet.update({**link_fields(coming, towards_host=True), **_BETWEEN_OTHERS})
+    return evaluate_packet(ruleset, "in", connection.family, packet, None, going or ELSEWHERE, until_dropped_in)
 
 
 def until_guard(ruleset: Ruleset, connection: Connection) -> PacketVerdict:
@@ -87,7 +107,7 @@ def first_packets(
     packet[f"{'ip6' if connection.family == 'ipv6' else 'ip'} {'saddr' if inbound else 'daddr'}"] = remotes
     if sets_may_change:
         packet[SETS_MAY_CHANGE] = point(1)
-    return evaluate_packet(ruleset, connection.direction, connection.family, packet)
+    return _evaluate(ruleset, connection, packet)
 
 
 def evaluate_connection(ruleset: Ruleset, connection: Connection) -> PacketVerdict:
@@ -98,7 +118,7 @@ def evaluate_connection(ruleset: Ruleset, connection: Connection) -> PacketVerdi
     first = first_packet(ruleset, connection)
     if first.verdict == DROP:
         return first
-    if connection.direction == "in" and first.verdict == ACCEPT:
+    if (connection.direction == "in" or connection.inner) and first.verdict == ACCEPT:
         explicit = _first_packet(ruleset, connection, "syn", "ecn", "cwr")
         if explicit.verdict != ACCEPT:
             # Some clients ask for explicit congestion notification (RFC 3168, 6.1.1), others do not.
@@ -142,7 +162,7 @@ def walk_all(ruleset: Ruleset, connection: Connection) -> None:
 def _is_followed(first: PacketVerdict, connection: Connection) -> bool:
     """Return whether it is known where the packets of a connection go."""
     way = first.translation.way
-    if way is None or (way == HERE and connection.direction == "out"):
+    if way in (None, ELSEWHERE) or (way == HERE and (connection.direction == "out" or connection.inner)):
         return False
     return way in (HERE, AS_SENT) or connection.interface is not None
 
@@ -173,9 +193,11 @@ def _later_packet(
         translations = {}
     if way in (HERE, AS_SENT):
         return evaluate_packet(ruleset, "in" if towards_host else "out", connection.family, packet, translations)
-    if inbound:
-        coming, going = (connection.interface, way) if to_server else (way, connection.interface)
-        packet.update({**link_fields(coming, towards_host=True), **({} if to_server else _BETWEEN_OTHERS)})
+    if inbound or connection.inner:
+        client_side = connection.interface if inbound else connection.inner
+        coming, going = (client_side, way) if to_server else (way, client_side)
+        between_others = connection.inner is not None or not to_server
+        packet.update({**link_fields(coming, towards_host=True), **(_BETWEEN_OTHERS if between_others else {})})
         if on_the_wire and not to_server:
             packet["fib daddr type"] = UNKNOWN  # It may be one of this host's addresses until it is translated back.
         return evaluate_packet(ruleset, "in", connection.family, packet, translations, going)

@@ -12,18 +12,16 @@ from ..model.addresses import FAMILIES, UNICAST, common, family_of, merged, numb
 from ..model.literals import Direction, Effective, Family
 from ..model.ownership import TABLE
 from ..model.rules import Group, Rule
-from .connection import Connection, first_packet, until_guard
-from .rows import ANYWHERE, NO, UNKNOWN, YES, neighbour_of
+from .connection import Connection, until_guard
+from .published import is_unclear
+from .rows import ANYWHERE, NO, UNKNOWN, WEIGHT, YES, Routes, locals_of, neighbour_of
 from .ruleset import Ruleset
-from .translation import HERE
+from .translation import ELSEWHERE, HERE
 from .walk import ACCEPT, DROP, Decision, PacketVerdict
 
 # An address of the host that the table does not name, of the space for documentation (RFC 5737, RFC 3849).
 _ANOTHER: Mapping[Family, str] = {"ipv4": "198.51.100.1", "ipv6": "2001:db8:ffff::1"}
-_FORWARDED = (
-    "connections of containers that it forwards do not pass the guard, and it forwards to one: a rule translates the "
-    "destination of port {port}"
-)
+_UNCLEAR = "port {port} is translated to a place that is not known, so what is forwarded from there may pass the guard"
 
 
 @dataclass(frozen=True)
@@ -38,23 +36,30 @@ class GuardVerdict:
     reason: str = ""
 
 
-def evaluate_guards(ruleset: Ruleset, rules: Sequence[Rule]) -> Dict[str, GuardVerdict]:
-    """Return the verdict on each row that has a guard, by row id. rules: all that are desired.
+def evaluate_guards(
+    ruleset: Ruleset, rules: Sequence[Rule], routes: Optional[Routes] = None
+) -> Dict[str, GuardVerdict]:
+    """Return the verdict on each row that has a guard, by row id. rules: all that are desired; routes: as facts have.
 
     Tried are remote addresses that the row does not list, addresses of the host that it does not name, and the family
     that it has no address of.
     """
     verdicts: Dict[str, GuardVerdict] = {}
+    allows = [rule for rule in rules if rule.action == "allow"]
     for guard in rules:
         if guard.action == "block":
-            verdicts[guard.row] = _evaluate(ruleset, guard, [rule for rule in rules if rule.action == "allow"])
+            verdict = _evaluate(ruleset, guard, allows, routes or {})
+            known = verdicts.get(guard.row)
+            if known is None or WEIGHT[verdict.guarded] > WEIGHT[known.guarded]:
+                verdicts[guard.row] = verdict
     return verdicts
 
 
-def _evaluate(ruleset: Ruleset, guard: Rule, allows: Sequence[Rule]) -> GuardVerdict:
+def _evaluate(ruleset: Ruleset, guard: Rule, allows: Sequence[Rule], routes: Routes) -> GuardVerdict:
     closed: Optional[GuardVerdict] = None
     unsure: Optional[GuardVerdict] = None
-    for connection in _forbidden(guard, allows):
+    forbidden = _forwarded(guard, allows, routes) if guard.forwarded else _forbidden(guard, allows)
+    for connection in forbidden:
         verdict = until_guard(ruleset, connection)
         if verdict.verdict == ACCEPT:
             return GuardVerdict(NO, verdict.decision, str(connection))
@@ -62,8 +67,9 @@ def _evaluate(ruleset: Ruleset, guard: Rule, allows: Sequence[Rule]) -> GuardVer
             closed = closed or GuardVerdict(YES, _own(verdict), str(connection))
         else:
             unsure = unsure or GuardVerdict(UNKNOWN, verdict.decision, str(connection))
-    if unsure is None and guard.direction == "out" and _is_published(ruleset, guard.port, allows):
-        return GuardVerdict(UNKNOWN, None, "", _FORWARDED.format(port=guard.port))
+    may_be_published = guard.direction == "out" and not guard.forwarded and any(True for _one in ruleset.translations())
+    if unsure is None and may_be_published and is_unclear(ruleset, guard.port, allows, routes):
+        return GuardVerdict(UNKNOWN, None, "", _UNCLEAR.format(port=guard.port))
     return unsure or closed or GuardVerdict(YES, None, "")
 
 
@@ -76,9 +82,10 @@ def _forbidden(guard: Rule, allows: Sequence[Rule]) -> Iterator[Connection]:
     """Yield connections that the guard of a row has to keep from coming to pass."""
     direction: Direction = "in" if guard.direction == "in" else "out"
     for family in FAMILIES:
-        of_row = [rule for rule in allows if rule.row == guard.row and rule.family == family]
+        own_allows = [rule for rule in allows if rule.family == family and not rule.forwarded]
+        of_row = [rule for rule in own_allows if rule.row == guard.row]
         own = {address for rule in of_row for address in _addresses(rule.local)}
-        named = {address for rule in allows if rule.family == family for address in _addresses(rule.local)}
+        named = {address for rule in own_allows for address in _addresses(rule.local)}
         for local in (*sorted(named - own), _ANOTHER[family]):
             for remote in (*ANYWHERE[family], neighbour_of(local)):
                 yield Connection(direction, family, local, remote, guard.port)
@@ -86,6 +93,32 @@ def _forbidden(guard: Rule, allows: Sequence[Rule]) -> Iterator[Connection]:
             for local in _addresses(rule.local):
                 for remote in _outside(rule.remote, local):
                     yield Connection(direction, family, local, remote, guard.port)
+
+
+def _forwarded(guard: Rule, allows: Sequence[Rule], routes: Routes) -> Iterator[Connection]:
+    """Yield connections of the hosts that this one forwards for, which the guard of a row has to keep from passing."""
+    of_row = [
+        rule
+        for rule in allows
+        if rule.forwarded and rule.inside is None and (rule.row, rule.family) == (guard.row, guard.family)
+    ]
+    family = family_of(guard.local.networks[0]) if guard.local else "ipv4"
+    outward = next(
+        (way for (one, other), way in routes.items() if one != other and way and family_of(one) == family), None
+    )
+    for local in locals_of(guard):
+        allowed = [rule for rule in of_row if _holds(rule.local, local)]
+        remotes = _outside(allowed[0].remote, local) if allowed else ANYWHERE[family]
+        for remote in (one for one in remotes if not _holds(guard.local, one)):
+            way = routes.get((local, remote)) or outward
+            inner = routes.get((local, local)) or ELSEWHERE
+            if HERE not in (inner, way):
+                direction: Direction = "in" if guard.direction == "in" else "out"
+                yield Connection(direction, family, local, remote, guard.port, way, inner=inner)
+
+
+def _holds(group: Optional[Group], address: str) -> bool:
+    return group is not None and bool(common([point(number_of(address))], merged(group.spans)))
 
 
 def _addresses(group: Optional[Group]) -> Tuple[str, ...]:
@@ -105,15 +138,3 @@ def _outside(group: Optional[Group], local: str) -> List[str]:
 
 
 _MOST_BESIDE = 4
-
-
-def _is_published(ruleset: Ruleset, port: int, allows: Sequence[Rule]) -> bool:
-    """Return whether a rule translates the destination of inbound connections to a port to that of another host."""
-    without = ruleset.without_tables([TABLE])
-    for rule in allows:
-        for local in _addresses(rule.local):
-            family = family_of(local)
-            for remote in ANYWHERE[family]:
-                if first_packet(without, Connection("in", family, local, remote, port)).translation.way != HERE:
-                    return True
-    return False

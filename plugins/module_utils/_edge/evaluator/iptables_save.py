@@ -391,7 +391,7 @@ def _translating_target(name: str, words: List[str]) -> List[Step]:
     if port:
         new_port = point(int(port)) if port.isdigit() else UNKNOWN
     family = family_of(address) if isinstance(new_address, tuple) else None
-    return [Translate(side, new_address, new_port, family, to_host=name == "REDIRECT")]
+    return [Translate(side, new_address, new_port, family, to_host=name in ("REDIRECT", "MASQUERADE"))]
 
 
 _ASSIGNING: Mapping[str, Callable[[str, List[str]], List[Step]]] = {

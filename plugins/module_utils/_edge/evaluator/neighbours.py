@@ -147,6 +147,11 @@ def link_behind(translation: Translation) -> Optional[Link]:
     return Link(family, "out", _ANY, _ANY, _ANY, way)
 
 
+def link_between_others(family: Family, interface: Optional[str]) -> Link:
+    """Return a link of a connection between other hosts. By which of its addresses this one asks there is not known."""
+    return Link(family, "out", _ANY, _ANY, _ANY, interface)
+
+
 def evaluate_neighbours(ruleset: Ruleset, link: Link) -> Optional[Tuple[PacketVerdict, NeighbourPacket]]:
     """Return the verdict on what a connection needs of neighbour discovery on a link, None where all of it passes.
 

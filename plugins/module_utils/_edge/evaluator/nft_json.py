@@ -413,7 +413,7 @@ class _RuleReader:
         "reject": lambda _self, content: _reject(content),
         "mangle": _mangle,
         "snat": lambda _self, content: _translation("source", content),
-        "masquerade": lambda _self, content: _translation("source", {"addr": None, **(content or {})}),
+        "masquerade": lambda _self, content: _translation("source", {"addr": None, **(content or {})}, to_host=True),
         "dnat": lambda _self, content: _translation("destination", content),
         "redirect": lambda _self, content: _translation("destination", {"addr": None, **(content or {})}, to_host=True),
         "set": _set_update,

@@ -28,19 +28,20 @@ class OwnAddresses:
     """Addresses of a host. absent: those that a request names and the host does not have; carried: those of its
     interfaces that a network can reach, None where that is not known; interfaces: the interfaces of each; chosen: by
     remote address the interface and the source that the kernel takes for a program that does not bind; one is missing
-    where there is no route.
+    where there is no route; networks: those of its interfaces, each as an address with the length of its prefix.
     """
 
     absent: FrozenSet[str] = frozenset()
     carried: Optional[Sequence[str]] = None
     interfaces: Mapping[str, FrozenSet[str]] = field(default_factory=dict)
     chosen: Mapping[str, Tuple[str, str]] = field(default_factory=dict)
+    networks: Sequence[str] = ()
 
 
 def remotes_to_ask(rules: Sequence[Rule]) -> List[str]:
     """Return the remote addresses for which OwnAddresses.chosen is needed."""
     families = {family_of(address) for addresses in own_addresses_of(rules).values() for address in addresses}
-    outbound = [rule for rule in rules if rule.direction == "out"]
+    outbound = [rule for rule in rules if rule.direction == "out" and not rule.forwarded]
     return list(dict.fromkeys([*(ANYWHERE[family][0] for family in sorted(families)), *remotes_of(outbound)]))
 
 
@@ -94,13 +95,13 @@ def source_warnings(own: OwnAddresses, rules: Sequence[Rule]) -> List[str]:
         return []
     warned: Dict[str, str] = {}
     for rule in rules:
-        if rule.direction != "out" or not rule.local:
+        if rule.direction != "out" or not rule.local or rule.forwarded:
             continue
         bound = next((one for one in rule.local.networks if one not in own.absent), None)
         for remote in remotes_of([rule]):
             _interface, source = own.chosen.get(remote, ("", ""))
             if bound and source and source not in rule.local.networks and not remote.startswith(_LINK_LOCAL):
-                option = rule.local.name.rpartition("_")[0]
+                option = rule.local.option
                 warned.setdefault(
                     source,
                     f"{option}: this host connects to {remote} from {source}, which is not listed, and the guard of "
@@ -125,7 +126,7 @@ def _listed(addresses: Sequence[str]) -> str:
 
 def _absent_by_row(own: OwnAddresses, rules: Sequence[Rule]) -> Iterator[Tuple[str, List[str]]]:
     for row in dict.fromkeys(rule.row for rule in rules):
-        groups = [rule.local for rule in rules if rule.row == row and rule.local]
+        groups = [rule.local for rule in rules if rule.row == row and rule.local and not rule.forwarded]
         addresses = [one for group in groups for one in group.networks if one in own.absent]
         if addresses:
             yield row, addresses

@@ -44,17 +44,23 @@ def places_of(ruleset: Ruleset, rules: Sequence[Rule], routes: Routes) -> Dict[P
     references = _References(ruleset)
     found: Dict[Place, Dict[Rule, None]] = {}
     for rule in rules:
+        hook = _hook(rule)
         for connection in connections_of([rule], routes):
             # An explicit denial may keep the sample from a general drop that other addresses of the rule reach.
             others = first_packets(ruleset, connection, span_around(rule.remote, connection))
             for base, drops in (*first_packet(ruleset, connection).drops, *others.drops):
-                if base.hook == _HOOKS[connection.direction] and base.kind == "filter":
+                if base.hook == hook and base.kind == "filter":
                     finder = _Finder(references, base, rule, connection)
                     for drop in drops:
                         place = finder.place(drop)
                         if place is not None:
                             found.setdefault(place, {})[rule] = None
     return {place: tuple(needed) for place, needed in found.items()}
+
+
+def _hook(rule: Rule) -> str:
+    """Return the hook at which the packets of a rule need to be accepted."""
+    return "forward" if rule.forwarded else _HOOKS[rule.direction]
 
 
 def bases_that_drop(ruleset: Ruleset, rules: Sequence[Rule], routes: Routes) -> List[Chain]:
@@ -67,12 +73,13 @@ def bases_that_drop(ruleset: Ruleset, rules: Sequence[Rule], routes: Routes) -> 
         for chain in ruleset.chains.values()
         if chain.hook in _HOOKS.values() and chain.kind == "filter" and chain.policy == "drop"
     }
-    for connection in connections_of(rules, routes):
-        local_side = LOCAL_SIDES[connection.direction]
-        for base, drops in first_packet(ruleset, connection).drops:
-            filters = base.hook == _HOOKS[connection.direction] and base.kind == "filter"
-            if filters and any(_is_general(drop, local_side) for drop in drops):
-                found[base.key] = base
+    for rule in rules:
+        local_side = LOCAL_SIDES[rule.direction]
+        for connection in connections_of([rule], routes):
+            for base, drops in first_packet(ruleset, connection).drops:
+                filters = base.hook == _hook(rule) and base.kind == "filter"
+                if filters and any(_is_general(drop, local_side) for drop in drops):
+                    found[base.key] = base
     return list(found.values())
 
 

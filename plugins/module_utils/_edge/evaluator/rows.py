@@ -12,9 +12,9 @@ from ..model.addresses import Span, family_of, number_of, span_of, text_of
 from ..model.literals import Direction, Effective, Family
 from ..model.rules import Rule
 from .connection import CLIENT_PORTS, Connection, evaluate_connection
-from .neighbours import Link, evaluate_neighbours, link_behind, link_of
+from .neighbours import Link, evaluate_neighbours, link_behind, link_between_others, link_of
 from .ruleset import Ruleset, sees
-from .translation import AS_SENT
+from .translation import AS_SENT, ELSEWHERE, HERE
 from .walk import ACCEPT, DROP, UNKNOWN_VERDICT, Decision, PacketVerdict
 
 YES: Effective = "yes"
@@ -33,7 +33,10 @@ ANYWHERE: Mapping[Family, Tuple[str, ...]] = {
 Route = Tuple[str, str]
 """A local and a remote address."""
 Routes = Mapping[Route, Optional[str]]
-"""Interface by which the host reaches a remote address from a local one; None where there is no route."""
+"""Interface by which the host reaches a remote address from a local one; None where there is no route.
+
+For a local address of another host, the pair of it with itself has the interface towards it.
+"""
 
 
 @dataclass(frozen=True)
@@ -70,15 +73,21 @@ class _Sample:
     connections: Tuple[Tuple[str, str], ...]
     rule: Rule
 
+    @property
+    def forwarded(self) -> bool:
+        """Return whether the local side is another host. Packets to an address of this one are, before translation."""
+        return self.rule.forwarded and self.rule.inside is None
 
-def routes_to_ask(rules: Sequence[Rule]) -> List[Route]:
-    """Return the pairs of addresses whose routes evaluate_rows needs."""
-    return list(dict.fromkeys(pair for sample in _samples(rules) for pair in sample.connections))
+
+def routes_to_ask(rules: Sequence[Rule], *, forwarded: bool = False) -> List[Route]:
+    """Return the pairs of addresses whose routes evaluate_rows needs. forwarded: of connections of other hosts."""
+    samples = [sample for sample in _samples(rules) if sample.forwarded == forwarded]
+    return list(dict.fromkeys(pair for sample in samples for pair in sample.connections))
 
 
 def remotes_of(rules: Sequence[Rule]) -> List[str]:
     """Return the remote addresses that stand for the rules."""
-    return list(dict.fromkeys(remote for _local, remote in routes_to_ask(rules)))
+    return list(dict.fromkeys(remote for sample in _samples(rules) for _local, remote in sample.connections))
 
 
 def connections_of(rules: Sequence[Rule], routes: Routes) -> List[Connection]:
@@ -97,9 +106,12 @@ def evaluate_rows(
     evaluator = _Evaluator(ruleset, surroundings or Surroundings(), sorted({rule.port for rule in rules}))
     verdicts: Dict[str, RowVerdict] = {}
     for sample in _samples(rules):
-        verdict = evaluator.sample(_connections(sample, routes))
+        connections = _connections(sample, routes)
+        if not connections:
+            continue
+        verdict = evaluator.sample(connections)
         known = verdicts.get(sample.row)
-        if known is None or _WEIGHT[verdict.effective] > _WEIGHT[known.effective]:
+        if known is None or WEIGHT[verdict.effective] > WEIGHT[known.effective]:
             verdicts[sample.row] = verdict
     return verdicts
 
@@ -114,7 +126,7 @@ def evaluate_one(
     return _Evaluator(ruleset, surroundings, ports).connection(connection)
 
 
-_WEIGHT = {YES: 0, UNKNOWN: 1, NO: 2}
+WEIGHT = {YES: 0, UNKNOWN: 1, NO: 2}
 _USUAL_CLIENT_PORTS: Span = (32768, 60999)
 """Ports that most clients connect from: the default of Linux, and inside that of others (RFC 6335, 6)."""
 
@@ -167,6 +179,9 @@ class _Evaluator:
         pair = (connection.local, connection.remote)
         gateway = self._surroundings.gateways.get(pair)
         on_link = pair in self._surroundings.gateways and gateway is None
+        if connection.inner:
+            links = [link_between_others(connection.family, name) for name in connection.ways]
+            return [link for link in links if link.interface not in self._surroundings.without_neighbours]
         behind = link_behind(verdict.translation)
         links = [behind] if behind else []
         # A packet of this host whose destination is translated goes another way.
@@ -176,8 +191,9 @@ class _Evaluator:
 
     def _from_any_port(self, connection: Connection) -> PacketVerdict:
         """Return the verdict on a connection, from whichever port the client takes."""
-        usual = self._surroundings.local_ports if connection.direction == "out" else _USUAL_CLIENT_PORTS
-        possible = usual if connection.direction == "out" else CLIENT_PORTS
+        own = connection.direction == "out" and not connection.inner
+        usual = self._surroundings.local_ports if own else _USUAL_CLIENT_PORTS
+        possible = usual if own else CLIENT_PORTS
         verdict = evaluate_connection(self._ruleset, replace(connection, client_ports=possible))
         if verdict.verdict == ACCEPT:
             return verdict
@@ -207,9 +223,21 @@ def _connections(sample: _Sample, routes: Routes) -> List[Connection]:
     rule = sample.rule
     direction: Direction = "in" if rule.direction == "in" else "out"
     pairs = [pair for pair in sample.connections if routes.get(pair)] if sample.anywhere else []
+    pairs = pairs or list(sample.connections)
+    if sample.forwarded:
+        # A network of others has this host in it too.
+        pairs = [pair for pair in pairs if routes.get((pair[0], pair[0])) != HERE]
     return [
-        Connection(direction, family_of(local), local, remote, rule.port, routes.get((local, remote)))
-        for local, remote in pairs or sample.connections
+        Connection(
+            direction,
+            family_of(local),
+            local,
+            remote,
+            rule.port,
+            routes.get((local, remote)),
+            inner=(routes.get((local, local)) or ELSEWHERE) if sample.forwarded else None,
+        )
+        for local, remote in pairs
     ]
 
 
@@ -218,13 +246,19 @@ def _samples(rules: Sequence[Rule]) -> Iterable[_Sample]:
         if rule.action != "allow":
             continue
         there = rule.remote
-        for local in rule.local.networks if rule.local else ():
+        for local in locals_of(rule):
             if there is None:
                 remotes = (*ANYWHERE[family_of(local)], neighbour_of(local))
                 yield _Sample(rule.row, True, tuple((local, remote) for remote in remotes), rule)
             else:
                 for network in _spread(there.networks):
                     yield _Sample(rule.row, False, tuple((local, remote) for remote in _ends(network)), rule)
+
+
+def locals_of(rule: Rule) -> Sequence[str]:
+    """Return local addresses that stand for those of a rule."""
+    networks = rule.local.networks if rule.local else ()
+    return list(dict.fromkeys(address for network in networks for address in _ends(network)))
 
 
 def _spread(networks: Sequence[str]) -> Sequence[str]:

@@ -217,13 +217,15 @@ class Ruleset:
 
     owners: the program that manages a table, where one does; ways: the interface by which this host reaches an address
     that one of its translations names, "lo" for an address of its own; one is missing where that is not known;
-    forwards: the families whose packets this host passes on; lower: the devices below an interface, such as the ports
-    of a bridge; routed_by_mark: the families of which packets with a mark may go another way.
+    masquerading: the addresses of an interface, of which one is given to packets that masquerade there; forwards: the
+    families whose packets this host passes on; lower: the devices below an interface, such as the ports of a bridge;
+    routed_by_mark: the families of which packets with a mark may go another way.
     """
 
     chains: Dict[Tuple[str, str], Chain] = field(default_factory=dict)
     owners: Dict[str, str] = field(default_factory=dict)
     ways: Mapping[Tuple[PacketFamily, int], str] = field(default_factory=dict)
+    masquerading: Mapping[Tuple[PacketFamily, str], Sequence[int]] = field(default_factory=dict)
     forwards: FrozenSet[Family] = frozenset()
     lower: Mapping[str, FrozenSet[str]] = field(default_factory=dict)
     routed_by_mark: FrozenSet[PacketFamily] = frozenset()

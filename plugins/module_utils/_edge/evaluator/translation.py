@@ -34,6 +34,8 @@ HERE = "lo"
 """Interface of packets to this host itself."""
 AS_SENT = ""
 """Way of a packet of this host whose destination nothing translates."""
+ELSEWHERE = "/"
+"""Way of a packet that this host passes on by an interface that is not known; no interface can have that name."""
 
 CONSEQUENCES = ("ct status dnat", "ct status snat", "fib daddr type")
 """Fields that a translation changes besides addresses and ports."""
@@ -69,7 +71,8 @@ class Translation:
 
     def apply(self, step: Translate, certain: bool) -> None:
         """Apply one translation. certain: whether the packet surely meets it."""
-        values = {"address": step.address, "port": step.port}
+        masquerades = step.side == _SOURCE and step.to_host
+        values = {"address": self._masqueraded() if masquerades else step.address, "port": step.port}
         for name, what in names_of(step.side, self.family).items():
             value, before = values[what], self.fields.get(name)
             if value is not None and before != value:
@@ -87,6 +90,11 @@ class Translation:
         if self.family == "arp" or not isinstance(address, tuple):
             return None
         return self.ruleset.ways.get((self.family, address[0]))
+
+    def _masqueraded(self) -> Value:
+        """Return the address that the packet gets of the interface by which it leaves."""
+        found = self.ruleset.masquerading.get((self.family, self.way or ""), ())
+        return point(found[0]) if len(found) == 1 else UNKNOWN
 
     def copy(self) -> Translation:
         """Return this state, to come back to."""

@@ -30,7 +30,7 @@ from .ruleset import (
     Unsupported,
     Verdict,
 )
-from .translation import AS_SENT, CONSEQUENCES, HERE, PLACES, Translation
+from .translation import AS_SENT, CONSEQUENCES, ELSEWHERE, HERE, PLACES, Translation
 from .values import ABSENT, OUTSIDE, UNKNOWN, Answer, Fields, Value
 
 ACCEPT: Outcome = "accept"
@@ -187,8 +187,9 @@ def _elsewhere(walk: _Walk, direction: Direction) -> Tuple[List[str], Value]:
     way = translation.way
     if way is None or way == HERE:
         return [], UNKNOWN
-    walk.fields.update({"meta oifname": way, "meta oif": way})
-    return [*(["forward"] if direction == "in" else []), "postrouting", "egress"], way
+    name: Value = OUTSIDE if way == ELSEWHERE else way
+    walk.fields.update({"meta oifname": name, "meta oif": name})
+    return [*(["forward"] if direction == "in" else []), "postrouting", "egress"], name
 
 
 class _Journey:

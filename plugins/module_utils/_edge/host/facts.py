@@ -39,12 +39,13 @@ class Facts:
 @dataclass(frozen=True)
 class Asked:
     """Addresses whose ways matter. pairs: of a local and a remote one; remotes: those to which programs connect; own:
-    those that a request takes for the host's own.
+    those that a request takes for the host's own; forwarded: pairs of which the local address is another host's.
     """
 
     pairs: Sequence[Route]
     remotes: Sequence[str] = ()
     own: Sequence[str] = ()
+    forwarded: Sequence[Route] = ()
 
 
 def read_facts(run: Runner, asked: Asked, consult: Consult, before: Optional[Facts] = None) -> Facts:
@@ -58,7 +59,9 @@ def read_facts(run: Runner, asked: Asked, consult: Consult, before: Optional[Fac
     with understood("what systemctl show prints"):
         persistence = read_persistence(run)
     with understood("what ip route get prints"):
-        network = read_network(asked.pairs, run, firewall.ruleset.translations(), asked.remotes, asked.own)
+        network = read_network(
+            asked.pairs, run, firewall.ruleset.translations(), asked.remotes, asked.own, asked.forwarded
+        )
     with understood("what ip rule show prints"):
         marked = families_routed_by_mark(run) if sets_marks(firewall) else frozenset()
     firewall = _on_network(firewall, network, marked)
@@ -72,7 +75,13 @@ def read_facts(run: Runner, asked: Asked, consult: Consult, before: Optional[Fac
 
 
 def _on_network(firewall: HostFirewall, network: Network, marked: FrozenSet[PacketFamily]) -> HostFirewall:
-    ruleset = replace(firewall.ruleset, ways=network.targets, forwards=network.forwards, routed_by_mark=marked)
+    ruleset = replace(
+        firewall.ruleset,
+        ways=network.targets,
+        masquerading=network.masquerading,
+        forwards=network.forwards,
+        routed_by_mark=marked,
+    )
     if any(chain.devices != () or chain.table.startswith("bridge ") for chain in ruleset.chains.values()):
         names = {*network.routes.values(), *network.targets.values()} - {HERE}
         ruleset.lower = {name: lower_devices(name) for name in names if name}

@@ -34,6 +34,7 @@ _COUNTER = re.compile(r"counter packets \d+ bytes \d+ ")
 _SETS_MARK = re.compile(r"-j (?:MARK|CONNMARK --restore-mark)\b")
 _MATCHED_SETS = re.compile(r"--match-set (\S+)")
 _SET_WITH_ELEMENTS = re.compile(r"\bset (\w+) \{[^{}]*elements = \{([^{}]*)\}")
+_LATER_CHAINS = ("input", "postrouting")
 _OWNED = {"inet firewalld": "firewalld", "ip firewalld": "firewalld", "ip6 firewalld": "firewalld"}
 
 
@@ -185,8 +186,8 @@ def packets_by_row(firewall: HostFirewall) -> Dict[str, int]:
     for entry in (firewall.listing or {}).get("nftables", ()):
         rule = entry.get("rule", {})
         steps = [step for step in rule.get("expr", ()) if isinstance(step, dict)]
-        # The chain input sees packets again that the chain before destination NAT has counted.
-        counts = f"{rule.get('family')} {rule.get('table')}" == TABLE and rule.get("chain") != "input"
+        # These chains see packets again that one before has counted.
+        counts = f"{rule.get('family')} {rule.get('table')}" == TABLE and rule.get("chain") not in _LATER_CHAINS
         if counts and {"accept": None} in steps:
             packets = sum(step["counter"]["packets"] for step in steps if isinstance(step.get("counter"), dict))
             row = str(rule.get("comment", ""))
@@ -200,7 +201,7 @@ def blocked_by_row(firewall: HostFirewall) -> Dict[str, int]:
     for entry in (firewall.listing or {}).get("nftables", ()):
         rule = entry.get("rule", {})
         row, _space, kind = str(rule.get("comment", "")).partition(" ")
-        if kind == "guard" and f"{rule.get('family')} {rule.get('table')}" == TABLE:
+        if kind.startswith("guard") and f"{rule.get('family')} {rule.get('table')}" == TABLE:
             steps = [step for step in rule.get("expr", ()) if isinstance(step, dict)]
             packets = sum(step["counter"]["packets"] for step in steps if isinstance(step.get("counter"), dict))
             counted[row] = counted.get(row, 0) + packets

@@ -11,12 +11,12 @@ import os
 import socket
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Dict, FrozenSet, Iterable, Iterator, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, FrozenSet, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ..evaluator.own_addresses import OwnAddresses
 from ..evaluator.rows import Route, Routes, Surroundings
 from ..evaluator.translation import HERE
-from ..model.addresses import Span, family_of, is_address, number_of, text_of
+from ..model.addresses import BITS, Span, family_of, is_address, number_of, text_of
 from ..model.literals import Family, PacketFamily
 from .runner import Runner, find_program
 
@@ -31,6 +31,7 @@ _FORWARDING: Mapping[Family, str] = {
 _ANY_SOURCE = "::"
 _LOWER = "lower_"
 _LONGEST = 256
+_LESS_PREFERRED = ("secondary", "deprecated", "tentative", "dadfailed")
 _NOWHERE = ("local", "unreachable", "prohibit", "blackhole")
 
 
@@ -38,13 +39,14 @@ _NOWHERE = ("local", "unreachable", "prohibit", "blackhole")
 class Network:
     """Ways of this host to addresses. routes: the interface by pair of a local and a remote address, None where there
     is no route; a pair is missing where nothing can be said: no program "ip", or one without JSON; surroundings: what
-    else matters to connections; targets: as Ruleset.ways; forwards: the families whose packets this host passes on;
-    own: addresses of this host.
+    else matters to connections; targets: as Ruleset.ways; masquerading: as there; forwards: the families whose packets
+    this host passes on; own: addresses of this host.
     """
 
     routes: Routes = field(default_factory=dict)
     surroundings: Surroundings = field(default_factory=Surroundings)
     targets: Mapping[Tuple[PacketFamily, int], str] = field(default_factory=dict)
+    masquerading: Mapping[Tuple[PacketFamily, str], Sequence[int]] = field(default_factory=dict)
     forwards: FrozenSet[Family] = frozenset()
     own: OwnAddresses = field(default_factory=OwnAddresses)
 
@@ -55,19 +57,21 @@ def read_network(
     targets: Iterable[Tuple[PacketFamily, int]] = (),
     remotes: Sequence[str] = (),
     own: Sequence[str] = (),
+    forwarded: Sequence[Route] = (),
 ) -> Network:
     """Return the ways for pairs of a local and a remote address.
 
     targets: addresses that connections are translated to; remotes: addresses to which programs may connect unbound;
-    own: those that are taken for this host's own.
+    own: those that are taken for this host's own; forwarded: pairs of which the local address is another host's.
     """
     program = find_program("ip")
     answers: Sequence[Mapping[str, Any]] = ()
     wanted = set(targets)
     pairs = list(dict.fromkeys(pairs))
-    if program is not None and pairs:
+    if program is not None and (pairs or forwarded):
         commands = [f"route get {remote} from {local}\n" for local, remote in pairs]
         unbound = {*(text_of(number, family) for family, number in wanted), *own, *remotes}
+        unbound.update(address for pair in forwarded for address in pair)
         commands += [f"route get {address}\n" for address in sorted(unbound)]
         output = run([program, "-json", "-force", "-batch", "-"], "".join([*commands, "address show\n"])).stdout
         answers = list(_answers(output))
@@ -76,21 +80,63 @@ def read_network(
     # A kernel without a family, or addresses that are not (yet) on an interface, are no missing route.
     answered = {":" in remote for _local, remote in found}
     routes = {pair: found[pair][0] if pair in found else None for pair in pairs if (":" in pair[1]) in answered}
-    gateways = {pair: gateway for pair, (_interface, gateway) in found.items()}
-    interfaces = {*(interface for interface, _gateway in found.values()), *known.values()} - {HERE}
-    forwards = frozenset(family for family, path in _FORWARDING.items() if known and _kernel_text(path).strip() == "1")
+    between = _ways_between_others(answers, forwarded)
+    routes.update({pair: way[0] if way else None for pair, way in between.items()})
+    gateways = {pair: way[1] for pair, way in (*found.items(), *between.items()) if way}
+    interfaces = {one for one in (*routes.values(), *known.values()) if one} - {HERE}
+    asks = known or forwarded
+    forwards = frozenset(family for family, path in _FORWARDING.items() if asks and _kernel_text(path).strip() == "1")
     surroundings = Surroundings(gateways, _without_neighbours(interfaces), _local_ports())
-    return Network(routes, surroundings, known, forwards, _own_addresses(answers, own))
+    return Network(routes, surroundings, known, _masquerading(answers), forwards, _own_addresses(answers, own))
+
+
+def _ways_between_others(
+    answers: Sequence[Mapping[str, Any]], pairs: Sequence[Route]
+) -> Dict[Route, Optional[Tuple[str, Optional[str]]]]:
+    """Return interface and router by pair of addresses of others, and by the pair of each local one with itself.
+
+    They are None where there is no route.
+    """
+    ways = {
+        route["dst"]: (HERE if route.get("type") == "local" else route["dev"], _gateway(route))
+        for route in filter(_is_unbound, answers)
+        if route.get("type") == "local" or route.get("type") not in _NOWHERE
+    }
+    found: Dict[Route, Optional[Tuple[str, Optional[str]]]] = {}
+    for local, remote in pairs:
+        found[local, remote], found[local, local] = ways.get(remote), ways.get(local)
+    return found
+
+
+def _gateway(route: Mapping[str, Any]) -> Optional[str]:
+    gateway = route.get("gateway") or route.get("via", {}).get("host")
+    return None if gateway is None else str(gateway)
+
+
+def _masquerading(answers: Sequence[Mapping[str, Any]]) -> Dict[Tuple[PacketFamily, str], Sequence[int]]:
+    """Return the addresses of each interface of which the kernel takes one for packets that masquerade there.
+
+    Source: inet_select_addr() in the kernel's devinet.c, and RFC 6724 for IPv6.
+    """
+    found: Dict[Tuple[PacketFamily, str], List[int]] = {}
+    for interface in answers:
+        for entry in interface.get("addr_info", ()):
+            if entry.get("scope") == "global" and not any(entry.get(one) for one in _LESS_PREFERRED):
+                family: PacketFamily = family_of(entry["local"])
+                found.setdefault((family, interface["ifname"]), []).append(number_of(entry["local"]))
+    return {key: tuple(numbers) for key, numbers in found.items()}
 
 
 def _own_addresses(answers: Sequence[Mapping[str, Any]], named: Sequence[str]) -> OwnAddresses:
     """Return the addresses of this host. named: those that a request takes for its own."""
     interfaces: Dict[str, FrozenSet[str]] = {}
+    networks: List[str] = []
     for interface in answers:
         for entry in interface.get("addr_info", ()):
             if "local" in entry and entry.get("scope") in ("global", "site"):
                 address = entry["local"]
                 interfaces[address] = interfaces.get(address, frozenset()) | {interface["ifname"]}
+                networks.append(f"{address}/{entry.get('prefixlen', BITS[family_of(address)])}")
     unbound = list(filter(_is_unbound, answers))
     local = {route["dst"] for route in unbound if route.get("type") == "local"}
     # The kernel takes some addresses for its own that no interface has. Where it does not answer, a socket tells.
@@ -101,7 +147,7 @@ def _own_addresses(answers: Sequence[Mapping[str, Any]], named: Sequence[str]) -
         if route.get("type") not in _NOWHERE and "prefsrc" in route
     }
     is_known = any("ifname" in answer for answer in answers)
-    return OwnAddresses(frozenset(absent), tuple(interfaces) if is_known else None, interfaces, chosen)
+    return OwnAddresses(frozenset(absent), tuple(interfaces) if is_known else None, interfaces, chosen, tuple(networks))
 
 
 def binds(address: str) -> bool:
@@ -133,8 +179,7 @@ def _ways(answers: Iterable[Mapping[str, Any]]) -> Dict[Route, Tuple[str, Option
     ways: Dict[Route, Tuple[str, Optional[str]]] = {}
     for route in answers:
         if route.get("type") not in _NOWHERE and "dev" in route and "from" in route and not _is_unbound(route):
-            gateway = route.get("gateway") or route.get("via", {}).get("host")
-            ways[route["from"], route["dst"]] = route["dev"], gateway
+            ways[route["from"], route["dst"]] = route["dev"], _gateway(route)
     return ways
 
 

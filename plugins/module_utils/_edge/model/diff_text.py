@@ -25,7 +25,8 @@ def line(item: Item) -> str:
     if isinstance(item, Placed):
         return f"{line(item.rule)} in {item.place}"
     source, destination = _side(item.source), _side(item.destination)
-    return f"{item.row}  {item.action} {item.direction} tcp {source} -> {destination} port {item.port}"
+    way = f"{'forwarded ' if item.forwarded else ''}{item.direction}"
+    return f"{item.row}  {item.action} {way} tcp {source} -> {destination} port {item.port}"
 
 
 def before(plan: Plan) -> str:

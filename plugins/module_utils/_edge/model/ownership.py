@@ -23,6 +23,9 @@ NAME_PREFIX = "xmpp-edge-"
 TAGS = (TABLE_NAME, CHAIN_PREFIX, NAME_PREFIX)
 """One of these is in the name of each managed chain, or of its table."""
 
+DIRECTIONS_OF_ROWS = {row.id: row.direction for row in PORT_TABLE}
+"""Direction of a forwarded rule by its row, where a manager has one chain for both."""
+
 RICH_RULE_PRIORITIES = {row.id: 32101 + number for number, row in enumerate(PORT_TABLE)}
 """Priorities of managed rich rules of firewalld, by row: rich rules have no comment, so these are their tags.
 

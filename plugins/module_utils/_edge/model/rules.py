@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Dict, Iterable, List, Optional, Tuple
@@ -12,6 +13,12 @@ from typing import Any, Dict, Iterable, List, Optional, Tuple
 from .addresses import Span, canonical_network, is_network, network_order, span_of
 from .errors import EdgeError, shown
 from .literals import Action, Direction, RuleFamily
+
+CONTAINERS = "containers"
+"""Name of the group of the networks of servers that ports of this host are published for."""
+
+# The name of a group is that of an option, a number where a host has several of one option, and the family.
+_NUMBER_AND_FAMILY = re.compile(r"(?:_[0-9]+)?_ipv[46]$")
 
 DIRECTIONS: Tuple[Direction, ...] = ("in", "out")
 ACTIONS: Tuple[Action, ...] = ("allow", "block")
@@ -39,14 +46,34 @@ class Group:
         """The span from its lowest to its highest address."""
         return min(self.spans)[0], max(last for _first, last in self.spans)
 
+    @property
+    def option(self) -> str:
+        """Return the option that lists the networks."""
+        return _NUMBER_AND_FAMILY.sub("", self.name)
+
+    @property
+    def number(self) -> str:
+        """Return the number of the edges that the group is about, with a stroke; empty where there are no others."""
+        found = _NUMBER_AND_FAMILY.search(self.name)
+        return found[0][: -len("_ipv4")].replace("_", "/") if found else ""
+
+
+@dataclass(frozen=True)
+class Inside:
+    """Place of a server behind destination NAT. group: the networks it is in; port: that it listens on there."""
+
+    group: Group
+    port: int
+
 
 @dataclass(frozen=True)
 class Rule:
     """One firewall rule for TCP.
 
-    row: id of the port table's row that it serves; family: ipv4, ipv6 or any (both);
-    source, destination: None stands for any address of the family; port: destination port.
-    A block rule spares loopback and established connections.
+    row: id of the port table's row that it serves; direction: seen from the edge; family: ipv4, ipv6 or any (both);
+    source, destination: None stands for any address of the family; port: destination port; forwarded: whether it is
+    for packets that the host passes on, rather than for its own; inside: where the host's destination NAT leads to.
+    A block rule spares loopback and established connections. For forwarded packets it names the local side.
     """
 
     row: str
@@ -56,15 +83,18 @@ class Rule:
     source: Optional[Group]
     destination: Optional[Group]
     port: int
+    forwarded: bool = False
+    inside: Optional[Inside] = None
 
     @property
     def id(self) -> str:
         """Unique among the rules of one host."""
-        return f"{self.row}/{self.action}/{self.family}"
+        forwarded = f"/forwarded{self.local.number if self.local else ''}" if self.forwarded else ""
+        return f"{self.row}/{self.action}/{self.family}{forwarded}"
 
     @property
     def local(self) -> Optional[Group]:
-        """The host's own side."""
+        """The side of the edge: of this host, or of one that it forwards for."""
         return self.destination if self.direction == "in" else self.source
 
     @property
@@ -87,9 +117,8 @@ def own_addresses_of(rules: Iterable[Rule]) -> Dict[str, List[str]]:
     """Return the addresses that rules take for the host's own, by the option that lists them."""
     found: Dict[str, Dict[str, None]] = {}
     for rule in rules:
-        if rule.local:
-            option = rule.local.name.rpartition("_")[0]
-            found.setdefault(option, {}).update(dict.fromkeys(rule.local.networks))
+        if rule.local and not rule.forwarded:
+            found.setdefault(rule.local.option, {}).update(dict.fromkeys(rule.local.networks))
     return {option: list(addresses) for option, addresses in found.items()}
 
 
@@ -111,6 +140,7 @@ def to_payload(rules: Iterable[Rule]) -> Dict[str, Any]:
                 "source": rule.source.name if rule.source else None,
                 "destination": rule.destination.name if rule.destination else None,
                 "port": rule.port,
+                "forwarded": rule.forwarded,
             }
             for rule in listed
         ],
@@ -141,6 +171,7 @@ def from_payload(rules: List[Dict[str, Any]], groups: Dict[str, List[str]]) -> T
             source=group(entry.get("source")),
             destination=group(entry.get("destination")),
             port=_checked_port(entry["port"]),
+            forwarded=bool(entry.get("forwarded")),
         )
         for entry in sorted(rules, key=lambda entry: DIRECTIONS.index(entry["direction"]))
     )
@@ -148,11 +179,13 @@ def from_payload(rules: List[Dict[str, Any]], groups: Dict[str, List[str]]) -> T
 
 def _checked_rule(**fields: Any) -> Rule:
     rule = Rule(**fields)
-    if rule.action == "block" and (rule.family != "any" or rule.groups):
+    if rule.action == "block" and rule.forwarded and (not rule.local or rule.remote):
+        raise EdgeError(f"rules: {rule.id} blocks what others send; a block rule for forwarded packets names the edges")
+    if rule.action == "block" and not rule.forwarded and (rule.family != "any" or rule.groups):
         raise EdgeError(f"rules: {rule.id} blocks only some addresses; a block rule has family any and no groups")
     if rule.action == "allow" and not rule.groups:
         raise EdgeError(f"rules: {rule.id} allows any address on both sides; name a group in source or destination")
-    if any(not group.name.endswith(f"_{rule.family}") for group in rule.groups) and rule.action == "allow":
+    if any(not group.name.endswith(f"_{rule.family}") for group in rule.groups):
         raise EdgeError(f"rules: {rule.id} names a group of another family; name groups that end in _{rule.family}")
     return rule
 

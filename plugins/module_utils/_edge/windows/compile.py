@@ -140,7 +140,7 @@ def _spans_of_side(rule: Rule, group: Optional[Group]) -> List[Span]:
         return UNICAST[rule.family]
     unusable = [network for network in group.networks if not spans_of([network])]
     if unusable:
-        option, named = group.name.rpartition("_")[0], ", ".join(unusable)
+        option, named = group.option, ", ".join(unusable)
         raise EdgeError(f"{option}: {named} can be no side of a connection of a Windows host; name unicast addresses")
     return spans_of(group.networks)
 

@@ -7,11 +7,22 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends import nft_accepts
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.rules import Group, Rule
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.rules import Group, Inside, Rule
 
 GROUP, HOST = Group("partner_networks_ipv4", ("198.18.7.0/24", "198.18.8.0/24")), Group("a_ipv4", ("198.18.0.2",))
 RULE = Rule("federation_in", "allow", "in", "ipv4", GROUP, HOST, 5269)
-DESIRED = {("federation_in", "ipv4"): RULE}
+PUBLISHED = Rule(
+    "federation_in",
+    "allow",
+    "in",
+    "ipv4",
+    GROUP,
+    HOST,
+    5269,
+    True,
+    Inside(Group("containers_ipv4", ("10.88.0.0/16",)), 15269),
+)
+DESIRED = (RULE, PUBLISHED)
 
 
 def match(left, right, op="=="):
@@ -28,9 +39,9 @@ DESTINATION = match(side("daddr"), "198.18.0.2")
 END = [{"counter": {"packets": 7, "bytes": 9}}, {"accept": None}]
 
 
-def read(*expression, direction="in", desired=None):
+def read(*expression, direction="in", forwarded=False, desired=DESIRED):
     entry = {"comment": "xmpp_edge federation_in", "expr": list(expression)}
-    return nft_accepts.read_rule(entry, direction, DESIRED if desired is None else desired)
+    return nft_accepts.read_rule(entry, direction, forwarded, desired)
 
 
 def test_a_rule_is_read_with_the_groups_of_the_desired_one():
@@ -38,13 +49,35 @@ def test_a_rule_is_read_with_the_groups_of_the_desired_one():
 
 
 def test_a_rule_that_is_not_desired_has_groups_of_its_own():
-    found = read(SOURCE, DESTINATION, PORT, *END, desired={})
+    found = read(SOURCE, DESTINATION, PORT, *END, desired=())
     assert found.source == Group("saddr_ipv4", ("198.18.7.0-198.18.8.255",))
     assert found.destination == Group("daddr_ipv4", ("198.18.0.2",))
 
 
 def test_a_chain_without_hook_has_the_direction_of_the_desired_rule():
-    assert read(SOURCE, DESTINATION, PORT, *END, direction="") == RULE
+    assert read(SOURCE, DESTINATION, PORT, *END, direction=None, forwarded=None) == RULE
+
+
+DIALLED = [
+    match({"meta": {"key": "l4proto"}}, "tcp"),
+    SOURCE,
+    match({"ct": {"key": "ip daddr", "dir": "original"}}, "198.18.0.2"),
+    match({"ct": {"key": "proto-dst", "dir": "original"}}, 5269),
+]
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_rule_for_a_published_port_names_what_was_dialled(first):
+    # Newer releases of nft leave out the protocol in JSON.
+    assert read(*DIALLED[first:], *END, forwarded=True) == PUBLISHED
+    assert nft_accepts.write_rule(PUBLISHED).startswith(
+        "meta l4proto tcp ip saddr { 198.18.7.0/24, 198.18.8.0/24 } ct "
+    )
+
+
+def test_of_several_desired_rules_the_one_with_these_networks_gives_its_groups():
+    other = Rule("federation_in", "allow", "in", "ipv4", Group("partner_networks_2_ipv4", ("1.1.1.1",)), HOST, 5269)
+    assert read(SOURCE, DESTINATION, PORT, *END, desired=(other, RULE)) == RULE
 
 
 @pytest.mark.parametrize(

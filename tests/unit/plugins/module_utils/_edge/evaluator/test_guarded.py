@@ -63,12 +63,12 @@ def test_a_default_drop_of_the_host_closes_as_well():
     assert guarded(without=("prerouting", "input"), more=closed)["gateway_in"][0] == "no"
 
 
-def test_a_published_container_makes_the_outbound_guard_unknown():
+def test_a_port_published_for_an_unknown_place_makes_the_outbound_guard_unknown():
     rule = "-A PREROUTING -p tcp -m tcp --dport 5269 -j DNAT --to-destination 10.0.0.5"
     nat = f"*nat\n:PREROUTING ACCEPT [0:0]\n{rule}\nCOMMIT\n"
     answer, reason = guarded(more=nat)["federation_out"]
     assert answer == "unknown"
-    assert "connections of containers that it forwards do not pass the guard" in reason
+    assert "port 5269 is translated to a place that is not known" in reason
     assert guarded(more=nat)["federation_in"][0] == "yes"
     other = nat.replace("5269", "8080")
     assert guarded(more=other)["federation_out"][0] == "yes"

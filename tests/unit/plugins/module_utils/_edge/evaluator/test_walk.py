@@ -273,7 +273,7 @@ def test_targets_that_translate(rule, expected):
         return value[0] if isinstance(value, tuple) and value[0] == value[1] else value
 
     assert (step.side, of(step.address), of(step.port)) == expected
-    assert step.to_host is rule.startswith("REDIRECT")
+    assert step.to_host is rule.startswith(("REDIRECT", "MASQUERADE"))
 
 
 @pytest.mark.parametrize(
