@@ -64,10 +64,10 @@ def managed_table(text):
 
 def iptables(text):
     every_rule(iptables_save.read_ruleset(text, "iptables-nft", iptables_save.members_of(text, text.split())))
-    for direction, chain in iptables_lines.CHAINS.items():
+    for chain in iptables_lines.CHAINS:
         iptables_lines.jumps_in(text, chain)
         for line in iptables_lines.lines_in(text, chain):
-            iptables_lines.read_line(line, direction, "ipv4")
+            iptables_lines.read_line(line, "ipv4")
 
 
 def ufw(text):

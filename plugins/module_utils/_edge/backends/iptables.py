@@ -29,10 +29,13 @@ from ..model.rules import Rule
 from ..model.steps import Command, Step
 from .base import Backend, Change, Snapshot
 from .iptables_lines import (
+    BASES,
     CHAINS,
+    FORWARD,
     PROGRAMS,
     Jumps,
     ProgramRules,
+    chain_of,
     filter_table,
     has_chain,
     jump,
@@ -47,7 +50,6 @@ from .lines import lines_of, rules_of, shortened
 from .placing import ChainKey, Slot, Slots, segments, slots_by_chain, with_slots
 
 _FILTER = " filter"
-_BASES = ("INPUT", "OUTPUT", "FORWARD", "FORWARD")
 # The legacy variant loads its modules itself, and speaks through a raw socket.
 _CAPABILITIES = ("CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_SYS_MODULE")
 
@@ -90,7 +92,7 @@ class IptablesBackend(Backend[IptablesSnapshot]):
     def without_managed(self, _snapshot: IptablesSnapshot, ruleset: Ruleset) -> Ruleset:
         """See Backend.without_managed."""
         for key, chain in list(ruleset.chains.items()):
-            if key[1] in CHAINS.values():
+            if key[1] in CHAINS:
                 ruleset = replace(ruleset, chains={one: kept for one, kept in ruleset.chains.items() if one != key})
             elif any(_is_jump(rule) for rule in chain.rules):
                 ruleset = ruleset.with_rules(key, [rule for rule in chain.rules if not _is_jump(rule)])
@@ -120,15 +122,15 @@ class IptablesBackend(Backend[IptablesSnapshot]):
 
 
 def _is_jump(rule: FilterRule) -> bool:
-    return any(rule.text.endswith(f" -j {own}") for own in CHAINS.values())
+    return any(rule.text.endswith(f" -j {own}") for own in CHAINS)
 
 
 def _is_unlisted_jump(rule: FilterRule) -> bool:
-    return not rule.text.startswith("-A ") and any(own in rule.content.targets for own in CHAINS.values())
+    return not rule.text.startswith("-A ") and any(own in rule.content.targets for own in CHAINS)
 
 
 def _has_own(listing: str) -> bool:
-    return any(has_chain(listing, own) for own in CHAINS.values())
+    return any(has_chain(listing, own) for own in CHAINS)
 
 
 def _label(program: str, own: str) -> str:
@@ -173,20 +175,15 @@ def _own_rules(slots: Slots) -> Iterator[Tuple[str, str, Tuple[Rule, ...]]]:
     for (table, _chain), listed in slots.items():
         for slot in listed:
             for rule in slot.rules:
-                found.setdefault((table[: -len(_FILTER)], _chain_of(rule)), {})[rule] = None
-    order = list(CHAINS.values())
-    for (program, own), rules in sorted(found.items(), key=lambda one: (one[0][0], order.index(one[0][1]))):
+                found.setdefault((table[: -len(_FILTER)], chain_of(rule)), {})[rule] = None
+    for (program, own), rules in sorted(found.items(), key=lambda one: (one[0][0], CHAINS.index(one[0][1]))):
         yield program, own, tuple(rules)
-
-
-def _chain_of(rule: Rule) -> str:
-    return CHAINS[rule.direction, rule.forwarded]
 
 
 def _observed(snapshot: IptablesSnapshot, accepts: Sequence[Rule]) -> Iterator[Item]:
     for program, listing in sorted(snapshot.facts.firewall.saves.items()):
-        for which, own in CHAINS.items():
-            lines = [read_line(line, which, _family(program)) for line in lines_in(listing, own)]
+        for own in CHAINS:
+            lines = [read_line(line, _family(program)) for line in lines_in(listing, own)]
             for item in rules_of(lines, accepts):
                 yield Placed(_label(program, own), item) if isinstance(item, Rule) else item
 
@@ -195,7 +192,7 @@ def _drift(snapshot: IptablesSnapshot, slots: Slots) -> Iterator[str]:
     """Yield in what chains and jumps are not as they should be."""
     desired = {(program, own) for program, own, _rules in _own_rules(slots)}
     for program, listing in sorted(snapshot.facts.firewall.saves.items()):
-        for own in CHAINS.values():
+        for own in CHAINS:
             there = has_chain(listing, own)
             if (program, own) in desired and there:
                 yield from _jump_drift(snapshot, program, own, slots)
@@ -215,7 +212,7 @@ def _jump_drift(snapshot: IptablesSnapshot, program: str, own: str, slots: Slots
 
 
 def _own_of(slot: Slot) -> str:
-    return _chain_of(slot.rules[0])
+    return chain_of(slot.rules[0])
 
 
 def _programs(snapshot: IptablesSnapshot, slots: Slots) -> List[str]:
@@ -243,7 +240,7 @@ def _jumps(program: str, slots: Slots) -> Dict[Tuple[str, str], Jumps]:
         (chain, own): Jumps(chain, own, tuple(slot.before.text if slot.before else "" for slot in found))
         for (table, chain), listed in slots.items()
         if table == program + _FILTER
-        for own in CHAINS.values()
+        for own in CHAINS
         for found in [[slot for slot in listed if _own_of(slot) == own]]
         if found
     }
@@ -269,12 +266,12 @@ def _program_now(snapshot: IptablesSnapshot, program: str, slots: Slots) -> Prog
 
 def _own_now(snapshot: IptablesSnapshot, program: str) -> List[str]:
     listing = snapshot.facts.firewall.saves.get(program, "")
-    return [own for own in CHAINS.values() if has_chain(listing, own)]
+    return [own for own in CHAINS if has_chain(listing, own)]
 
 
 def _jumps_now(snapshot: IptablesSnapshot, program: str) -> List[Jumps]:
     listing = snapshot.facts.firewall.saves.get(program, "")
-    return [one for own in CHAINS.values() for one in jumps_in(listing, own)]
+    return [one for own in CHAINS for one in jumps_in(listing, own)]
 
 
 def _live(snapshot: IptablesSnapshot, slots: Slots, then: Sequence[ProgramRules]) -> Tuple[Step, ...]:
@@ -282,7 +279,7 @@ def _live(snapshot: IptablesSnapshot, slots: Slots, then: Sequence[ProgramRules]
     steps: List[Step] = []
     for program, rules in zip(_programs(snapshot, slots), then):
         moves = [f"-D {one.chain} -j {one.own}" for one in _jumps_now(snapshot, program) for _before in one.before]
-        for own in CHAINS.values():
+        for own in CHAINS:
             for (table, chain), found in slots.items():
                 if table == program + _FILTER:
                     same = [slot for slot in found if _own_of(slot) == own]
@@ -306,7 +303,7 @@ def _kept(snapshot: IptablesSnapshot, slots: Slots) -> Tuple[Kept, ...]:
         return ()
     then, gone = [], []
     forwards = any(rule.forwarded for _program, _own, rules in _own_rules(slots) for rule in rules)
-    bases = {own: base for (which, own), base in zip(CHAINS.items(), _BASES) if forwards or not which[1]}
+    bases = {own: base for own, base in BASES.items() if forwards or own != FORWARD}
     for program in sorted({program for program, _own, _rules in _own_rules(slots)}):
         lines: Dict[str, Optional[Sequence[str]]] = {**dict.fromkeys(bases), **_lines(program, slots)}
         jumps = {(chain, own): Jumps(chain, own, ()) for own, chain in bases.items()}
@@ -350,6 +347,6 @@ def _require(snapshot: IptablesSnapshot, desired: Desired) -> None:
             _require_listed(chain)
     for program, listing in snapshot.facts.firewall.saves.items() if not desired.present else ():
         for line in filter_table(listing):
-            own = next((one for one in CHAINS.values() if line.endswith((f" -j {one}", f" -g {one}"))), None)
+            own = next((one for one in CHAINS if line.endswith((f" -j {one}", f" -g {one}"))), None)
             if own and line != jump(line.split(" ")[1], own):
                 raise EdgeError(f'{program} has an unmanaged rule that leads to a managed chain: "{line}"; remove it')

@@ -10,23 +10,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from shlex import quote
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from ..evaluator.iptables_save import words_of
 from ..model.addresses import BITS
 from ..model.literals import Direction, Family
-from ..model.ownership import CHAIN_PREFIX
+from ..model.ownership import CHAIN_PREFIX, DIRECTIONS_OF_ROWS
 from ..model.plan import Unmanaged
+from ..model.rules import Rule
 from .lines import Found, Line
 
 PROGRAMS: Dict[str, str] = {"ipv4": "iptables", "ipv6": "ip6tables"}
-CHAINS: Dict[Tuple[Direction, bool], str] = {
-    ("in", False): f"{CHAIN_PREFIX}IN",
-    ("out", False): f"{CHAIN_PREFIX}OUT",
-    ("in", True): f"{CHAIN_PREFIX}FORWARD-IN",
-    ("out", True): f"{CHAIN_PREFIX}FORWARD-OUT",
+BASES: Dict[str, str] = {
+    f"{CHAIN_PREFIX}IN": "INPUT",
+    f"{CHAIN_PREFIX}OUT": "OUTPUT",
+    f"{CHAIN_PREFIX}FORWARD": "FORWARD",
 }
-"""The managed chain of each direction, and whether it is for forwarded packets."""
+"""The managed chains, each with the chain of a hook whose packets it is for."""
+_IN, _OUT, FORWARD = BASES
+CHAINS = tuple(BASES)
 
 
 @dataclass(frozen=True)
@@ -69,22 +71,25 @@ def matches(line: Line) -> str:
 
 def write_line(line: Line) -> str:
     """Return a line of a managed chain."""
-    return f"-A {CHAINS[line.direction, line.forwarded]} {matches(line)} -m comment --comment {line.row} -j ACCEPT"
+    return f"-A {chain_of(line)} {matches(line)} -m comment --comment {line.row} -j ACCEPT"
 
 
-def read_line(text: str, chain: Tuple[Direction, bool], family: Family) -> Found:
-    """Return a line out of what iptables-save lists; an unmanaged one unless it would be written in just this way.
+def chain_of(rule: Union[Line, Rule]) -> str:
+    """Return the managed chain that a rule stands in."""
+    return FORWARD if rule.forwarded else _IN if rule.direction == "in" else _OUT
 
-    chain: which managed chain it stands in, as CHAINS has it.
-    """
+
+def read_line(text: str, family: Family) -> Found:
+    """Return a line out of what iptables-save lists; an unmanaged one unless it would be written in just this way."""
     words = words_of(text)
     options = _options(words[2:])
-    direction, forwarded = chain
+    forwarded = words[1] == FORWARD
+    direction: Direction = "in" if words[1] == _IN else "out"
     dialled = "--ctorigdstport" in options
     try:
         line = Line(
             row=options["--comment"],
-            direction=direction,
+            direction=DIRECTIONS_OF_ROWS[options["--comment"]] if forwarded else direction,
             family=family,
             source=_side(options, "-s", family),
             destination=_side(options, "--ctorigdst" if dialled else "-d", family),

@@ -44,8 +44,8 @@ class Desired:
 
     @property
     def accepts(self) -> Tuple[Rule, ...]:
-        """The rules that let packets pass."""
-        return tuple(rule for rule in self.rules if rule.action == "allow")
+        """The rules that let packets pass which may come from or go to other hosts."""
+        return tuple(rule for rule in self.rules if rule.action == "allow" and not rule.is_inner)
 
     @property
     def guarded(self) -> bool:

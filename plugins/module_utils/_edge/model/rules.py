@@ -103,6 +103,11 @@ class Rule:
         return self.source if self.direction == "in" else self.destination
 
     @property
+    def is_inner(self) -> bool:
+        """Return whether it is for packets between this host and servers behind it, which no manager is asked for."""
+        return not self.forwarded and self.remote is not None and self.remote.option == CONTAINERS
+
+    @property
     def groups(self) -> Tuple[Group, ...]:
         """The groups that the rule names, source first."""
         return tuple(group for group in (self.source, self.destination) if group is not None)

@@ -56,7 +56,7 @@ def test_accept_rules_of_nftables():
     assert found(comment=f"{ownership.COMMENT}gateway_in") == ["nftables"]
 
 
-@pytest.mark.parametrize("chain", CHAINS.values())
+@pytest.mark.parametrize("chain", CHAINS)
 def test_managed_chains_in_any_listing(chain):
     assert found(saves=["", f":{chain} - [0:0]\n"]) == ["iptables"]
 
