@@ -14,6 +14,7 @@ from .backends.guards import Guards
 from .evaluator.connection import walk_all
 from .evaluator.denials import denials_of
 from .evaluator.guarded import GuardVerdict, evaluate_guards
+from .evaluator.other_servers import Place, with_other_servers
 from .evaluator.own_addresses import (
     absent_of,
     check_sides,
@@ -139,7 +140,9 @@ def observe(run: Runner, desired: Desired, before: Optional[Facts] = None) -> Fa
 
     own = [address for addresses in desired.named.values() for address in addresses]
     pairs = [*routes_to_ask(desired.accepts), *pairs_to_ask(desired.named)]
-    asked = Asked(pairs, remotes_to_ask(desired.accepts), own, routes_to_ask(desired.accepts, forwarded=True))
+    ports = frozenset(rule.port for rule in desired.rules if rule.action == "block" and not rule.forwarded)
+    forwarded = routes_to_ask(desired.accepts, forwarded=True)
+    asked = Asked(pairs, remotes_to_ask(desired.accepts), own, forwarded, ports)
     return read_facts(run, asked, consult, before)
 
 
@@ -300,6 +303,8 @@ def evaluate_host(run: Runner, facts: Facts, ruleset: Ruleset, desired: Desired)
     with understood("the firewall of this host"):
         rows = evaluate_rows(ruleset, desired.accepts, facts.routes, facts.surroundings)
         guards = evaluate_guards(ruleset, desired.rules, facts.routes) if desired.guarded else {}
+        place = Place(facts.own, facts.routes)
+        guards = with_other_servers(guards, ruleset, desired.rules, facts.servers, place)
         if facts.firewall.unread:
             rows = {row: RowVerdict(UNKNOWN, None, "") for row in rows}
             guards = {row: GuardVerdict(UNKNOWN, None, "") for row in guards}

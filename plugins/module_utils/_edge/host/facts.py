@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Callable, FrozenSet, Optional, Sequence
 
+from ..evaluator.other_servers import Server
 from ..evaluator.own_addresses import OwnAddresses
 from ..evaluator.rows import Route, Routes, Surroundings
 from ..evaluator.ruleset import Ruleset
@@ -15,6 +16,7 @@ from ..evaluator.translation import HERE
 from ..model.errors import understood
 from ..model.literals import PacketFamily
 from .firewall import HostFirewall, Remembering, has_unread_sets, read_host_firewall, sets_marks, with_sets
+from .namespaces import read_servers
 from .persistence import PersistenceFacts, read_persistence
 from .routes import Network, families_routed_by_mark, lower_devices, read_network
 from .runner import Runner
@@ -26,7 +28,7 @@ Consult = Callable[[Ruleset, Routes, Surroundings], None]
 class Facts:
     """Facts of a host. firewall: all rules; persistence: units and managed files; routes: the interface by pair of a
     local and a remote address; surroundings: what else of the host's network matters to connections; own: its
-    addresses.
+    addresses; servers: those in other network namespaces that listen on a port of the table.
     """
 
     firewall: HostFirewall
@@ -34,18 +36,21 @@ class Facts:
     routes: Routes = field(default_factory=dict)
     surroundings: Surroundings = field(default_factory=Surroundings)
     own: OwnAddresses = field(default_factory=OwnAddresses)
+    servers: Sequence[Server] = ()
 
 
 @dataclass(frozen=True)
 class Asked:
     """Addresses whose ways matter. pairs: of a local and a remote one; remotes: those to which programs connect; own:
-    those that a request takes for the host's own; forwarded: pairs of which the local address is another host's.
+    those that a request takes for the host's own; forwarded: pairs of which the local address is another host's;
+    ports: those of the table.
     """
 
     pairs: Sequence[Route]
     remotes: Sequence[str] = ()
     own: Sequence[str] = ()
     forwarded: Sequence[Route] = ()
+    ports: FrozenSet[int] = frozenset()
 
 
 def read_facts(run: Runner, asked: Asked, consult: Consult, before: Optional[Facts] = None) -> Facts:
@@ -71,7 +76,8 @@ def read_facts(run: Runner, asked: Asked, consult: Consult, before: Optional[Fac
             consult(firewall.ruleset, network.routes, network.surroundings)
     if unread:
         firewall = _on_network(with_sets(firewall, run), network, marked)
-    return Facts(firewall, persistence, network.routes, network.surroundings, network.own)
+    servers = read_servers(asked.ports) if asked.ports else ()
+    return Facts(firewall, persistence, network.routes, network.surroundings, network.own, servers)
 
 
 def _on_network(firewall: HostFirewall, network: Network, marked: FrozenSet[PacketFamily]) -> HostFirewall:

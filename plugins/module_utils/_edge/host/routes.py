@@ -84,8 +84,7 @@ def read_network(
     routes.update({pair: way[0] if way else None for pair, way in between.items()})
     gateways = {pair: way[1] for pair, way in (*found.items(), *between.items()) if way}
     interfaces = {one for one in (*routes.values(), *known.values()) if one} - {HERE}
-    asks = known or forwarded
-    forwards = frozenset(family for family, path in _FORWARDING.items() if asks and _kernel_text(path).strip() == "1")
+    forwards = frozenset(family for family, path in _FORWARDING.items() if _kernel_text(path).strip() == "1")
     surroundings = Surroundings(gateways, _without_neighbours(interfaces), _local_ports())
     return Network(routes, surroundings, known, _masquerading(answers), forwards, _own_addresses(answers, own))
 

@@ -1,0 +1,133 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Servers of this host that its guards do not see: those that are reached without an address or socket of the host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Dict, Iterator, Mapping, Optional, Sequence
+
+from ..model.addresses import common, family_of, number_of, point, span_of
+from ..model.literals import Direction
+from ..model.rules import CONTAINERS, Rule
+from .connection import Connection, first_packet
+from .guarded import GuardVerdict
+from .own_addresses import OwnAddresses
+from .rows import ANYWHERE, NO, UNKNOWN, WEIGHT, Routes
+from .ruleset import Ruleset
+from .translation import ELSEWHERE
+from .walk import ACCEPT, DROP
+
+# Addresses that no packet from the internet has as its destination (RFC 1918, RFC 6598, RFC 4193).
+_PRIVATE = [span_of(one) for one in ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16")]
+_PRIVATE_IPV6 = [span_of("fc00::/7")]
+_BY_FORWARDING = "this host forwards packets to and from it without the guard"
+_BESIDE = "its packets do not pass the firewall of this host"
+_KUBE_PROXY = ("KUBE-SERVICES", "KUBE-NODEPORTS")
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server in another network namespace. process: the name of one there."""
+
+    address: str
+    port: int
+    process: str
+
+    def __str__(self) -> str:
+        """Return the server as people name it."""
+        address = f"[{self.address}]" if ":" in self.address else self.address
+        return f"a server in another network namespace ({self.process}) listens on {address}:{self.port}"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Facts about the network of this host. own: its addresses; routes: as facts have them."""
+
+    own: OwnAddresses
+    routes: Routes
+
+
+def with_other_servers(
+    guards: Mapping[str, GuardVerdict],
+    ruleset: Ruleset,
+    rules: Sequence[Rule],
+    servers: Sequence[Server],
+    place: Place,
+) -> Dict[str, GuardVerdict]:
+    """Return the verdicts on guards, with what they do not hold for. rules: all that are desired."""
+    found = dict(guards)
+    for rule in rules:
+        if rule.action != "block" or rule.forwarded or rule.row not in found:
+            continue
+        for verdict in _verdicts(ruleset, rule, rules, servers, place):
+            if WEIGHT[verdict.guarded] > WEIGHT[found[rule.row].guarded]:
+                found[rule.row] = verdict
+    return found
+
+
+def _verdicts(
+    ruleset: Ruleset, guard: Rule, rules: Sequence[Rule], servers: Sequence[Server], place: Place
+) -> Iterator[GuardVerdict]:
+    for name in _programs_of_clusters(ruleset):
+        why = f"{name} translates and forwards connections of pods, by rules that it changes at any time"
+        yield GuardVerdict(UNKNOWN, None, "", why)
+    for server in servers:
+        if server.port == guard.port and not _is_published(server, rules):
+            verdict = _verdict(ruleset, guard, server, place)
+            if verdict:
+                yield verdict
+
+
+def _programs_of_clusters(ruleset: Ruleset) -> Iterator[str]:
+    names = {name for _table, name in ruleset.chains}
+    if any(name.startswith("CILIUM_") for name in names):
+        yield "Cilium"
+    if any(name.startswith(_KUBE_PROXY) for name in names) or any("kube-proxy" in one for one in ruleset.tables()):
+        yield "kube-proxy"
+
+
+def _is_published(server: Server, rules: Sequence[Rule]) -> bool:
+    """Return whether a server is in a network that ports of this host are published for."""
+    number = point(number_of(server.address))
+    groups = [rule.source for rule in rules if rule.forwarded and rule.source and rule.source.option == CONTAINERS]
+    return any(
+        family_of(group.networks[0]) == family_of(server.address) and common([number], list(group.spans))
+        for group in groups
+    )
+
+
+def _verdict(ruleset: Ruleset, guard: Rule, server: Server, place: Place) -> Optional[GuardVerdict]:
+    """Return the verdict on a guard because of a server; None where it does not matter to it."""
+    number = number_of(server.address)
+    around = [
+        one
+        for one in place.own.networks
+        if family_of(one) == family_of(server.address) and span_of(one)[0] <= number <= span_of(one)[1]
+    ]
+    owners = [one.partition("/")[0] for one in around]
+    if not around or server.address in owners:
+        # Without a network of this host in common, as with rootless containers, it is reached by sockets of this host.
+        return None
+    if any(local in owners for local, _remote in place.routes):
+        # It stands on the very network that the table is about.
+        return GuardVerdict(UNKNOWN, None, "", f"{server}, and {_BESIDE}")
+    inner = sorted({interface for one in owners for interface in place.own.interfaces.get(one, ())})
+    outside = sorted({way for way in place.routes.values() if way} - set(inner))
+    return _forwarded(ruleset, guard, server, next(iter(inner), ELSEWHERE), outside)
+
+
+def _forwarded(
+    ruleset: Ruleset, guard: Rule, server: Server, inner: str, outside: Sequence[str]
+) -> Optional[GuardVerdict]:
+    family = family_of(server.address)
+    direction: Direction = "in" if guard.direction == "in" else "out"
+    interface = next(iter(outside), None)
+    connection = Connection(direction, family, server.address, ANYWHERE[family][0], guard.port, interface, inner=inner)
+    verdict = first_packet(ruleset, connection)
+    if family not in ruleset.forwards or verdict.verdict == DROP:
+        return None
+    private = common([point(number_of(server.address))], _PRIVATE_IPV6 if family == "ipv6" else _PRIVATE)
+    answer = NO if verdict.verdict == ACCEPT and not private else UNKNOWN
+    return GuardVerdict(answer, None, "", f"{server}, and {_BY_FORWARDING}")
