@@ -13,7 +13,7 @@ from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailur
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model import diff_text
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import EdgeError
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import EdgeError, OptionError
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.result import (
     after_installation,
     all_rows,
@@ -26,12 +26,15 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.result impor
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.rules import Rule
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.compile import compile_rules
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.options import (
+    FIREWALL,
+    FRONT_END,
     Options,
     family_warnings,
     parse_options,
     read_flag,
 )
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.variables import (
+    EDGES,
     IGNORED,
     INSTALL,
     as_the_role_says,
@@ -43,6 +46,10 @@ from ansible_collections.xmpp.edge.plugins.plugin_utils._host_side import host_a
 from ansible_collections.xmpp.edge.plugins.plugin_utils._interpreter import without_discovery_warning
 
 _ROLE = "xmpp.edge.xmpp_edge"
+_RESTRICTS_NOTHING = (
+    "mode: permit restricts nothing here, since Windows allows outbound connections by default; say exclusive to block "
+    "the gateway port elsewhere"
+)
 _FOR_PROGRAMS = ("json", "jsonl", "minimal", "oneline", "null")
 """Callbacks whose output programs read."""
 
@@ -68,7 +75,7 @@ class ActionModule(ActionBase):
         variables: Variables = task_vars or {}
         try:
             warnings = self._check_variables(variables)
-            options = parse_options(self._task.args)
+            options = parse_options(self._task.args, self._edges(variables))
             rules = compile_rules(options)
             refuse_own_port(self._connection, options, rules)
             on_host = self._on_windows if self._is_windows else self._on_linux
@@ -126,6 +133,20 @@ class ActionModule(ActionBase):
         ignored = self._templar.template(variables.get(IGNORED, []))
         words = re.findall(r"\w+", str(self._task.get_ds()))
         return check_variables(variables, names_in(IGNORED, ignored), frozenset(words))
+
+    def _edges(self, variables: Variables) -> dict[str, Variables] | None:
+        """Return what was given for each edge that this host stands before; None where it is said here.
+
+        Raises OptionError.
+        """
+        if self._task.args.get("placement", "edge") == "edge" or self._task.args.get("state") == "absent":
+            return None
+        if EDGES not in variables:
+            return None
+        # Imported where it is needed: each run of an edge would pay for it.
+        from ansible_collections.xmpp.edge.plugins.plugin_utils._edges import edges_of
+
+        return edges_of(self._templar.template(variables[EDGES]), variables)
 
     def _low_level_execute_command(self, *arguments: t.Any, **options: t.Any) -> t.Any:
         done = super()._low_level_execute_command(*arguments, **options)
@@ -213,6 +234,13 @@ class ActionModule(ActionBase):
         # Imported where it is needed: each run on Linux would pay for it.
         from ansible_collections.xmpp.edge.plugins.module_utils._edge.windows import controller as windows_half
 
+        if options.placement == FIREWALL:
+            raise OptionError(
+                "placement",
+                FIREWALL,
+                "cannot be had on a Windows host, whose firewall filters what the host itself sends and gets",
+                "apply the table on the router, or say edge on the edges",
+            )
         arguments = windows_half.module_arguments(options, rules)
         answer = self._on_host("xmpp.edge.win_firewall", arguments, variables)
         if answer.get("failed") or "found" not in answer:
@@ -221,6 +249,8 @@ class ActionModule(ActionBase):
         report = windows_half.report(answer, rules)
         report["warnings"] += answer.get("warnings", [])
         report["warnings"] += diff_text.unknown_messages(report["rows"])
+        if options.placement == FRONT_END and options.mode == "permit" and rules:
+            report["warnings"].append(_RESTRICTS_NOTHING)
         dropped = diff_text.drop_message(report["rows"], self._task.check_mode)
         if dropped and options.on_ineffective == "warn":
             report["warnings"].append(dropped)

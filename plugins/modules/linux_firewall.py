@@ -70,6 +70,10 @@ options:
         description: TCP destination port.
         type: int
         required: true
+      forwarded:
+        description: Whether the rule is for packets that the host passes on, rather than for its own.
+        type: bool
+        default: false
   groups:
     description:
       - Lists of IP addresses and CIDR networks by name. A name ends in V(_ipv4) or V(_ipv6), and its list is of that

@@ -79,7 +79,7 @@ def refuse_own_port(connection: ConnectionBase, options: Options, rules: t.Seque
     if port is None or address == "localhost" or _is_loopback(str(address)):
         return
     for rule in rules:
-        if rule.action == "block" and rule.direction == "in" and rule.port == int(port):
+        if rule.action == "block" and rule.direction == "in" and not rule.forwarded and rule.port == int(port):
             option = next(name for name, number in options.ports.items() if number == rule.port)
             raise OptionError(
                 option,

@@ -23,7 +23,7 @@ host_options = import_module("ansible_collections.xmpp.edge.plugins.doc_fragment
 
 ROLE = CHECKOUT / "roles" / "xmpp_edge"
 FRAGMENT = yaml.safe_load(host_options.ModuleDocFragment.DOCUMENTATION)["options"]
-ROLE_ONLY = {"xmpp_edge_install", "xmpp_edge_ignore_variables"}
+ROLE_ONLY = {"xmpp_edge_install", "xmpp_edge_ignore_variables", "xmpp_edge_of"}
 
 
 def load(path):

@@ -19,7 +19,7 @@ from .model.errors import EdgeError, MissingPackageError, failure
 from .model.plan import Observation, make_plan
 from .model.result import Result, RowResult, diff_of
 from .model.rules import ACTIONS, DIRECTIONS, RULE_FAMILIES, from_payload
-from .reconcile import Outcome, Terms, check_addresses, evaluate_host, observe, plan_host, reconcile, with_published
+from .reconcile import Outcome, Terms, check_addresses, completed, evaluate_host, observe, plan_host, reconcile
 from .request.host_options import HOST_OPTIONS
 from .rollback import HOME
 from .rollback.lock import HostLock
@@ -83,7 +83,7 @@ def run_module(module: Module) -> NoReturn:
         notes += _earlier_changes(run, lock, module.check_mode)
         facts = observe(run, desired)
         notes += check_addresses(facts, desired, may_be_absent=options["allow_absent_addresses"])
-        desired, facts = with_published(run, desired, facts)
+        desired, facts = completed(run, desired, facts)
         choice = choose_backend(facts, run, options["backend"], desired)
         undo = options["on_ineffective"] == "rollback"
         terms = Terms(lock, options["rollback_after"], undo, options["cut_revoked"])
@@ -106,7 +106,7 @@ def _look(module: Module, run: Runner) -> NoReturn:
     options = module.params
     try:
         desired = _desired(options)
-        desired, facts = with_published(run, desired, observe(run, desired))
+        desired, facts = completed(run, desired, observe(run, desired))
         found = evaluate_host(run, facts, facts.firewall.ruleset, desired)
     except EdgeError as error:
         module.fail_json(**failure(error))

@@ -17,11 +17,13 @@ from .evaluator.guarded import GuardVerdict, evaluate_guards
 from .evaluator.other_servers import Place, with_other_servers
 from .evaluator.own_addresses import (
     absent_of,
+    check_not_own,
     check_sides,
     pairs_to_ask,
     refuse_absent,
     remotes_to_ask,
     source_warnings,
+    with_samples,
 )
 from .evaluator.published import rules_for, targets_of
 from .evaluator.rows import (
@@ -146,16 +148,20 @@ def observe(run: Runner, desired: Desired, before: Optional[Facts] = None) -> Fa
     return read_facts(run, asked, consult, before)
 
 
-def with_published(run: Runner, desired: Desired, facts: Facts) -> Tuple[Desired, Facts]:
-    """Return a desired state with rules for the packets that this host forwards for its published ports, and its facts.
+def completed(run: Runner, desired: Desired, facts: Facts) -> Tuple[Desired, Facts]:
+    """Return a desired state with what only this host knows, and its facts.
 
-    facts: of the state without those rules. Raises EdgeError.
+    That is: the rules for the packets that it forwards for its published ports, and addresses of its own to evaluate
+    rules with that do not name any. facts: of the state without them. Raises EdgeError.
     """
-    with understood("the firewall of this host"):
-        targets = targets_of(facts.firewall.ruleset, desired.rules, facts.routes) if desired.present else {}
-    if not targets:
+    if not desired.present:
         return desired, facts
-    extended = replace(desired, rules=rules_for(targets, desired.rules, facts.own.networks))
+    rules = with_samples(facts.own, desired.rules)
+    with understood("the firewall of this host"):
+        targets = targets_of(facts.firewall.ruleset, rules, facts.routes)
+    if not targets and not any(rule.samples for rule in rules):
+        return desired, facts
+    extended = replace(desired, rules=rules_for(targets, rules, facts.own.networks) if targets else rules)
     return extended, observe(run, extended, facts)
 
 
@@ -166,6 +172,7 @@ def check_addresses(facts: Facts, desired: Desired, *, may_be_absent: bool) -> L
     """
     if not may_be_absent:
         refuse_absent(facts.own, desired.named)
+        check_not_own(facts.own, desired.rules)
     sides = check_sides(facts.own, desired.named, desired.accepts, facts.routes)
     return [*sides, *source_warnings(facts.own, desired.rules)]
 

@@ -58,6 +58,8 @@ def evaluate_guards(
 def _evaluate(ruleset: Ruleset, guard: Rule, allows: Sequence[Rule], routes: Routes) -> GuardVerdict:
     closed: Optional[GuardVerdict] = None
     unsure: Optional[GuardVerdict] = None
+    if guard.forwarded and guard.family not in ruleset.forwards:
+        return GuardVerdict(YES, None, "")  # Nothing of that family passes this host.
     forbidden = _forwarded(guard, allows, routes) if guard.forwarded else _forbidden(guard, allows)
     for connection in forbidden:
         verdict = until_guard(ruleset, connection)

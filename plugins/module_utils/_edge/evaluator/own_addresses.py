@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Dict, FrozenSet, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ..model.addresses import FAMILIES, family_of
@@ -108,6 +108,32 @@ def source_warnings(own: OwnAddresses, rules: Sequence[Rule]) -> List[str]:
                     f"{rule.row} rejects that; list it, or bind the server to {bound}",
                 )
     return list(warned.values())
+
+
+def with_samples(own: OwnAddresses, rules: Sequence[Rule]) -> Tuple[Rule, ...]:
+    """Return rules that have addresses of this host to be evaluated with, where they do not name its side."""
+    found: Dict[str, List[str]] = {}
+    for address in own.carried or ():
+        found.setdefault(family_of(address), []).append(address)
+    return tuple(
+        rule
+        if rule.local or rule.forwarded or rule.action == "block" or rule.is_inner
+        else replace(rule, samples=tuple(found.get(rule.family, ())[:_MOST_NAMED]))
+        for rule in rules
+    )
+
+
+def check_not_own(own: OwnAddresses, rules: Sequence[Rule]) -> None:
+    """Refuse rules for packets to edges whose addresses this host has itself. Raises OptionError."""
+    for rule in rules:
+        for address in rule.local.networks if rule.forwarded and rule.local and rule.action == "allow" else ():
+            if address in own.interfaces:
+                raise OptionError(
+                    rule.local.option if rule.local else "",
+                    address,
+                    "is an address of this router itself, which forwards no packets to it",
+                    "name the edge's own address, which destination NAT leads to, or say placement: edge",
+                )
 
 
 def absent_of(own: OwnAddresses, rules: Sequence[Rule]) -> Dict[str, str]:

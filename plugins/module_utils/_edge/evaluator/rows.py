@@ -56,12 +56,13 @@ class Surroundings:
 @dataclass(frozen=True)
 class RowVerdict:
     """Verdict on a row. effective: yes, no or unknown; decision: what decides that; subject: the connection, or the
-    message of neighbour discovery, that it is about.
+    message of neighbour discovery, that it is about; reason: why, where no rule decides that.
     """
 
     effective: Effective
     decision: Optional[Decision]
     subject: str
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,11 @@ def evaluate_rows(
         connections = _connections(sample, routes)
         if not connections:
             continue
-        verdict = evaluator.sample(connections)
+        family = connections[0].family
+        if sample.forwarded and family not in ruleset.forwards:
+            verdict = RowVerdict(NO, None, "", _FORWARDS_NOTHING[family])
+        else:
+            verdict = evaluator.sample(connections)
         known = verdicts.get(sample.row)
         if known is None or WEIGHT[verdict.effective] > WEIGHT[known.effective]:
             verdicts[sample.row] = verdict
@@ -126,6 +131,10 @@ def evaluate_one(
     return _Evaluator(ruleset, surroundings, ports).connection(connection)
 
 
+_FORWARDS_NOTHING: Mapping[Family, str] = {
+    "ipv4": "this host forwards no IPv4 packets, since net.ipv4.ip_forward is 0",
+    "ipv6": "this host forwards no IPv6 packets, since net.ipv6.conf.all.forwarding is 0",
+}
 WEIGHT = {YES: 0, UNKNOWN: 1, NO: 2}
 _USUAL_CLIENT_PORTS: Span = (32768, 60999)
 """Ports that most clients connect from: the default of Linux, and inside that of others (RFC 6335, 6)."""
@@ -257,7 +266,7 @@ def _samples(rules: Sequence[Rule]) -> Iterable[_Sample]:
 
 def locals_of(rule: Rule) -> Sequence[str]:
     """Return local addresses that stand for those of a rule."""
-    networks = rule.local.networks if rule.local else ()
+    networks = rule.local.networks if rule.local else rule.samples
     return list(dict.fromkeys(address for network in networks for address in _ends(network)))
 
 

@@ -212,7 +212,7 @@ def _explanation(
     verdict: RowVerdict, listings: Mapping[str, str], too_large: Sequence[nft_json.SetName]
 ) -> Optional[str]:
     if verdict.decision is None:
-        return None
+        return verdict.reason or None
     text = _describe(verdict.decision, listings)
     if verdict.effective == YES:
         return text

@@ -50,7 +50,7 @@ def drop_message(rows: Mapping[str, Mapping[str, Any]], check_mode: bool) -> Opt
     rows: the serialised facts of each, by row id.
     """
     dropped = [f"{row}: {entry['decided_by']}" for row, entry in rows.items() if entry["effective"] == "no"]
-    passed = [f"{row}: {entry['guarded_by']}" for row, entry in rows.items() if entry.get("guarded") == "no"]
+    passed = [f"{row}: {entry.get('guarded_by')}" for row, entry in rows.items() if entry.get("guarded") == "no"]
     drops, lets_pass = (
         ("would still drop", "would still let pass") if check_mode else ("still drops", "still lets pass")
     )
@@ -65,7 +65,9 @@ def unknown_messages(rows: Mapping[str, Mapping[str, Any]]) -> List[str]:
     for row, entry in rows.items():
         for key, by in (("effective", "decided_by"), ("guarded", "guarded_by")):
             if entry.get(key) == "unknown":
-                messages.append(f"{row}: whether it is {key} is unknown: {entry[by] or 'nothing could be evaluated'}")
+                messages.append(
+                    f"{row}: whether it is {key} is unknown: {entry.get(by) or 'nothing could be evaluated'}"
+                )
     return messages
 
 

@@ -39,6 +39,10 @@ class OptionError(EdgeError):
         self.problem = f"{subject}{problem}"
         self.remedy = remedy
 
+    def about(self, host: str) -> OptionError:
+        """Return the same refusal of what another host was given."""
+        return OptionError(f"{self.option} of {host}", None, self.problem, self.remedy)
+
 
 class MissingPackageError(EdgeError):
     """Tool that the host lacks. package: the package that has it."""

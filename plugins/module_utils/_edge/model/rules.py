@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Dict, Iterable, List, Optional, Tuple
 
@@ -72,7 +72,8 @@ class Rule:
 
     row: id of the port table's row that it serves; direction: seen from the edge; family: ipv4, ipv6 or any (both);
     source, destination: None stands for any address of the family; port: destination port; forwarded: whether it is
-    for packets that the host passes on, rather than for its own; inside: where the host's destination NAT leads to.
+    for packets that the host passes on, rather than for its own; inside: where the host's destination NAT leads to;
+    samples: addresses of this host that stand for any of its own, where the local side is not named.
     A block rule spares loopback and established connections. For forwarded packets it names the local side.
     """
 
@@ -85,6 +86,7 @@ class Rule:
     port: int
     forwarded: bool = False
     inside: Optional[Inside] = None
+    samples: Tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def id(self) -> str:

@@ -5,13 +5,17 @@
 
 from __future__ import annotations
 
-from typing import Dict, Iterator, Optional, Tuple
+from typing import Dict, Iterator, List, Optional, Tuple
 
 from ..model.addresses import FAMILIES, canonical_network
-from ..model.port_table import Endpoint, Row
-from ..model.rules import DIRECTIONS, Group, Rule
+from ..model.literals import Family
+from ..model.port_table import ADDRESS_ENDPOINTS, Endpoint, Row
+from ..model.rules import DIRECTIONS, Group, Rule, make_group
 from .address_input import WHOLE_FAMILY, text_of
-from .options import Options
+from .options import FIREWALL, FRONT_END, Inputs, Options
+
+EDGE_ADDRESSES = "edge_addresses"
+"""Name of the group of all addresses of the edges that a router stands before."""
 
 
 def compile_rules(options: Options) -> Tuple[Rule, ...]:
@@ -20,37 +24,75 @@ def compile_rules(options: Options) -> Tuple[Rule, ...]:
     A row has an allow rule for each family in which both of its sides have addresses. A guard covers
     both families, because the port has to stay closed also where no address of the row exists.
     """
-    if options.state == "absent":
-        return ()
-    groups: Dict[Tuple[str, str], Optional[Group]] = {}
-
-    def group(endpoint: Endpoint, family: str) -> Optional[Group]:
-        key = (endpoint.option, family)
-        if key not in groups:
-            networks = options.endpoints[endpoint.option][family]
-            whole = networks == (WHOLE_FAMILY[family],)
-            groups[key] = (
-                None
-                if whole
-                else Group("_".join(key), tuple(canonical_network(text_of(network)) for network in networks))
-            )
-        return groups[key]
-
-    def allow(row: Row) -> Iterator[Rule]:
-        for family in FAMILIES:
-            if all(family in options.endpoints[end.option] for end in (row.source, row.destination)):
-                source, destination = group(row.source, family), group(row.destination, family)
-                yield Rule(row.id, "allow", row.direction, family, source, destination, options.ports[row.port_option])
-
-    def guard(row: Row) -> Iterator[Rule]:
-        if options.mode == "exclusive":
-            yield Rule(row.id, "block", row.direction, "any", None, None, options.ports[row.port_option])
-
-    return tuple(
+    rules = [
         rule
-        for direction in DIRECTIONS
-        for rules_for in (allow, guard)
-        for row in options.rows
-        if row.direction == direction
-        for rule in rules_for(row)
-    )
+        for number, inputs in enumerate(options.inputs, 1)
+        for rule in _Compiler(options, inputs, f"_{number}" if number > 1 else "").rules()
+    ]
+    # Edges of one router may have the same ports, which a host guards once.
+    listed = list(dict.fromkeys(rules))
+    return tuple(sorted(listed, key=lambda rule: (DIRECTIONS.index(rule.direction), rule.action)))
+
+
+class _Compiler:
+    """Compiler of the rules of one edge. suffix: of the names of its groups."""
+
+    def __init__(self, options: Options, inputs: Inputs, suffix: str) -> None:
+        self._options = options
+        self._inputs = inputs
+        self._suffix = suffix
+        self._groups: Dict[Tuple[str, str], Optional[Group]] = {}
+
+    def rules(self) -> Iterator[Rule]:
+        for row in self._inputs.rows:
+            if self._options.placement == FRONT_END:
+                yield from self._of_front_end(row)
+            else:
+                yield from self._allows(row)
+                if self._options.mode == "exclusive":
+                    yield from self._guards(row)
+
+    def _allows(self, row: Row) -> Iterator[Rule]:
+        forwarded = self._options.placement == FIREWALL
+        for family in FAMILIES:
+            if all(family in self._inputs.endpoints[end.option] for end in (row.source, row.destination)):
+                source, destination = self._group(row.source, family), self._group(row.destination, family)
+                yield Rule(row.id, "allow", row.direction, family, source, destination, self._port(row), forwarded)
+
+    def _guards(self, row: Row) -> Iterator[Rule]:
+        if self._options.placement != FIREWALL:
+            yield Rule(row.id, "block", row.direction, "any", None, None, self._port(row))
+            return
+        for family in FAMILIES:
+            edges = self._edges(family)
+            if edges is not None:
+                source, destination = (None, edges) if row.direction == "in" else (edges, None)
+                yield Rule(row.id, "block", row.direction, family, source, destination, self._port(row), True)
+
+    def _of_front_end(self, row: Row) -> Iterator[Rule]:
+        """Yield the rules of a row at its source, for which it is outbound."""
+        for family in FAMILIES:
+            if family in self._inputs.endpoints[row.destination.option]:
+                destination = self._group(row.destination, family)
+                yield Rule(row.id, "allow", "out", family, None, destination, self._port(row))
+        if self._options.mode == "exclusive":
+            yield Rule(row.id, "block", "out", "any", None, None, self._port(row))
+
+    def _port(self, row: Row) -> int:
+        return self._inputs.ports[row.port_option]
+
+    def _group(self, endpoint: Endpoint, family: Family) -> Optional[Group]:
+        key = (endpoint.option, family)
+        if key not in self._groups:
+            networks = self._inputs.endpoints[endpoint.option][family]
+            whole = networks == (WHOLE_FAMILY[family],)
+            texts = tuple(canonical_network(text_of(network)) for network in networks)
+            self._groups[key] = None if whole else Group(f"{endpoint.option}{self._suffix}_{family}", texts)
+        return self._groups[key]
+
+    def _edges(self, family: Family) -> Optional[Group]:
+        """Return all addresses of the edges, whichever rows they carry."""
+        found: List[str] = []
+        for endpoint in ADDRESS_ENDPOINTS:
+            found += map(text_of, self._inputs.endpoints.get(endpoint.option, {}).get(family, ()))
+        return make_group(f"{EDGE_ADDRESSES}{self._suffix}_{family}", found) if found else None

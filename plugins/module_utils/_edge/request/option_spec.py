@@ -12,6 +12,7 @@ from .address_input import ANY
 from .host_options import HOST_OPTIONS
 
 MODES: Tuple[str, ...] = ("exclusive", "permit")
+PLACEMENTS: Tuple[str, ...] = ("edge", "firewall", "front_end")
 ON_POLICY_OVERRIDE: Tuple[str, ...] = ("fail", "warn")
 
 OPTIONS: Dict[str, Dict[str, Any]] = {
@@ -19,6 +20,7 @@ OPTIONS: Dict[str, Dict[str, Any]] = {
     "on_policy_override": {"type": "str", "choices": list(ON_POLICY_OVERRIDE), "default": "fail"},
     "confirm_timeout": {"type": "int", "default": 30},
     "mode": {"type": "str", "choices": list(MODES), "default": "exclusive"},
+    "placement": {"type": "str", "choices": list(PLACEMENTS), "default": "edge"},
     # Without choices: the role would have them checked before, and tell a mistake in other words.
     "rows": {"type": "list", "elements": "str"},
     **{end.option: {"type": "list", "elements": "str"} for end in ADDRESS_ENDPOINTS},

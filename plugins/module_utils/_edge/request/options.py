@@ -32,7 +32,7 @@ from .address_input import (
     text_of,
 )
 from .nearest import nearest
-from .option_spec import OPTIONS
+from .option_spec import OPTIONS, PLACEMENTS
 
 MAX_LIST_LENGTH = 10_000
 """Most entries that one list may have; the bench measures at this size."""
@@ -44,17 +44,38 @@ _TRUE = frozenset(("true", "yes", "on", "1", "y", "t"))
 _FALSE = frozenset(("false", "no", "off", "0", "n", "f"))
 
 
+EDGE, FIREWALL, FRONT_END = PLACEMENTS
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the rules of one edge are made of, or those of several edges that agree in all but their own addresses.
+
+    names: of those edges in the inventory, empty for this host itself; rows: those of the port table that are carried;
+    endpoints: the networks of each endpoint option that one of them needs, by family, where "any" is the whole of both
+    families; ports: the port of each port option that one of them needs.
+    """
+
+    names: Tuple[str, ...]
+    rows: Tuple[Row, ...]
+    endpoints: Mapping[str, ByFamily]
+    ports: Mapping[str, int]
+
+
+NO_INPUTS = Inputs((), (), {}, {})
+
+
 @dataclass(frozen=True)
 class Options:
     """Options that have passed every check.
 
-    rows: those of the port table that the host carries; endpoints: the networks of each endpoint option that one of
-    them needs, by family, where "any" is the whole of both families; ports: the port of each port option that one of
-    them needs. All are empty when the state is absent.
+    placement: which host of the table this is; inputs: those of this host, or of each edge that it stands before;
+    empty when the state is absent.
     """
 
     state: str
     mode: str
+    placement: str
     backend: str
     integrate: str
     persist: bool
@@ -63,13 +84,29 @@ class Options:
     confirm_timeout: int
     on_policy_override: str
     allow_absent_addresses: bool
-    rows: Tuple[Row, ...]
-    endpoints: Mapping[str, ByFamily]
-    ports: Mapping[str, int]
+    inputs: Tuple[Inputs, ...]
+
+    @property
+    def rows(self) -> Tuple[Row, ...]:
+        """Return the rows of the port table that the host carries."""
+        carried = {row.id for one in self.inputs for row in one.rows}
+        return tuple(row for row in PORT_TABLE if row.id in carried)
+
+    @property
+    def endpoints(self) -> Mapping[str, ByFamily]:
+        """Return the networks of each endpoint option of an edge."""
+        return next(iter(self.inputs), NO_INPUTS).endpoints
+
+    @property
+    def ports(self) -> Mapping[str, int]:
+        """Return the port of each port option of an edge."""
+        return next(iter(self.inputs), NO_INPUTS).ports
 
     @property
     def own_addresses(self) -> Dict[str, List[str]]:
         """Return the addresses that are taken for the host's own, by the option that lists them."""
+        if self.placement != EDGE:
+            return {}
         found = {one.option: self.endpoints.get(one.option, {}) for one in ADDRESS_ENDPOINTS}
         return {
             option: [text_of(network) for networks in by_families.values() for network in networks]
@@ -78,29 +115,29 @@ class Options:
         }
 
 
-def parse_options(given: Mapping[str, Any]) -> Options:
-    """Check what an administrator gave. Raises OptionError on the first thing that is wrong."""
+def parse_options(given: Mapping[str, Any], edges: Optional[Mapping[str, Mapping[str, Any]]] = None) -> Options:
+    """Check what an administrator gave. Raises OptionError on the first thing that is wrong.
+
+    edges: by name what was given for each edge that the host stands before, None for what is given here.
+    """
     _check_names(given)
     # A default is for an option that is left out: one that is given without a value is a mistake.
     values = {name: given[name] if name in given else spec.get("default") for name, spec in OPTIONS.items()}
-    state = _choice("state", values["state"])
-    endpoints: Dict[str, ByFamily] = {}
-    ports: Dict[str, int] = {}
-    rows: Tuple[Row, ...] = ()
+    state, placement = _choice("state", values["state"]), _choice("placement", values["placement"])
+    inputs: List[Inputs] = []
     if state == "present":  # Removal needs none of them, and a mistake in them must not stand in its way.
-        rows = _rows("rows", values["rows"]) if "rows" in given else PORT_TABLE
-        ports = {row.port_option: _port(row.port_option, values[row.port_option]) for row in rows}
-        _check_ports_differ(ports)
-        needed = {endpoint for row in rows for endpoint in (row.source, row.destination)}
-        for endpoint in (*ADDRESS_ENDPOINTS, *NETWORK_ENDPOINTS):
-            if endpoint in needed:
-                endpoints[endpoint.option] = _networks(endpoint, values[endpoint.option])
-        _check_sides(endpoints)
-        for row in rows:
-            _check_families_meet(row, endpoints)
+        rows = _rows_of_placement(placement, given)
+        if edges is None or placement == EDGE:
+            inputs = [_inputs((), rows, values, placement)]
+        else:
+            inputs = _joined([_inputs_of_edge(name, rows, one, placement) for name, one in edges.items()])
+            if not inputs:
+                wanted = ", ".join(row.id for row in rows)
+                raise OptionError("rows", wanted, "is carried by none of the edges", "name rows that they have")
     return Options(
         state=state,
         mode=_choice("mode", values["mode"]),
+        placement=placement,
         backend=_choice("backend", values["backend"]),
         integrate=_choice("integrate", values["integrate"]),
         persist=read_flag("persist", values["persist"]),
@@ -109,18 +146,79 @@ def parse_options(given: Mapping[str, Any]) -> Options:
         confirm_timeout=_seconds("confirm_timeout", values["confirm_timeout"]),
         on_policy_override=_choice("on_policy_override", values["on_policy_override"]),
         allow_absent_addresses=read_flag("allow_absent_addresses", values["allow_absent_addresses"]),
-        rows=rows,
-        endpoints=endpoints,
-        ports=ports,
+        inputs=tuple(inputs),
     )
+
+
+def _rows_of_placement(placement: str, given: Mapping[str, Any]) -> Tuple[Row, ...]:
+    """Return the rows that are asked for, which the placement has to have."""
+    # A front end is the source of one row.
+    known = tuple(row for row in PORT_TABLE if placement != FRONT_END or row.remote is FRONT_ENDS)
+    if "rows" not in given:
+        return known
+    rows = _rows("rows", given["rows"])
+    for row in rows:
+        if row not in known:
+            names = " or ".join(one.id for one in known)
+            raise OptionError("rows", row.id, f"is no row of placement {placement}", f"say {names}, or leave it out")
+    return rows
+
+
+def _inputs(names: Tuple[str, ...], rows: Sequence[Row], values: Mapping[str, Any], placement: str) -> Inputs:
+    """Return the checked inputs of one edge."""
+    ports = {row.port_option: _port(row.port_option, values[row.port_option]) for row in rows}
+    _check_ports_differ(ports)
+    needed = {endpoint for row in rows for endpoint in (row.source, row.destination)}
+    if placement == FRONT_END:
+        needed = {INTERNAL}
+    if placement == FIREWALL:
+        # The other addresses of the edge are guarded as well.
+        needed |= {endpoint for endpoint in ADDRESS_ENDPOINTS if values[endpoint.option] is not None}
+    endpoints: Dict[str, ByFamily] = {}
+    for endpoint in (*ADDRESS_ENDPOINTS, *NETWORK_ENDPOINTS):
+        if endpoint in needed:
+            endpoints[endpoint.option] = _networks(endpoint, values[endpoint.option])
+    _check_sides(endpoints)
+    for row in rows if placement != FRONT_END else ():
+        _check_families_meet(row, endpoints)
+    return Inputs(names, tuple(rows), endpoints, ports)
+
+
+def _inputs_of_edge(name: str, rows: Sequence[Row], given: Mapping[str, Any], placement: str) -> Inputs:
+    """Return the inputs of an edge that another host stands before. Raises OptionError that names the edge."""
+    values = {option: given.get(option, spec.get("default")) for option, spec in OPTIONS.items()}
+    try:
+        theirs = _rows("rows", given["rows"]) if "rows" in given else PORT_TABLE
+        return _inputs((name,), [row for row in rows if row in theirs], values, placement)
+    except OptionError as error:
+        raise error.about(name) from None
+
+
+def _joined(inputs: Sequence[Inputs]) -> List[Inputs]:
+    """Return the inputs of edges, with those as one that differ in nothing but the edges' own addresses."""
+    found: Dict[str, List[Inputs]] = {}
+    for one in inputs:
+        remotes = {end.option: one.endpoints.get(end.option) for end in NETWORK_ENDPOINTS}
+        if one.rows:
+            found.setdefault(str((one.rows, remotes, one.ports)), []).append(one)
+    return [_as_one(alike) for alike in found.values()]
+
+
+def _as_one(alike: Sequence[Inputs]) -> Inputs:
+    endpoints = dict(alike[0].endpoints)
+    for end in ADDRESS_ENDPOINTS:
+        found = [network for one in alike for part in one.endpoints.get(end.option, {}).values() for network in part]
+        if found:
+            endpoints[end.option] = distinct(by_family(found))
+    return Inputs(tuple(name for one in alike for name in one.names), alike[0].rows, endpoints, alike[0].ports)
 
 
 def family_warnings(options: Options) -> List[str]:
     """Return a sentence for each own address that no listed network can reach, since none is of its family."""
     rows_of: Dict[Tuple[str, str, str], List[str]] = {}
-    for row in options.rows:
-        remote = options.endpoints[row.remote.option]
-        for family, networks in options.endpoints[row.local.option].items():
+    for inputs, row in ((one, row) for one in options.inputs for row in one.rows if options.placement != FRONT_END):
+        remote = inputs.endpoints[row.remote.option]
+        for family, networks in inputs.endpoints[row.local.option].items():
             if family not in remote:
                 key = (row.local.option, row.remote.option, ", ".join(map(text_of, networks)))
                 rows_of.setdefault(key, []).append(row.id)

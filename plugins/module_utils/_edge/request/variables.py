@@ -13,10 +13,10 @@ from .nearest import candidates
 from .option_spec import OPTIONS
 
 PREFIX = "xmpp_edge_"
-INSTALL, IGNORED = f"{PREFIX}install", f"{PREFIX}ignore_variables"
+INSTALL, IGNORED, EDGES = f"{PREFIX}install", f"{PREFIX}ignore_variables", f"{PREFIX}of"
 
-_ROLE_VARIABLES = frozenset((*(f"{PREFIX}{option}" for option in OPTIONS), INSTALL, IGNORED, f"{PREFIX}of"))
-_OPTIONS_OF_THE_ROLE = tuple(sorted(one[len(PREFIX) :] for one in _ROLE_VARIABLES - {f"{PREFIX}of"}))
+_ROLE_VARIABLES = frozenset((*(f"{PREFIX}{option}" for option in OPTIONS), INSTALL, IGNORED, EDGES))
+_OPTIONS_OF_THE_ROLE = tuple(sorted(one[len(PREFIX) :] for one in _ROLE_VARIABLES - {EDGES}))
 _MOST_CANDIDATES = 3
 _OTHER_PREFIXES = (f"{PREFIX}verify_", f"{PREFIX}rehearse_")
 

@@ -96,9 +96,10 @@ def test_ways_to_what_connections_are_translated_to(answers):
     assert found.routes == {}
 
 
-def test_a_host_without_translation_is_not_asked_whether_it_forwards(answers):
-    answers["/proc/sys/net/ipv4/ip_forward"] = "1\n"
-    assert routes.read_network(PAIRS, run).forwards == frozenset()
+@pytest.mark.parametrize("text, families", [("1\n", {"ipv4"}), ("0\n", set())])
+def test_a_host_is_asked_whether_it_forwards(answers, text, families):
+    answers["/proc/sys/net/ipv4/ip_forward"] = text
+    assert routes.read_network(PAIRS, run).forwards == families
 
 
 def test_devices_below_an_interface(monkeypatch):

@@ -55,7 +55,7 @@ OTHERS = (
     "domain",
     "hosts",
     "limit_new",
-    "placement",
+    "replacement_part",
 )
 
 
