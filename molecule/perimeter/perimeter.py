@@ -44,7 +44,7 @@ def addresses(name):
 
 
 def flows(access="server"):
-    """Yield source host, its address, target and port of every flow. access: whose address partners dial for the edge."""
+    """Yield source host, its address, target and port of every flow. access: whose address partners dial."""
     for source in ("partner", "gateway"):
         for target in (access, "internal", "other"):
             for port in (FEDERATION, GATEWAY, OTHER):

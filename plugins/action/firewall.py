@@ -154,24 +154,53 @@ class ActionModule(ActionBase):
         return done
 
     def _on_linux(self, options: Options, rules: t.Sequence[Rule], variables: Variables) -> dict[str, t.Any]:
+        reached = self._reached_through_it(options, variables)
         answer = self._linux_firewall(options, rules, variables)
         package = answer.get("missing_package")
         if not package or not self._may_install(package, variables):
-            return self._confirmed(answer, options)
+            return self._confirmed(answer, options, reached)
         if self._task.check_mode:
             return before_installation(answer, package, rules)
         self._install(variables)
         again = self._linux_firewall(options, rules, variables)
-        done = after_installation(self._confirmed(again, options), package)
+        done = after_installation(self._confirmed(again, options, reached), package)
         if done.get("failed"):
             done["msg"] = f"{done.get('msg')}; the package {package} was installed, and stays"
         return done
 
-    def _confirmed(self, answer: dict[str, t.Any], options: Options) -> dict[str, t.Any]:
-        """Return an answer whose change is confirmed, or rolled back by the host."""
+    def _reached_through_it(self, options: Options, variables: Variables) -> dict[str, Variables]:
+        """Return the variables of the edges behind a router that are reached now, by name."""
+        names = [name for inputs in options.inputs for name in inputs.names]
+        if options.placement != FIREWALL or not names or not options.confirm_timeout or self._task.check_mode:
+            return {}
+        from ansible_collections.xmpp.edge.plugins.plugin_utils._reach import reached
+
+        hosts = {name: dict(variables["hostvars"][name]) for name in names}
+        return {name: hosts[name] for name in reached(names, hosts, self._play_context)}
+
+    def _fault_behind(self, reached: t.Mapping[str, Variables]) -> str | None:
+        """Return which edge is not reached any more, None where all are."""
+        for name, variables in reached.items():
+            from ansible_collections.xmpp.edge.plugins.plugin_utils._reach import fault_of
+
+            fault = fault_of(name, variables, self._play_context)
+            if fault is not None:
+                return f"{name}, which this router stands before, is not reached any more ({fault})"
+        return None
+
+    def _confirmed(
+        self, answer: dict[str, t.Any], options: Options, reached: t.Mapping[str, Variables]
+    ) -> dict[str, t.Any]:
+        """Return an answer whose change is confirmed, or rolled back by the host. reached: edges that were before."""
         command = answer.pop("confirmation", None)
         if "rows" in answer:
             answer["confirmed"] = False
+        fault = self._fault_behind(reached) if command else None
+        if fault:
+            seconds = options.confirm_timeout
+            return rolled_back(
+                answer, f"the change was not confirmed: {fault}; the host rolls it back within {seconds} seconds"
+            )
         if command:
             done = confirm(self._connection, self._low_level_execute_command, command, options.confirm_timeout)
             answer["confirmed"] = done.confirmed

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import edge
 import pytest
-from perimeter import changed, play, wrong
+from perimeter import addresses, changed, play, wrong
 
 ROUTER = ("--limit", "router")
 
@@ -39,7 +40,6 @@ done
 """
 LEGACY_DROP = IPTABLES_DROP.replace("ip6tables", "ip6tables-legacy").replace(" iptables", " iptables-legacy")
 UFW = "ufw --force enable"
-FIREWALLD = "systemctl start firewalld; firewall-cmd --zone=external --change-interface=eth0; firewall-cmd --zone=dmz --change-interface=eth1"
 DROPS = {
     "nftables": NFT_DROP,
     "iptables": IPTABLES_DROP,
@@ -59,3 +59,62 @@ def test_a_router_that_drops_by_default_lets_pass_what_the_table_says(router, ma
     assert changed(play("site", *ROUTER)) == 0
     assert changed(play("remove", *ROUTER)) == 1
     assert set(wrong(opened=False).values()) == {"filtered"}
+
+
+NAT = """
+nft -f - << END
+table inet nat {
+  chain prerouting {
+    type nat hook prerouting priority dstnat; policy accept;
+    iifname eth0 ip daddr PUBLIC4 tcp dport 5269 dnat ip to SERVER4
+    iifname eth0 ip6 daddr PUBLIC6 tcp dport 5269 dnat ip6 to SERVER6
+  }
+  chain postrouting {
+    type nat hook postrouting priority srcnat; policy accept;
+    oifname eth0 ip saddr SERVER4 snat ip to PUBLIC4
+    oifname eth0 ip6 saddr SERVER6 snat ip6 to PUBLIC6
+  }
+}
+END
+"""
+
+
+def with_addresses(script):
+    """Return a script with the addresses of the perimeter."""
+    for name in ("public", "server"):
+        for family, address in addresses(name).items():
+            script = script.replace(f"{name.upper()}{family[-1]}", address)
+    return script
+
+
+@pytest.mark.parametrize("manager", ["", "nftables", "ufw"])
+def test_translation_of_both_sides_changes_nothing(router, manager):
+    router.check_output(f"{DROPS.get(manager, 'true')}\n{with_addresses(NAT)}")
+    opened = not manager
+    done = play("site", *ROUTER)
+    assert changed(done) == 1, done.stdout
+    assert "effective yes, guarded yes" in done.stdout
+    assert "WARNING" not in done.stdout
+    assert {flow: word for flow, word in wrong(opened, "public").items() if "5222" not in flow} == {}
+    assert changed(play("site", *ROUTER)) == 0
+
+
+def test_a_changed_source_is_told(router):
+    router.check_output(
+        "nft 'table inet nat { chain post { type nat hook postrouting priority srcnat; oifname eth1 masquerade; }; }'"
+    )
+    done = play("site", *ROUTER)
+    said = " ".join(done.stdout.split())
+    assert "federation_in: this router changes the source of connections to" in said
+    assert f"arrive there from {edge.TOPOLOGY.address('edge', 'internal', 'ipv4')}" in said
+    # The router itself sees the source as it was.
+    assert wrong() == {}
+
+
+def test_a_router_that_has_the_address_itself_is_refused(router):
+    address = addresses("public")["ipv4"]
+    done = play("site", *ROUTER, xmpp_edge_access_addresses=[address])
+    said = " ".join(done.stdout.split())
+    # Variables of the edge's host are those that count.
+    assert f"xmpp_edge_access_addresses: {address} is an address of this router itself" in said
+    assert "xmpp" not in router.check_output("nft list ruleset")

@@ -26,6 +26,7 @@ from .evaluator.own_addresses import (
     with_samples,
 )
 from .evaluator.published import rules_for, targets_of
+from .evaluator.router import translation_notes
 from .evaluator.rows import (
     NO,
     UNKNOWN,
@@ -325,7 +326,10 @@ def evaluate_host(run: Runner, facts: Facts, ruleset: Ruleset, desired: Desired)
             guards=guards,
             guarded_by=explanation.guarded_by,
             packets=packets_by_row(facts.firewall),
-            warnings=diff_text.denial_messages(explanation.denials),
+            warnings=[
+                *diff_text.denial_messages(explanation.denials),
+                *translation_notes(ruleset, desired.accepts, facts.routes),
+            ],
         )
 
 

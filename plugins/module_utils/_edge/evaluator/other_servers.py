@@ -14,14 +14,12 @@ from ..model.rules import CONTAINERS, Rule
 from .connection import Connection, first_packet
 from .guarded import GuardVerdict
 from .own_addresses import OwnAddresses
+from .router import is_private
 from .rows import ANYWHERE, NO, UNKNOWN, WEIGHT, Routes
 from .ruleset import Ruleset
 from .translation import ELSEWHERE
 from .walk import ACCEPT, DROP
 
-# Addresses that no packet from the internet has as its destination (RFC 1918, RFC 6598, RFC 4193).
-_PRIVATE = [span_of(one) for one in ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16")]
-_PRIVATE_IPV6 = [span_of("fc00::/7")]
 _BY_FORWARDING = "this host forwards packets to and from it without the guard"
 _BESIDE = "its packets do not pass the firewall of this host"
 _KUBE_PROXY = ("KUBE-SERVICES", "KUBE-NODEPORTS")
@@ -128,6 +126,5 @@ def _forwarded(
     verdict = first_packet(ruleset, connection)
     if family not in ruleset.forwards or verdict.verdict == DROP:
         return None
-    private = common([point(number_of(server.address))], _PRIVATE_IPV6 if family == "ipv6" else _PRIVATE)
-    answer = NO if verdict.verdict == ACCEPT and not private else UNKNOWN
+    answer = NO if verdict.verdict == ACCEPT and not is_private(server.address) else UNKNOWN
     return GuardVerdict(answer, None, "", f"{server}, and {_BY_FORWARDING}")

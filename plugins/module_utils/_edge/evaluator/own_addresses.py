@@ -12,7 +12,7 @@ from ..model.addresses import FAMILIES, family_of
 from ..model.errors import OptionError
 from ..model.port_table import ACCESS, INTERNAL
 from ..model.rules import Rule, own_addresses_of
-from .rows import ANYWHERE, Route, Routes, remotes_of
+from .rows import ANYWHERE, Route, Routes, ends_of, remotes_of
 
 Named = Mapping[str, Sequence[str]]
 """The addresses that a request takes for the host's own, by the option that lists them."""
@@ -42,7 +42,10 @@ def remotes_to_ask(rules: Sequence[Rule]) -> List[str]:
     """Return the remote addresses for which OwnAddresses.chosen is needed."""
     families = {family_of(address) for addresses in own_addresses_of(rules).values() for address in addresses}
     outbound = [rule for rule in rules if rule.direction == "out" and not rule.forwarded]
-    return list(dict.fromkeys([*(ANYWHERE[family][0] for family in sorted(families)), *remotes_of(outbound)]))
+    unbound = [rule for rule in outbound if rule.local is None and rule.remote]
+    anywhere = [ANYWHERE[family][0] for family in sorted(families)]
+    named = [ends_of(network)[0] for rule in unbound for network in (rule.remote.networks if rule.remote else ())]
+    return list(dict.fromkeys([*anywhere, *remotes_of(outbound), *named]))
 
 
 def pairs_to_ask(named: Named) -> List[Route]:

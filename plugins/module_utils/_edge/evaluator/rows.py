@@ -261,13 +261,13 @@ def _samples(rules: Sequence[Rule]) -> Iterable[_Sample]:
                 yield _Sample(rule.row, True, tuple((local, remote) for remote in remotes), rule)
             else:
                 for network in _spread(there.networks):
-                    yield _Sample(rule.row, False, tuple((local, remote) for remote in _ends(network)), rule)
+                    yield _Sample(rule.row, False, tuple((local, remote) for remote in ends_of(network)), rule)
 
 
 def locals_of(rule: Rule) -> Sequence[str]:
     """Return local addresses that stand for those of a rule."""
     networks = rule.local.networks if rule.local else rule.samples
-    return list(dict.fromkeys(address for network in networks for address in _ends(network)))
+    return list(dict.fromkeys(address for network in networks for address in ends_of(network)))
 
 
 def _spread(networks: Sequence[str]) -> Sequence[str]:
@@ -277,7 +277,7 @@ def _spread(networks: Sequence[str]) -> Sequence[str]:
     return [networks[index * (len(networks) - 1) // (MOST_NETWORKS - 1)] for index in range(MOST_NETWORKS)]
 
 
-def _ends(network: str) -> Sequence[str]:
+def ends_of(network: str) -> Sequence[str]:
     """Return a host near either end of a network."""
     first, last = span_of(network)
     inner = (first, last) if last - first < 3 else (first + 1, last - 1)

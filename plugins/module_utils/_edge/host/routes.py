@@ -68,7 +68,7 @@ def read_network(
     answers: Sequence[Mapping[str, Any]] = ()
     wanted = set(targets)
     pairs = list(dict.fromkeys(pairs))
-    if program is not None and (pairs or forwarded):
+    if program is not None and (pairs or forwarded or remotes):
         commands = [f"route get {remote} from {local}\n" for local, remote in pairs]
         unbound = {*(text_of(number, family) for family, number in wanted), *own, *remotes}
         unbound.update(address for pair in forwarded for address in pair)
