@@ -48,6 +48,8 @@ def inventory(topology: Topology) -> dict[str, Any]:
         "xmpp_edge_partner_networks": topology.addresses("partner", "external"),
         "xmpp_edge_front_end_networks": topology.addresses("outsider", "external"),
     }
+    for name in ("partner", "gateway"):
+        hosts[name]["xmpp_edge_verify_addresses"] = topology.addresses(CONTAINERS[name], "external")
     hosts["router"] |= {"xmpp_edge_placement": "firewall", "xmpp_edge_of": ["server"]}
     if os.environ.get("XMPP_EDGE_WITH_GATEWAY"):
         hosts["gateway"] |= {"xmpp_edge_placement": "front_end", "xmpp_edge_of": ["server"]}

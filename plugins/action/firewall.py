@@ -144,9 +144,9 @@ class ActionModule(ActionBase):
         if EDGES not in variables:
             return None
         # Imported where it is needed: each run of an edge would pay for it.
-        from ansible_collections.xmpp.edge.plugins.plugin_utils._edges import edges_of
+        from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.edges import edges_of
 
-        return edges_of(self._templar.template(variables[EDGES]), variables)
+        return edges_of(self._templar.template(variables[EDGES]), variables["hostvars"])
 
     def _low_level_execute_command(self, *arguments: t.Any, **options: t.Any) -> t.Any:
         done = super()._low_level_execute_command(*arguments, **options)

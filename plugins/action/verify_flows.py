@@ -9,7 +9,8 @@ import typing as t
 
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import EdgeError
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.flows import Edge
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.inventory import read_inventory
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.inventory import Inventory, read_inventory
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.routers import Router
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.spec import ATTEMPTS, BEFORE, FLOWS_OPTIONS
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.tasks import probe_arguments
 from ansible_collections.xmpp.edge.plugins.plugin_utils._interpreter import without_discovery_warning
@@ -29,8 +30,11 @@ class ActionModule(LookAction):
             inventory = read_inventory(variables)
         except EdgeError as error:
             return {**result, "failed": True, "msg": str(error)}
+        looked_at = inventory.edge(name) or inventory.router(name)
         if options["phase"] == ATTEMPTS:
-            if self.is_windows:
+            if inventory.only_routes(name):
+                result.update(results=[], routes={})
+            elif self.is_windows:
                 result.update(results=[], routes={}, not_attempted="probes run on Linux hosts only")
             else:
                 arguments = probe_arguments(inventory, name, options)
@@ -38,21 +42,26 @@ class ActionModule(LookAction):
                 result.update(looked_up_here(result, arguments))
             return result
         if options["phase"] == BEFORE:
-            result.update(self._before(inventory.edge(name), inventory.ports(), variables))
+            result.update(self._before(looked_at, inventory, variables))
             return result
-        edge = inventory.edge(name)
-        if edge is not None:
-            result["rules"] = self.look(edge, variables)
+        if looked_at is not None:
+            result["rules"] = self.look(looked_at, variables)
         asked = {} if self.is_windows else inventory.to_ask_afterwards(name, options["depth"] == "service")
         if asked:
             result["information"] = self.told("xmpp.edge.connection_info", asked, variables)
         return result
 
-    def _before(self, edge: Edge | None, ports: list[int], variables: dict[str, t.Any]) -> dict[str, t.Any]:
-        """Begin to watch; where that cannot be, look at what the guards of an edge have counted."""
+    def _before(
+        self, looked_at: Edge | Router | None, inventory: Inventory, variables: dict[str, t.Any]
+    ) -> dict[str, t.Any]:
+        """Begin to watch; where that cannot be, look at what the guards of an edge have counted.
+
+        Those of a router are looked at in any case, since they may keep all attempts from the edges behind it.
+        """
         if self.is_windows:
             return {}
-        told = self.told("xmpp.edge.connection_info", {"watch_ports": ports}, variables)
+        asked = {"watch_ports": inventory.ports()}
+        told = {} if isinstance(looked_at, Router) else self.told("xmpp.edge.connection_info", asked, variables)
         if "watch" in told:
             return {"watch": told["watch"]}
-        return {"rules": self.look(edge, variables)} if edge else {}
+        return {"rules": self.look(looked_at, variables)} if looked_at else {}

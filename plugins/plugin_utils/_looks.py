@@ -12,6 +12,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import EdgeError
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.probe import name_records
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.flows import Edge
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.routers import Router
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.windows import controller as windows_side
 from ansible_collections.xmpp.edge.plugins.plugin_utils._host_side import host_arguments
 
@@ -30,14 +31,14 @@ class LookAction(ActionBase):
         """Whether the host is one with Windows."""
         return bool(getattr(self._connection._shell, "_IS_WINDOWS", False))
 
-    def look(self, edge: Edge, variables: Result) -> Result:
-        """Return what rules an edge has, compared with those of its inventory."""
+    def look(self, edge: Edge | Router, variables: Result) -> Result:
+        """Return what rules an edge or a router has, compared with those of its inventory."""
         if self.is_windows:
             return self._look_at_windows(edge, variables)
         arguments = {**host_arguments(edge.options, edge.rules), "look": True}
         return self.told("xmpp.edge.linux_firewall", arguments, variables)
 
-    def _look_at_windows(self, edge: Edge, variables: Result) -> Result:
+    def _look_at_windows(self, edge: Edge | Router, variables: Result) -> Result:
         """Return what a Windows edge has, by a run in check mode, whatever the mode of the task is."""
         try:
             arguments = windows_side.module_arguments(replace(edge.options, allow_absent_addresses=True), edge.rules)

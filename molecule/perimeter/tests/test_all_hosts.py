@@ -70,3 +70,28 @@ def test_a_front_end_accepts_where_its_own_firewall_drops():
     assert attempts("gateway", "internal", GATEWAY) == ["open", "open"]
     assert attempts("gateway", "partner", FEDERATION) != ["open", "open"]
     assert changed(play("site", "--limit", "gateway"), "gateway") == 0
+
+
+def verify(folder):
+    """Return the evidence of verify. folder: for it."""
+    done = play("verify", xmpp_edge_verify_evidence=str(folder), xmpp_edge_verify_depth="tcp")
+    assert "flows are as the table says" in done.stdout, done.stdout
+    return done, json.loads((folder / "evidence.json").read_text())
+
+
+@pytest.mark.usefixtures("router")
+def test_the_check_from_outside_names_the_router(router, tmp_path):
+    router.check_output(NFT_DROP)
+    assert changed(play("site", "--limit", "server,router")) == 1
+    _done, found = verify(tmp_path)
+    assert not [flow for flow in found["flows"] if flow["verdict"] == "FAILS"], found["flows"]
+
+    # An administrator's own rule, a rule that is gone, and a list of its own.
+    router.check_output("nft insert rule inet filter forward tcp dport 5269 drop")
+    causes = {flow["cause"] for flow in verify(tmp_path)[1]["flows"] if flow["verdict"] == "FAILS"}
+    assert causes
+    assert all(cause.startswith("firewall: router drops it: chain inet filter forward") for cause in causes), causes
+    router.check_output("nft flush chain inet filter forward")
+    causes = {flow["cause"] for flow in verify(tmp_path)[1]["flows"] if flow["verdict"] == "FAILS"}
+    assert causes
+    assert all("router" in cause for cause in causes), causes

@@ -116,5 +116,5 @@ def test_a_router_that_has_the_address_itself_is_refused(router):
     done = play("site", *ROUTER, xmpp_edge_access_addresses=[address])
     said = " ".join(done.stdout.split())
     # Variables of the edge's host are those that count.
-    assert f"xmpp_edge_access_addresses: {address} is an address of this router itself" in said
+    assert f"xmpp_edge_access_addresses: '{address}' is an address of this router itself" in said
     assert "xmpp" not in router.check_output("nft list ruleset")

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from typing import Iterator
+from typing import Iterator, Sequence
 
 from ..model.addresses import family_of
 from ..model.drift import MISSING, SUPERFLUOUS, rule_of
@@ -27,11 +27,11 @@ _ROUTES = {
 }
 
 
-def cause_of_closed(tried: Attempted) -> Cause:
-    """Return why a flow that has to be open is not."""
+def cause_of_closed(tried: Attempted, at_routers: Sequence[Cause] = ()) -> Cause:
+    """Return why a flow that has to be open is not. at_routers: what routers of the play say against it."""
     observed = tried.observed
     if observed in _NOT_CONNECTED or (observed == "unreachable" and _sent_by_another(tried)):
-        return _cause_of_no_connection(tried)
+        return _cause_of_no_connection(tried, at_routers)
     if observed in ("no_route", "no_source", "unreachable", "error"):
         return _cause_at_origin(tried)
     return cause_of_service(tried)
@@ -81,13 +81,13 @@ def cause_of_open(tried: Attempted) -> Cause:
     )
 
 
-def _cause_of_no_connection(tried: Attempted) -> Cause:
+def _cause_of_no_connection(tried: Attempted, at_routers: Sequence[Cause]) -> Cause:
     """Return the first cause on the way: at its own host, in between, at its target, or on the way back."""
     passage = tried.passage
     if passage.left is False and tried.inbound:
         return tried.cause("firewall", "it does not leave {origin}", "look at the firewall of {origin} itself")
     if passage.left is not False:
-        for cause in _causes_between(tried):
+        for cause in _causes_between(tried, at_routers):
             return cause
     for cause in _causes_at_edge(tried):
         return cause
@@ -98,9 +98,11 @@ def _cause_of_no_connection(tried: Attempted) -> Cause:
     return _last_cause(tried)
 
 
-def _causes_between(tried: Attempted) -> Iterator[Cause]:
+def _causes_between(tried: Attempted, at_routers: Sequence[Cause]) -> Iterator[Cause]:
     passage, box = tried.passage, tried.facts.get("rejected_by")
     own = (tried.flow.address, tried.source)
+    if passage.arrived is False or (passage.arrived is None and not tried.inbound):
+        yield from at_routers
     if box and box not in own:
         yield _rejection(tried, literal(box))
     if passage.arrived is False and tried.observed == "refused":

@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Mapping, Optional
+from typing import Any, Mapping, Optional, Sequence
 
 from ..probe.model import CLOSED, OPEN
 from .attempted import Attempted, Cause, HostState
 from .causes import cause_of_closed, cause_of_open
 from .flows import Edge, Flow, is_allowed
 from .passage import Passage
+from .routers import RouterState, causes_at_routers
 
 HOLDS, FAILS, NOT_CHECKED = "holds", "FAILS", "not checked"
 
@@ -65,10 +66,12 @@ def evaluate(
     edge: Edge,
     states: Mapping[str, HostState],
     passage: Passage,
+    routers: Sequence[RouterState] = (),
 ) -> Optional[Finding]:
     """Return the finding on a flow; None for a flow that is allowed and not required.
 
-    result: of the probe; source: the address that the edge sees it come from; states: of hosts, by name.
+    result: of the probe; source: the address that the edge sees it come from; states: of hosts, by name; routers: the
+    state of those that stand before the edge.
     """
     allowed = is_allowed(edge, flow, source)
     if not flow.required and allowed is not False:
@@ -82,7 +85,7 @@ def evaluate(
     verdict, reason = HOLDS, ""
     cause: Optional[Cause] = None
     if flow.required and observed not in OPEN[flow.level]:
-        verdict, cause = FAILS, cause_of_closed(tried)
+        verdict, cause = FAILS, cause_of_closed(tried, list(causes_at_routers(tried, routers)))
     elif not flow.required and observed in _NOT_MADE:
         verdict, reason = NOT_CHECKED, f"the attempt could not be made: {observed}"
     elif not flow.required and (observed not in CLOSED or (flow.direction == "out" and passage.left)):

@@ -37,6 +37,7 @@ from .ping_findings import ping_findings
 from .problems import Problem, Told, problems_of, source_problems
 from .provenance import Provenance
 from .report import FAMILY_NAMES, INSIDE, OUTSIDE, Report, Unchecked
+from .routers import ROUTERS, Router, RouterState, read_router
 from .services import misspelt
 
 ATTEMPTS = "xmpp_edge_verify_attempts"
@@ -50,14 +51,14 @@ _NO_CONNECTION = ("filtered", "refused", "prohibited", "unreachable")
 _LONGEST_WORD, _LONGEST_REASON = 100, 500
 """Characters of what a host that failed has said."""
 
-_GROUPS = (EDGES, *VANTAGE_GROUPS)
+_GROUPS = (EDGES, *VANTAGE_GROUPS, ROUTERS)
 _PREFIX = "xmpp_"
 
 
 @dataclass(frozen=True)
 class Inventory:
     """The hosts of an inventory. variables: of each host, by its name; in_play: the names of those in the play; groups:
-    the names of all groups that have hosts.
+    the names of all groups that have hosts; routers: those that carry the table.
     """
 
     edges: Sequence[Edge]
@@ -65,6 +66,16 @@ class Inventory:
     variables: Mapping[str, Mapping[str, Any]]
     in_play: FrozenSet[str]
     groups: FrozenSet[str]
+    routers: Sequence[Router] = ()
+
+    def router(self, name: str) -> Optional[Router]:
+        """Return a router by its name, None for another host."""
+        return next((router for router in self.routers if router.name == name), None)
+
+    def only_routes(self, name: str) -> bool:
+        """Return whether a host is a router, and nothing that makes attempts."""
+        others = (*(edge.name for edge in self.edges), *(vantage.name for vantage in self.vantages))
+        return self.router(name) is not None and name not in others
 
     def edge(self, name: str) -> Optional[Edge]:
         """Return an edge by its name, None for another host."""
@@ -184,6 +195,8 @@ class Inventory:
             problems += [*told.problems, *named.problems]
             explained |= {edge.name} if told.problems else set()
             notes += [*told.notes, *named.notes]
+        for router in self.routers:
+            problems += problems_of(router, self._rules(router.name))
         pings = [{"host": name, **one} for name in self._names() for one in self._result(name).get("pings") or ()]
         asked = [(name, self._result(name).get("pings") or ()) for name in self._names() if name not in explained]
         told = ping_findings(findings, asked)
@@ -252,7 +265,7 @@ class Inventory:
             source_port = result["facts"].get("source_port")
             source = self._source(flow, result)
             passage = passage_of(flow, source, source_port, *seen)
-            finding = evaluate(flow, result, source, self._edge_of(flow), states, passage)
+            finding = evaluate(flow, result, source, self._edge_of(flow), states, passage, self._routers_of(flow.edge))
             if finding is not None:
                 yield finding
 
@@ -295,13 +308,31 @@ class Inventory:
         return (self.variables[name].get(variable) or {}).get("rules") or {}
 
     def _blocked(self) -> Dict[Tuple[str, str], Blocked]:
-        """Return what the guards of each edge have blocked, by edge and row."""
+        """Return what the guards of each edge, and of the routers before it, have blocked, by edge and row."""
         found = {}
         for edge in self.edges:
-            before, after = (self._rules(edge.name, variable).get("blocked") or {} for variable in (BEFORE, AFTERWARDS))
+            names = [edge.name, *(one.router.name for one in self._routers_of(edge.name))]
             for row in edge.options.rows:
-                found[edge.name, row.id] = Blocked(before.get(row.id), after.get(row.id))
+                counts = [self._blocked_by(name, row.id) for name in names]
+                known = [one for one in counts if isinstance(one.before, int) and isinstance(one.after, int)]
+                found[edge.name, row.id] = (
+                    Blocked(sum(one.before for one in known), sum(one.after for one in known)) if known else counts[0]
+                )
         return found
+
+    def _blocked_by(self, name: str, row: str) -> Blocked:
+        before, after = (self._rules(name, variable).get("blocked") or {} for variable in (BEFORE, AFTERWARDS))
+        return Blocked(before.get(row), after.get(row))
+
+    def _routers_of(self, edge: str) -> List[RouterState]:
+        """Return the state of the routers that stand before an edge."""
+        states = []
+        for router in self.routers:
+            if edge in router.edges:
+                rules = self._rules(router.name)
+                blocked = {row.id: self._blocked_by(router.name, row.id).packets for row in router.options.rows}
+                states.append(RouterState(router, rules.get("rows") or {}, rules.get("drift") or (), blocked))
+        return states
 
     def _state(self, name: str) -> HostState:
         rules, told = self._rules(name), self._information(name)
@@ -353,6 +384,12 @@ class Inventory:
             elif rules.get("not_compared"):
                 compared = f"whether the rules of {edge.name} are those of its inventory"
                 yield Unchecked(f"{compared}: {rules['not_compared']}", rows)
+        for router in self.routers:
+            if "rows" not in self._rules(router.name):
+                told = self._rules(router.name) or self.variables[router.name].get(AFTERWARDS) or {}
+                reason = self._absence(router.name) or _reason(told)
+                rows = frozenset(row.id for row in router.options.rows)
+                yield Unchecked(f"the rules on {router.name} themselves: {reason}", rows)
 
     def _outsiders(self) -> Iterator[Unchecked]:
         """Yield what nobody tries that has to be closed."""
@@ -397,7 +434,9 @@ def read_inventory(variables: Mapping[str, Any]) -> Inventory:
     for group in VANTAGE_GROUPS:
         for name in groups.get(group, ()):
             vantages.setdefault(name, read_vantage(name, group, hosts[name]))
-    return Inventory(edges, list(vantages.values()), hosts, in_play, frozenset(groups))
+    routers = [read_router(name, hosts) for name in groups.get(ROUTERS, ())]
+    found = [router for router in routers if router is not None]
+    return Inventory(edges, list(vantages.values()), hosts, in_play, frozenset(groups), found)
 
 
 def _unproved(findings: Sequence[Finding]) -> Iterator[Unchecked]:

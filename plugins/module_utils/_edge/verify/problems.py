@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
-from typing import Any, Iterator, Mapping, Sequence
+from typing import Any, Iterator, Mapping, Sequence, Union
 
 from ..model.port_table import ACCESS
 from .attempted import decision
 from .flows import Edge
 from .passage import foreign_sources
+from .routers import Router
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class Problem:
     remedy: str = ""
 
 
-def problems_of(edge: Edge, rules: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield the problems of an edge. rules: what its host has, empty where that is not known."""
+def problems_of(edge: Union[Edge, Router], rules: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield the problems of an edge, or of a router. rules: what its host has, empty where that is not known."""
     drift = [f"{entry['sign']}{entry['line']}" for entry in rules.get("drift") or ()]
     if drift:
         number = f"{len(drift)} line{'s' if len(drift) > 1 else ''}"

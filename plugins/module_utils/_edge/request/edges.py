@@ -5,34 +5,29 @@
 
 from __future__ import annotations
 
-import typing as t
+from typing import Any, Dict, Mapping
 
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import OptionError
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.port_table import (
-    ADDRESS_ENDPOINTS,
-    DEFAULT_PORTS,
-    NETWORK_ENDPOINTS,
-)
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.nearest import nearest
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.variables import EDGES, PREFIX, names_in
+from ..model.errors import OptionError
+from ..model.port_table import ADDRESS_ENDPOINTS, DEFAULT_PORTS, NETWORK_ENDPOINTS
+from .nearest import nearest
+from .variables import EDGES, PREFIX, names_in
 
 _TAKEN = ("rows", *(end.option for end in (*ADDRESS_ENDPOINTS, *NETWORK_ENDPOINTS)), *DEFAULT_PORTS)
 """Options of an edge that say who may reach it."""
 _PLACEMENT = "placement"
 
-Variables = t.Mapping[str, t.Any]
+Variables = Mapping[str, Any]
 
 
-def edges_of(value: t.Any, variables: Variables) -> dict[str, Variables]:
+def edges_of(value: Any, hosts: Mapping[str, Variables]) -> Dict[str, Variables]:
     """Return the options of each edge by its name in the inventory.
 
-    value: of the variable that names the edges; variables: of the host that stands before them. Raises OptionError.
+    value: of the variable that names the edges; hosts: the variables of all hosts, by name. Raises OptionError.
     """
     names = [name for name in names_in(EDGES, value) if name]
     if not names:
         raise OptionError(EDGES, value, "is empty", "name the hosts of the edges")
-    hosts = variables["hostvars"]
-    found: dict[str, Variables] = {}
+    found: Dict[str, Variables] = {}
     for name in names:
         if name not in hosts:
             near = nearest(name, list(hosts))
