@@ -31,10 +31,19 @@ from ..model.errors import EdgeError
 from ..model.literals import Direction
 from ..model.ownership import NAME_PREFIX
 from ..model.plan import Item, Observation, Placed, Unmanaged, make_plan
-from ..model.rollback_data import RollbackData, SharedFile
+from ..model.rollback_data import RollbackData, SharedFile, together
 from ..model.rules import Rule
 from ..model.steps import Command, RemoveFile, Step, WriteFile
 from .base import Backend, Change, Snapshot
+from .firewalld_forward import (
+    POLICIES,
+    Policy,
+    desired_policies,
+    found_in,
+    read_policy,
+    simulated,
+    without_policies,
+)
 from .firewalld_rules import (
     MERGE,
     Elements,
@@ -95,7 +104,8 @@ class FirewalldSnapshot(Snapshot):
     """installed: whether firewalld is; running: whether it answers; default: the default zone; containers: those that
     matter; files: the permanent file of each, by label; shipped: the text of the file that the package has; former:
     rich rules of policies of releases before 1.2, at runtime, by name; former_sets: entries of their ipsets;
-    former_files: their files; program: path of busctl; fault: why firewalld will not load its permanent configuration,
+    former_files: their files; forward: managed policies for forwarded packets at runtime, by name; forward_files: the
+    text of their files; program: path of busctl; fault: why firewalld will not load its permanent configuration,
     empty where it will.
     """
 
@@ -108,6 +118,8 @@ class FirewalldSnapshot(Snapshot):
     former: Mapping[str, Tuple[str, ...]] = field(default_factory=dict)
     former_sets: Mapping[str, Tuple[str, ...]] = field(default_factory=dict)
     former_files: Tuple[str, ...] = ()
+    forward: Mapping[str, Policy] = field(default_factory=dict)
+    forward_files: Mapping[str, str] = field(default_factory=dict)
     program: str = "busctl"
     folder: str = _FOLDER
     fault: str = ""
@@ -115,6 +127,15 @@ class FirewalldSnapshot(Snapshot):
     def path(self, container: Container) -> str:
         """Return the path of a container's permanent file."""
         return os.path.join(self.folder, _FOLDERS[container.kind], f"{container.name}.xml")
+
+    def path_of_policy(self, name: str) -> str:
+        """Return the path of a managed policy's file."""
+        return os.path.join(self.folder, _FOLDERS["policy"], f"{name}.xml")
+
+    @property
+    def zones(self) -> Mapping[str, str]:
+        """Return the zones of interfaces that have one."""
+        return {interface: one.name for one in self.containers for interface in one.interfaces}
 
 
 _NOT_RUNNING = "is not running"
@@ -158,6 +179,8 @@ class FirewalldBackend(Backend[FirewalldSnapshot]):
             former={name: tuple(self._settings("policy", name).get("rich_rules", ())) for name in shells},
             former_sets=self._sets() if shells else {},
             former_files=former_files,
+            forward=self._forward(policies) if running else {},
+            forward_files=self._forward_files(),
             program=find_program("busctl") or "busctl",
             folder=self._folder,
         )
@@ -167,6 +190,7 @@ class FirewalldBackend(Backend[FirewalldSnapshot]):
         for key in list(ruleset.chains):
             if f"policy_{NAME_PREFIX}" in key[1]:
                 ruleset = ruleset.with_rules(key, [])
+        ruleset = without_policies(ruleset)
         for container in snapshot.containers:
             managed = sum(map(is_managed, container.rules))
             for key, chain in list(ruleset.chains.items()):
@@ -179,6 +203,7 @@ class FirewalldBackend(Backend[FirewalldSnapshot]):
     def has_traces(self, snapshot: FirewalldSnapshot) -> bool:
         """See Backend.has_traces."""
         live = any(is_managed(rule) for container in snapshot.containers for rule in container.rules)
+        live = live or any(policy.rules for policy in snapshot.forward.values()) or bool(snapshot.forward_files)
         return live or any(snapshot.former.values()) or bool(snapshot.former_files) or bool(_stale_files(snapshot))
 
     def plan(self, snapshot: FirewalldSnapshot, desired: Desired) -> Change:
@@ -190,20 +215,25 @@ class FirewalldBackend(Backend[FirewalldSnapshot]):
             for container in snapshot.containers
         }
         target = [Placed(one.label, rule) for one in snapshot.containers for rule in carried[one.label]]
+        policies = desired_policies(accepts, snapshot.facts.routes, snapshot.zones, snapshot.default)
+        target += [Placed(policy.label, rule) for policy, rules in policies for rule in rules]
         keep = desired.persist or not snapshot.running
+        _require_permanent(policies, keep)
         texts = _texts(snapshot, carried if keep else {})
         observed = Observation(
-            tuple(_observed(snapshot, carried)), tuple(_drift(snapshot, texts, bool(target) and keep))
+            (*_observed(snapshot, carried), *_observed_policies(snapshot, policies)),
+            (*_drift(snapshot, texts, bool(target) and keep), *_drift_of_policies(snapshot, policies)),
         )
         plan = make_plan(observed, target)
+        steps = (*_live(snapshot, carried), *_live_policies(snapshot, policies))
         return Change(
             plan=plan,
-            live=tuple(_live(snapshot, carried)) if plan.changed and snapshot.running else (),
-            simulated=_simulated(snapshot, carried),
-            permanent=tuple(_permanent(snapshot, texts)) if plan.changed else (),
-            rollback=_rollback(snapshot, carried, texts),
+            live=steps if plan.changed and snapshot.running else (),
+            simulated=simulated(_simulated(snapshot, carried), policies if snapshot.running else ()),
+            permanent=(*_permanent(snapshot, texts), *_permanent_policies(snapshot, policies)) if plan.changed else (),
+            rollback=together([_rollback(snapshot, carried, texts), _rollback_of_policies(snapshot, policies)]),
             persisted=keep and not snapshot.fault,
-            warnings=(*notes, *_warnings(snapshot, desired)),
+            warnings=(*notes, *_warnings(snapshot, desired), *_reload_warning(snapshot, policies)),
         )
 
     def _default_at_runtime(self) -> Optional[str]:
@@ -255,6 +285,23 @@ class FirewalldBackend(Backend[FirewalldSnapshot]):
             rules = tuple(map(read_rich_rule, settings.get("rich_rules", ())))
             if settings.get("target") in _REFUSING or any(map(is_managed, rules)):
                 yield Container("policy", name, direction, str(settings.get("target")), rules=rules)
+
+    def _forward(self, active: Mapping[str, Any]) -> Dict[str, Policy]:
+        """Return the managed policies for forwarded packets at runtime."""
+        asked = [name for name in POLICIES.values() if name in active]
+        if self._forward_files() and len(asked) < len(POLICIES):
+            # One whose zones have no interfaces is not active.
+            asked = [name for name in self._call("policy", "getPolicies")[0] if name in POLICIES.values()]
+        found = {}
+        for name in asked:
+            settings = self._settings("policy", name)
+            found[name] = read_policy(name, settings, list(map(read_rich_rule, settings.get("rich_rules", ()))))
+        return found
+
+    def _forward_files(self) -> Dict[str, str]:
+        folder = os.path.join(self._folder, _FOLDERS["policy"])
+        texts = {name: read_text(os.path.join(folder, f"{name}.xml")) for name in POLICIES.values()}
+        return {name: text for name, text in texts.items() if text is not None}
 
     def _settings(self, kind: str, name: str) -> Dict[str, Any]:
         """Return the runtime settings of a zone or policy, without their types."""
@@ -377,6 +424,92 @@ def _observed(snapshot: FirewalldSnapshot, carried: Mapping[str, Sequence[Rule]]
     for name, rules in snapshot.former.items():
         for text in rules:
             yield Unmanaged(f"policy {name}", text)
+
+
+_Policies = Sequence[Tuple[Policy, Tuple[Rule, ...]]]
+
+
+def _require_permanent(policies: _Policies, keep: bool) -> None:
+    if policies and not keep:
+        raise EdgeError(
+            "persist: False is not possible with firewalld on a router, whose policies it only loads from its "
+            "permanent configuration; say true"
+        )
+
+
+def _observed_policies(snapshot: FirewalldSnapshot, policies: _Policies) -> Iterator[Item]:
+    """Yield the rules of managed policies at runtime as Placed; what is not as it would be written as Unmanaged."""
+    desired = {policy.name: (policy, rules) for policy, rules in policies}
+    for direction, name in POLICIES.items():
+        current = snapshot.forward.get(name)
+        if current is not None:
+            wanted, rules = desired.get(name, (Policy(name), ()))
+            for item in rules_of(found_in(current, direction, wanted.rules), rules):
+                yield Placed(current.label, item) if isinstance(item, Rule) else item
+
+
+def _drift_of_policies(snapshot: FirewalldSnapshot, policies: _Policies) -> Iterator[str]:
+    names = {policy.name for policy, _rules in policies}
+    for policy, _rules in policies:
+        current = snapshot.forward.get(policy.name)
+        text = snapshot.forward_files.get(policy.name)
+        if current is not None and policy.needs_reload(current):
+            yield f"{policy.label}  is between other zones"
+        elif current is not None and text != policy.text:
+            yield f"{policy.label}  has another permanent configuration"
+    for name in snapshot.forward_files:
+        if name not in names:
+            yield f"file {snapshot.path_of_policy(name)}  is present"
+
+
+def _live_policies(snapshot: FirewalldSnapshot, policies: _Policies) -> Iterator[Step]:
+    """Yield the calls that change the rules of policies that are there."""
+    desired = {policy.name: policy for policy, _rules in policies}
+    for name, current in snapshot.forward.items():
+        policy = desired.get(name, Policy(name))
+        if current.rules != policy.rules and not (name in desired and policy.needs_reload(current)):
+            yield _set_policy(snapshot, name, list(map(write_rich_rule, policy.rules)))
+
+
+def _permanent_policies(snapshot: FirewalldSnapshot, policies: _Policies) -> Iterator[Step]:
+    """Yield the steps that change the files of policies, and load them where that needs a reload."""
+    names = {policy.name for policy, _rules in policies}
+    for policy, _rules in policies:
+        if snapshot.forward_files.get(policy.name) != policy.text:
+            yield WriteFile(snapshot.path_of_policy(policy.name), policy.text)
+    for name in snapshot.forward_files:
+        if name not in names:
+            yield RemoveFile(snapshot.path_of_policy(name))
+    if _is_reloaded(snapshot, policies):
+        yield _step(snapshot, "", "reload")
+
+
+def _is_reloaded(snapshot: FirewalldSnapshot, policies: _Policies) -> bool:
+    return snapshot.running and any(
+        policy.needs_reload(snapshot.forward.get(policy.name)) for policy, _rules in policies
+    )
+
+
+def _reload_warning(snapshot: FirewalldSnapshot, policies: _Policies) -> Iterator[str]:
+    if _is_reloaded(snapshot, policies):
+        yield (
+            "a policy of firewalld that is new, or between other zones, needs a reload: what firewalld has at runtime "
+            "only is lost then, such as interfaces that are in a zone by --change-interface without --permanent"
+        )
+
+
+def _rollback_of_policies(snapshot: FirewalldSnapshot, policies: _Policies) -> RollbackData:
+    """Return what restores the files of policies, and what is live of them."""
+    if not policies and not snapshot.forward_files and not snapshot.forward:
+        return RollbackData()
+    paths = tuple(map(snapshot.path_of_policy, POLICIES.values()))
+    if _is_reloaded(snapshot, policies):
+        return RollbackData(paths=paths, live=(_shell(snapshot, "", "reload"),))
+    live = tuple(
+        _shell(snapshot, "policy", *_policy_arguments(name, list(map(write_rich_rule, current.rules))))
+        for name, current in snapshot.forward.items()
+    )
+    return RollbackData(paths=paths, live=live if snapshot.running else ())
 
 
 def _texts(snapshot: FirewalldSnapshot, carried: Mapping[str, Sequence[Rule]]) -> Dict[str, Optional[str]]:

@@ -98,7 +98,7 @@ def with_managed(text: str, rules: Sequence[Elements]) -> str:
     if not ends:
         raise ValueError("the file has no end")
     at = ends[-1].start()
-    return bare[:at] + "".join(map(_write, rules)) + bare[at:]
+    return bare[:at] + "".join(map(write_element, rules)) + bare[at:]
 
 
 def managed_text(text: str) -> str:
@@ -125,7 +125,8 @@ def write_rich_rule(elements: Elements) -> str:
     )
 
 
-def _write(elements: Elements) -> str:
+def write_element(elements: Elements) -> str:
+    """Return a rich rule as it stands in a file."""
     (_rule, attributes), *parts = elements
     lines = [f"  <rule{_xml(attributes)}>", *(f"    <{name}{_xml(values)}/>" for name, values in parts), "  </rule>"]
     return "".join(f"{line}\n" for line in lines)

@@ -147,9 +147,14 @@ def link_behind(translation: Translation) -> Optional[Link]:
     return Link(family, "out", _ANY, _ANY, _ANY, way)
 
 
-def link_between_others(family: Family, interface: Optional[str]) -> Link:
-    """Return a link of a connection between other hosts. By which of its addresses this one asks there is not known."""
-    return Link(family, "out", _ANY, _ANY, _ANY, interface)
+def link_between_others(family: Family, interface: Optional[str], neighbour: Optional[str]) -> Link:
+    """Return a link of a connection between other hosts. neighbour: of this host there, None where it is not known.
+
+    A router asks for it from its link-local address (ndisc.c), in IPv4 from whichever it has there.
+    """
+    other = point(number_of(neighbour)) if neighbour and (":" in neighbour) == (family == "ipv6") else _ANY
+    local = _LINK_LOCAL if family == "ipv6" else _ANY
+    return Link(family, "out", local, other, other, interface)
 
 
 def evaluate_neighbours(ruleset: Ruleset, link: Link) -> Optional[Tuple[PacketVerdict, NeighbourPacket]]:

@@ -189,7 +189,13 @@ class _Evaluator:
         gateway = self._surroundings.gateways.get(pair)
         on_link = pair in self._surroundings.gateways and gateway is None
         if connection.inner:
-            links = [link_between_others(connection.family, name) for name in connection.ways]
+            links = [
+                link_between_others(connection.family, interface, self._neighbour((connection.local, address)))
+                for interface, address in (
+                    (connection.interface, connection.remote),
+                    (connection.inner, connection.local),
+                )
+            ]
             return [link for link in links if link.interface not in self._surroundings.without_neighbours]
         behind = link_behind(verdict.translation)
         links = [behind] if behind else []
@@ -197,6 +203,12 @@ class _Evaluator:
         if connection.direction == "in" or verdict.translation.way == AS_SENT:
             links.insert(0, link_of(connection, gateway, on_link=on_link))
         return [link for link in links if link.interface not in self._surroundings.without_neighbours]
+
+    def _neighbour(self, pair: Route) -> Optional[str]:
+        """Return the address on the way to the second one of a pair that this host sends to itself."""
+        if pair not in self._surroundings.gateways:
+            return None
+        return self._surroundings.gateways[pair] or pair[1]
 
     def _from_any_port(self, connection: Connection) -> PacketVerdict:
         """Return the verdict on a connection, from whichever port the client takes."""
