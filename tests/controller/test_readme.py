@@ -116,6 +116,41 @@ def test_inventory_of_vantage_points_can_be_verified(tmp_path):
     assert "Traceback" not in done.stdout
 
 
+def test_inventory_of_routers_gives_the_rows_that_pass_there(tmp_path):
+    variables = hosts_of(tmp_path, "placement.md")
+    assert len(variables) == 4
+    local = {
+        "ansible_connection": "local",
+        "ansible_become": False,
+        "ansible_python_interpreter": sys.executable,
+        "xmpp_edge_on_ineffective": "warn",
+        "xmpp_edge_allow_absent_addresses": True,
+    }
+    done = subprocess.run(
+        [
+            *(*IN_OWN_NETWORK, ansible_command("ansible-playbook"), "-i", str(tmp_path / "inventory.yml"), "--check"),
+            *("--forks", "1", "--diff", "-e", json.dumps(local), str(CHECKOUT / "playbooks" / "site.yml")),
+        ],
+        env=environment(tmp_path),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    shown = re.split(r"^--- before: (\w+)", done.stdout, flags=re.MULTILINE)[1:]
+    rows = {
+        host: set(re.findall(r"^\+(\w+)  allow (\w+ ?\w*) tcp", text, re.MULTILINE))
+        for host, text in zip(shown[::2], shown[1::2])
+    }
+    assert rows == {
+        "edge1": {("federation_in", "in"), ("federation_out", "out"), ("gateway_in", "in")},
+        "outer": {("federation_in", "forwarded in"), ("federation_out", "forwarded out")},
+        "inner": {("gateway_in", "forwarded in")},
+        "pool1": {("gateway_in", "out")},
+    }
+
+
 def test_every_link_of_the_documents_leads_somewhere():
     for document in [*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/*.md")]:
         for target in re.findall(r"\]\(([^)#]+)", document.read_text()):

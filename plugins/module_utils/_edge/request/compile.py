@@ -9,7 +9,7 @@ from typing import Dict, Iterator, List, Optional, Tuple
 
 from ..model.addresses import FAMILIES, canonical_network
 from ..model.literals import Family
-from ..model.port_table import ADDRESS_ENDPOINTS, Endpoint, Row
+from ..model.port_table import ADDRESS_ENDPOINTS, ROW_IDS, Endpoint, Row
 from ..model.rules import DIRECTIONS, Group, Rule, make_group
 from .address_input import WHOLE_FAMILY, text_of
 from .options import FIREWALL, FRONT_END, Inputs, Options
@@ -30,8 +30,15 @@ def compile_rules(options: Options) -> Tuple[Rule, ...]:
         for rule in _Compiler(options, inputs, f"_{number}" if number > 1 else "").rules()
     ]
     # Edges of one router may have the same ports, which a host guards once.
-    listed = list(dict.fromkeys(rules))
-    return tuple(sorted(listed, key=lambda rule: (DIRECTIONS.index(rule.direction), rule.action)))
+    return tuple(sorted(dict.fromkeys(rules), key=_order))
+
+
+def _order(rule: Rule) -> Tuple[int, str, int, str]:
+    """Return the sort key of a rule.
+
+    The rules of one row and family stand together, since some managers do not tell those of one edge from others.
+    """
+    return DIRECTIONS.index(rule.direction), rule.action, ROW_IDS.index(rule.row), rule.family
 
 
 class _Compiler:
