@@ -105,6 +105,16 @@ def wrong(opened=True, access="server"):
     }
 
 
+def attempts(source, target, port):
+    """Return the outcomes of connections between two hosts, by family."""
+    tries = json.dumps([(None, address, port) for address in addresses(target).values()])
+    command = ["podman", "exec", "--interactive", edge.TOPOLOGY.container(CONTAINERS[source])]
+    done = subprocess.run(
+        [*command, "python3", "/opt/test/connect.py"], input=tries, stdout=subprocess.PIPE, text=True, check=True
+    )
+    return json.loads(done.stdout)
+
+
 def play(playbook, *arguments, **variables):
     """Run a playbook on the perimeter."""
     command = ["ansible-playbook", "-i", INVENTORY, f"playbooks/{playbook}.yml", *arguments]

@@ -50,6 +50,12 @@ def inventory(topology: Topology) -> dict[str, Any]:
     }
     for name in ("partner", "gateway"):
         hosts[name]["xmpp_edge_verify_addresses"] = topology.addresses(CONTAINERS[name], "external")
+    # A second edge, where a test says so, with other partners.
+    hosts["other"] |= {
+        "xmpp_edge_access_addresses": topology.addresses("intruder", "internal"),
+        "xmpp_edge_partner_networks": topology.addresses("outsider", "external"),
+        "xmpp_edge_rows": ["federation_in", "federation_out"],
+    }
     hosts["router"] |= {"xmpp_edge_placement": "firewall", "xmpp_edge_of": ["server"]}
     if os.environ.get("XMPP_EDGE_WITH_GATEWAY"):
         hosts["gateway"] |= {"xmpp_edge_placement": "front_end", "xmpp_edge_of": ["server"]}

@@ -504,3 +504,33 @@ def test_examples_of_win_firewall(windows):
     assert done.returncode == 0, done.stdout
     assert "changed=2" in done.stdout
     assert windows.firewall["rules"] == OTHERS
+
+
+def test_a_router_is_refused_with_the_reason(windows):
+    refused = windows.run(placement="firewall")
+    assert refused["failed"] is True
+    assert refused["msg"] == (
+        "placement: 'firewall' cannot be had on a Windows host, whose firewall filters what the host itself sends and "
+        "gets; apply the table on the router, or say edge on the edges"
+    )
+    assert windows.managed == []
+
+
+def test_a_front_end_reaches_the_gateway_port_of_edges_alone(windows):
+    result = windows.run(placement="front_end")
+    assert result["changed"] is True and not result.get("failed"), result
+    assert diff(result)[1] == lines(placement="front_end")
+    assert {rule["direction"] for rule in windows.managed} == {"out"}
+    assert {rule["remote_ports"] for rule in windows.managed} == {"23456"}
+    allowed, *blocked = sorted(windows.managed, key=lambda rule: rule["action"])
+    assert allowed["remote_addresses"] == "198.18.1.2/255.255.255.255"
+    assert blocked and all(rule["action"] == "block" for rule in blocked)
+    assert not result.get("warnings")
+    assert windows.run(placement="front_end")["changed"] is False
+
+
+def test_a_front_end_in_mode_permit_is_told_that_it_restricts_nothing(windows):
+    (warning,) = windows.run(placement="front_end", mode="permit")["warnings"]
+    assert warning.startswith(
+        "mode: permit restricts nothing here, since Windows allows outbound connections by default"
+    )

@@ -6,11 +6,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
 
 import edge
 import pytest
-from perimeter import CONTAINERS, FEDERATION, GATEWAY, addresses, changed, play, wrong
+from perimeter import FEDERATION, GATEWAY, attempts, changed, play, wrong
 
 NFT_DROP = """
 nft -f - << END
@@ -19,16 +18,6 @@ table inet filter {
 }
 END
 """
-
-
-def attempts(source, target, port):
-    """Return the outcomes of connections between two hosts, by family."""
-    tries = json.dumps([(None, address, port) for address in addresses(target).values()])
-    command = ["podman", "exec", "--interactive", edge.TOPOLOGY.container(CONTAINERS[source])]
-    done = subprocess.run(
-        [*command, "python3", "/opt/test/connect.py"], input=tries, stdout=subprocess.PIPE, text=True, check=True
-    )
-    return json.loads(done.stdout)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import edge
 import pytest
-from perimeter import addresses, changed, play, wrong
+from perimeter import FEDERATION, addresses, attempts, changed, play, wrong
 
 ROUTER = ("--limit", "router")
 
@@ -66,6 +66,14 @@ def test_a_router_that_drops_by_default_lets_pass_what_the_table_says(router, ma
     assert f"router: changed, {manager.partition('-')[0]}, effective yes, guarded yes" in done.stdout
     assert wrong(opened=False) == {}
     assert changed(play("site", *ROUTER)) == 0
+    # A second edge, of which other partners may federate.
+    both = {"xmpp_edge_of": ["server", "other"]}
+    assert changed(play("site", *ROUTER, **both)) == 1
+    assert changed(play("site", *ROUTER, **both)) == 0
+    assert attempts("gateway", "other", FEDERATION) == ["open", "open"]
+    assert attempts("partner", "other", FEDERATION) == ["filtered", "filtered"]
+    assert attempts("partner", "server", FEDERATION) == ["open", "open"]
+    assert attempts("gateway", "server", FEDERATION) == ["filtered", "filtered"]
     assert changed(play("remove", *ROUTER)) == 1
     assert not set(wrong(opened=False).values()) & {"open"}
 

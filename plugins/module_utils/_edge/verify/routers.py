@@ -15,6 +15,7 @@ from ..request.compile import compile_rules
 from ..request.edges import edges_of
 from ..request.options import FIREWALL, Options, parse_options
 from ..request.variables import EDGES as EDGES_VARIABLE
+from ..request.variables import PREFIX
 from .attempted import Attempted, Cause, decision, literal
 from .flows import given_options, matches
 
@@ -55,7 +56,8 @@ def read_router(name: str, hosts: Mapping[str, Mapping[str, Any]]) -> Optional[R
         edges = edges_of(variables[EDGES_VARIABLE], hosts) if EDGES_VARIABLE in variables else None
         options = parse_options(given, edges)
     except OptionError as error:
-        raise OptionError(f"{name}: xmpp_edge_{error.option}", None, error.problem, error.remedy) from None
+        option = error.option if error.option == EDGES_VARIABLE else f"{PREFIX}{error.option}"
+        raise OptionError(f"{name}: {option}", None, error.problem, error.remedy) from None
     return Router(name, options, compile_rules(options), frozenset(edges or ()))
 
 
