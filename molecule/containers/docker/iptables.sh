@@ -1,8 +1,9 @@
+#!/bin/sh
 # The rules of Docker with its backend iptables, for one container at the bridge docker0, as its documentation
 # "Packet filtering and firewalls" and iptables-save describe them. Arguments: program, network, container.
 program=$1 network=$2 container=$3
 case $container in *:*) target="[$container]" loopback=::1 ;; *) target=$container loopback=127.0.0.0/8 ;; esac
-$program-restore --noflush << END
+"$program-restore" --noflush << END
 *nat
 :DOCKER - [0:0]
 -A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER

@@ -1,3 +1,4 @@
+#!/bin/sh
 # The rules of Docker with its backend nftables, for one container at the bridge docker0, as its documentation
 # "Docker with nftables" describes them. Arguments: family, network, container.
 family=$1 network=$2 container=$3
