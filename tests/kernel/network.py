@@ -17,12 +17,20 @@ PEER = {
     "ipv6": ["2001:db8:50::10", "2001:db8:50::77", "2001:db8:50::200"],
 }
 INNER = {"ipv4": ["198.18.51.10", "198.18.51.77"], "ipv6": ["2001:db8:51::10", "2001:db8:51::77"]}
+INNER_NETWORKS = {"ipv4": "198.18.51.0/24", "ipv6": "2001:db8:51::/64"}
 BEHIND = {"ipv4": ["198.18.51.1"], "ipv6": ["2001:db8:51::1"]}
 """Addresses of the edge towards "inner", which uses it as its router."""
-INTERFACE = "edge0"
+INTERFACE, INNER_INTERFACE = "edge0", "edge1"
+MASQUERADING = {
+    **{(family, INTERFACE): tuple(int(ip_address(one)) for one in EDGE[family]) for family in ("ipv6",)},
+    # The second address of a network is secondary.
+    ("ipv4", INTERFACE): (int(ip_address(EDGE["ipv4"][0])),),
+    **{(family, INNER_INTERFACE): (int(ip_address(one)),) for family, (one,) in BEHIND.items()},
+}
+"""Addresses that the edge may give to what masquerades on each interface, as Ruleset.masquerading."""
 WAYS = {
     (family, int(ip_address(address))): interface
-    for ends, interface in ((EDGE, "lo"), (PEER, INTERFACE), (INNER, "edge1"))
+    for ends, interface in ((EDGE, "lo"), (PEER, INTERFACE), (INNER, INNER_INTERFACE))
     for family, addresses in ends.items()
     for address in addresses
 }
@@ -100,15 +108,22 @@ class Network:
         self.edge.run("sysctl", "-q", *_FORWARDING)
         for (router,) in BEHIND.values():
             self.inner.run("ip", "route", "add", "default", "via", router)
+        for family, network in INNER_NETWORKS.items():
+            self.peer.run("ip", "route", "add", network, "via", EDGE[family][0])
 
     def passes(self, cases, seconds):
         """Return whether each connection comes to pass, with empty neighbour caches.
 
-        cases: (direction seen from the edge, local, remote, port).
+        cases: (direction, local, remote, port), seen from whoever has the local address, the edge or the inner end.
         """
         results = [None] * len(cases)
-        for direction, end in (("in", self.peer), ("out", self.edge)):
-            mine = [number for number, case in enumerate(cases) if case[0] == direction]
+        for direction, locals_of, end in (
+            ("in", (EDGE, INNER), self.peer),
+            ("out", (EDGE,), self.edge),
+            ("out", (INNER,), self.inner),
+        ):
+            addresses = {one for ends in locals_of for family in ends.values() for one in family}
+            mine = [number for number, case in enumerate(cases) if case[0] == direction and case[1] in addresses]
             tries = [(cases[n][2], cases[n][1], cases[n][3]) if direction == "in" else cases[n][1:] for n in mine]
             if tries:
                 for one in self._ends:

@@ -16,31 +16,42 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator import i
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator.connection import Connection
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator.rows import Surroundings, evaluate_one
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator.ruleset import Ruleset
-from network import EDGE, INTERFACE, PEER, WAYS, Network
+from network import EDGE, INNER, INNER_INTERFACE, INTERFACE, MASQUERADING, PEER, WAYS, Network
 from random_iptables import Generator as IptablesGenerator
 from random_nft import PORTS
 from random_nft import Generator as NftGenerator
 
-ON_LINK = Surroundings({(local, remote): None for family in EDGE for local in EDGE[family] for remote in PEER[family]})
+ON_LINK = Surroundings(
+    {
+        (local, remote): None
+        for family in EDGE
+        for local in (*EDGE[family], *INNER[family])
+        for remote in (*PEER[family], local)
+    }
+)
 CASES = {"nft": 3600, "iptables-nft": 1000, "iptables-legacy": 1000}
 PER_RULESET = 30
+HOST = {"ways": WAYS, "forwards": frozenset(EDGE), "masquerading": MASQUERADING}
 SEED = int(os.environ.get("XMPP_EDGE_SEED", "20261122"))
 
 
 def draw_cases(dice):
-    """Return connections to try: both directions and families, all addresses and ports."""
+    """Return connections to try: both directions and families, all addresses and ports, of the edge and through it."""
     cases = []
     for _number in range(PER_RULESET):
         family = dice.choice(("ipv4", "ipv6"))
         direction = dice.choice(("in", "in", "out"))
-        cases.append((direction, dice.choice(EDGE[family]), dice.choice(PEER[family]), dice.choice(PORTS)))
+        ends = dice.choice((EDGE, EDGE, INNER))
+        cases.append((direction, dice.choice(ends[family]), dice.choice(PEER[family]), dice.choice(PORTS)))
     return cases
 
 
 def connection(case):
     """Return a case as the evaluator takes it."""
     direction, local, remote, port = case
-    return Connection(direction, "ipv6" if ":" in local else "ipv4", local, remote, port, INTERFACE)
+    family = "ipv6" if ":" in local else "ipv4"
+    inner = INNER_INTERFACE if local in INNER[family] else None
+    return Connection(direction, family, local, remote, port, INTERFACE, inner=inner)
 
 
 def passes_alone(case, source, loaded, seconds):
@@ -71,7 +82,7 @@ class Nft:
     def read(self, edge):
         """Return the loaded ruleset as the evaluator sees it."""
         listing = json.loads(edge.run("nft", "-j", "list", "ruleset").stdout)
-        return replace(nft_json.read_ruleset(listing), ways=WAYS, forwards=frozenset(EDGE))
+        return replace(nft_json.read_ruleset(listing), **HOST)
 
 
 class Iptables:
@@ -95,7 +106,7 @@ class Iptables:
 
     def read(self, edge):
         """Return the loaded ruleset as the evaluator sees it."""
-        ruleset = Ruleset(ways=WAYS, forwards=frozenset(EDGE))
+        ruleset = Ruleset(**HOST)
         for program in self._programs:
             ruleset.chains.update(iptables_save.read_ruleset(edge.run(f"{program}-save").stdout, program).chains)
         return ruleset

@@ -10,7 +10,21 @@ from __future__ import annotations
 
 import socket
 from functools import partial
-from typing import Any, Callable, ClassVar, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import (
+    Any,
+    Callable,
+    ClassVar,
+    Dict,
+    FrozenSet,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    Optional,
+    Sequence,
+    Set,
+    Tuple,
+)
 
 from ..model.addresses import FAMILIES, family_of, number_of, point
 from ..model.literals import Family, Side
@@ -115,6 +129,7 @@ def read_ruleset(listing: Mapping[str, Any], asked: Optional[Set[SetName]] = Non
     flags = {_table_name(entry["table"]): _flags(entry["table"]) for entry in entries if "table" in entry}
     ruleset = Ruleset()
     finders: Dict[Tuple[str, ...], Finder] = {}
+    conditional = _conditional_sets(entries)
     for entry in entries:
         if "chain" in entry and entry["chain"]["family"] in _FAMILIES:
             ruleset.add(_chain(entry["chain"]))
@@ -123,9 +138,23 @@ def read_ruleset(listing: Mapping[str, Any], asked: Optional[Set[SetName]] = Non
             rule = entry["rule"]
             chain = ruleset.chains.get((_table(rule), rule["chain"]))
             if chain is not None:
-                chain.rules.append(_rule(rule, lambda table: _RuleReader(table, sets, asked, finders)))
+                chain.rules.append(_rule(rule, lambda table: _RuleReader(table, sets, asked, finders, conditional)))
     _heed_flags(ruleset, flags)
     return ruleset
+
+
+def _conditional_sets(entries: Sequence[Mapping[str, Any]]) -> FrozenSet[SetName]:
+    """Return the sets whose elements a rule makes with a condition of their own, such as a rate.
+
+    Each rule that adds an element that is there asks that condition too (nft_dynset.c).
+    """
+    found = set()
+    for rule in (entry["rule"] for entry in entries if "rule" in entry):
+        for statement in rule.get("expr") or ():
+            update = statement.get("set") if isinstance(statement, dict) else None
+            if isinstance(update, dict) and update.get("stmt"):
+                found.add((_table(rule), str(update.get("set", ""))[1:]))
+    return frozenset(found)
 
 
 def _heed_flags(ruleset: Ruleset, flags: Mapping[str, Sequence[str]]) -> None:
@@ -185,12 +214,18 @@ class _RuleReader:
     """Reader of the rules of one table."""
 
     def __init__(
-        self, table: str, sets: _Sets, asked: Optional[Set[SetName]], finders: Dict[Tuple[str, ...], Finder]
+        self,
+        table: str,
+        sets: _Sets,
+        asked: Optional[Set[SetName]],
+        finders: Dict[Tuple[str, ...], Finder],
+        conditional: FrozenSet[SetName],
     ) -> None:
         self._table = table
         self._sets = sets
         self._asked = asked
         self._finders = finders
+        self._conditional = conditional
 
     def read(self, statements: Sequence[Mapping[str, Any]]) -> Content:
         """Return what a rule's statements do."""
@@ -262,7 +297,7 @@ class _RuleReader:
             Assign(f"touched {self._table} {content['set']}", lambda _fields: point(1)),
         ]
         named = self._sets[(self._table, content["set"][1:])]
-        if content.get("stmt"):
+        if (self._table, content["set"][1:]) in self._conditional:
             return [*steps, _UNKNOWN_MATCH]
         if "size" in named and self._is_unread(content["set"]):
             # A full set takes no more elements, and the rule ends there.
