@@ -61,6 +61,10 @@ def test_a_router_that_drops_by_default_lets_pass_what_the_table_says(router, ma
     router.check_output(DROPS[manager])
     assert wrong(opened=False)
     assert not set(wrong(opened=False).values()) & {"open"}  # Nothing passes yet.
+    if manager == "nftables":
+        done = play("site", *ROUTER, xmpp_edge_integrate="never")
+        assert done.returncode != 0
+        assert "federation_in: chain inet filter forward: policy drop" in " ".join(done.stdout.split())
     done = play("site", *ROUTER)
     assert changed(done) == 1, done.stdout
     assert f"router: changed, {manager.partition('-')[0]}, effective yes, guarded yes" in done.stdout

@@ -12,13 +12,12 @@ import re
 from shlex import quote
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from ..model.addresses import merged, span_of
+from ..model.addresses import PROTOCOLS, merged, span_of
 from ..model.literals import Direction, Family
 from ..model.ownership import COMMENT
 from ..model.rules import Group, Rule, make_group
 from .placing import ChainKey
 
-_PROTOCOLS = {"ipv4": "ip", "ipv6": "ip6"}
 # A name ends up in a script for nft and in one for the shell.
 _PLAIN_NAME = re.compile(r"[A-Za-z_.][A-Za-z0-9_./-]*")
 # Words that nft 1.0.6 refuses as a name. A chain may have one all the same, made by other means than nft's language.
@@ -42,14 +41,9 @@ def is_plain(name: str) -> bool:
     return _PLAIN_NAME.fullmatch(name) is not None and name not in _KEYWORDS
 
 
-def label_of(key: ChainKey) -> str:
-    """Return a chain as people name it."""
-    return f"chain {key[0]} {key[1]}"
-
-
 def write_rule(rule: Rule) -> str:
     """Return an accept rule in the words of nft."""
-    protocol = _PROTOCOLS[rule.family]
+    protocol = PROTOCOLS[rule.family]
     source = f"{protocol} saddr {{ {', '.join(rule.source.networks)} }} " if rule.source else ""
     destination = f"{protocol} daddr {{ {', '.join(rule.destination.networks)} }} " if rule.destination else ""
     if rule.inside:

@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from ..model.addresses import canonical_network
+from ..model.addresses import PROTOCOLS, canonical_network
 from ..model.literals import Direction, Family
 from ..model.ownership import TABLE
 from ..model.plan import Item, Observation, Unmanaged
@@ -57,7 +57,6 @@ _STAND_FOR = (INPUT, FORWARD_IN, OUTPUT, FORWARD_OUT)
 _BLOCK = {"in": "drop", "out": "reject with tcp reset"}
 # Not "new": what connection tracking was told to skip, or takes for related, is no session that is to be spared.
 _NOT_ESTABLISHED = "ct state != established"
-_PROTOCOLS = {"ipv4": "ip", "ipv6": "ip6"}
 
 _ALLOW_LINE = re.compile(
     r"(?:(?P<protocol>ip6?) saddr @(?P<source>\w+) )?"
@@ -148,7 +147,7 @@ def access_groups(guard: Rule, rules: Iterable[Rule]) -> List[Group]:
 
 
 def _lines_behind_nat(guard: Rule, rules: Sequence[Rule]) -> Iterator[str]:
-    protocol, name = _PROTOCOLS[guard.family], guard.source.name if guard.source else ""
+    protocol, name = PROTOCOLS[guard.family], guard.source.name if guard.source else ""
     which = f"ct original {protocol} saddr @{name} {protocol} daddr != @{name} "
     for group in access_groups(guard, rules):
         yield (
@@ -260,7 +259,7 @@ def _rule_line(rule: Rule, hook: Hook) -> str:
             f"{_local_side(rule) if rule.forwarded else hook.condition} tcp dport {rule.port} {_NOT_ESTABLISHED} "
             f'counter {_BLOCK[rule.direction]} comment "{rule.row} guard"'
         )
-    protocol = _PROTOCOLS[rule.family]
+    protocol = PROTOCOLS[rule.family]
     source = f"{protocol} saddr @{rule.source.name} " if rule.source else ""
     destination = f"{protocol} daddr @{rule.destination.name} " if rule.destination else ""
     return f'{source}{destination}tcp dport {rule.port} counter accept comment "{rule.row}"'
@@ -268,7 +267,7 @@ def _rule_line(rule: Rule, hook: Hook) -> str:
 
 def _local_side(rule: Rule) -> str:
     """Return the condition of a guard on forwarded packets. What the servers of one place send each other it spares."""
-    protocol, name = _PROTOCOLS[rule.family], rule.local.name if rule.local else ""
+    protocol, name = PROTOCOLS[rule.family], rule.local.name if rule.local else ""
     if rule.direction == "in":
         return f"{protocol} daddr @{name}"
     return f"{protocol} saddr @{name} {protocol} daddr != @{name}"

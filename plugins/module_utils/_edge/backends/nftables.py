@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Dict, Iterator, List, Mapping, Optional, Seque
 
 from ..evaluator.placement import places_of
 from ..evaluator.rebuilt import rebuilder_of
-from ..evaluator.ruleset import FilterRule, Ruleset
+from ..evaluator.ruleset import Chain, FilterRule, Ruleset
 from ..host.digests import BANNER
 from ..host.facts import Facts
 from ..host.persistence import ACCEPTS_FILE, LOCK, Kept
@@ -22,7 +22,7 @@ from ..model.plan import Item, Observation, Placed, Unmanaged, make_plan
 from ..model.rollback_data import RollbackData
 from ..model.steps import LoadNft, Step
 from .base import Backend, Change, Snapshot
-from .nft_accepts import groups_in, is_plain, label_of, read_listing, read_rule, write_loader, write_rule
+from .nft_accepts import groups_in, is_plain, read_listing, read_rule, write_loader, write_rule
 from .placing import ChainKey, Slot, Slots, segments, slots_by_chain, with_slots
 
 _DIRECTIONS: Mapping[str, Direction] = {"input": "in", "output": "out"}
@@ -70,7 +70,7 @@ class NftablesBackend(Backend[NftablesSnapshot]):
         slots, warnings = _slots(snapshot, desired)
         observed = tuple(_observed(snapshot, desired, slots))
         target = tuple(
-            Placed(label_of(key), rule) for key, found in slots.items() for slot in found for rule in slot.rules
+            Placed(Chain.label_of(key), rule) for key, found in slots.items() for slot in found for rule in slot.rules
         )
         plan = make_plan(Observation(observed), target)
         groups = {key: [(_text_of(snapshot, key, one.before), _rules(one)) for one in slots[key]] for key in slots}
@@ -102,7 +102,7 @@ def _slots(snapshot: NftablesSnapshot, desired: Desired) -> Tuple[Dict[ChainKey,
         return {}, ()
     places = places_of(snapshot.unmanaged, desired.accepts, snapshot.facts.routes)
     found = {place: rules for place, rules in places.items() if _may_hold_accepts(snapshot.unmanaged, place.chain)}
-    odd = sorted({label_of(place.chain) for place in found if not all(map(is_plain, _names(place.chain)))})
+    odd = sorted({Chain.label_of(place.chain) for place in found if not all(map(is_plain, _names(place.chain)))})
     usable = {place: rules for place, rules in found.items() if all(map(is_plain, _names(place.chain)))}
     warnings = tuple(
         f"{label} drops by default, and its name cannot stand in a script: rename it, or accept the table's rows there"
@@ -144,9 +144,9 @@ def _observed(snapshot: NftablesSnapshot, desired: Desired, slots: Slots) -> Ite
             read = read_rule(entry, _DIRECTIONS.get(chain.hook), _FORWARDED.get(chain.hook), desired.accepts)
             if read is None or (rule in astray and key in slots):
                 what = "is not as it would be written" if read is None else "does not precede what drops by default"
-                yield Unmanaged(label_of(key), f'comment "{rule.comment}" {what}')
+                yield Unmanaged(Chain.label_of(key), f'comment "{rule.comment}" {what}')
             else:
-                yield Placed(label_of(key), read)
+                yield Placed(Chain.label_of(key), read)
 
 
 def _rules(slot: Slot) -> List[str]:

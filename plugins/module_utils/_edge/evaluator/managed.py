@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from typing import List, Optional, Sequence
 
-from ..model.addresses import point
+from ..model.addresses import PROTOCOLS, point
 from ..model.rules import Group, Rule
 from .fields import CT_STATES, FIB_TYPES, compare
 from .ruleset import Content, FilterRule, Match, Step, Verdict
 from .values import name_matcher, number_matcher, opposite
 
-_PROTOCOLS = {"ipv4": "ip", "ipv6": "ip6"}
 _loopback = name_matcher(["lo"])
 _established = number_matcher([point(CT_STATES["established"])])
 _NOT_ESTABLISHED = Match(compare("ct state", lambda one: opposite(_established(one))))
@@ -37,7 +36,7 @@ def block_rules(rules: Sequence[Rule], direction: str, before_translation: bool)
 
 def guards_behind(networks: Optional[Group], access: Sequence[Group], rule: Rule) -> List[FilterRule]:
     """Return the rules that stand behind source NAT, for what servers in some networks send. rule: their guard."""
-    protocol = _PROTOCOLS[rule.family]
+    protocol = PROTOCOLS[rule.family]
     if networks is None:
         return []
     inside = Match(compare(f"ct original {protocol} saddr", number_matcher(networks.spans)))
@@ -74,7 +73,7 @@ def _guard(rule: Rule, before_translation: bool) -> FilterRule:
 
 def _between_others(rule: Rule) -> List[Step]:
     """Return the conditions of a guard on its local side. What stays on that side it spares."""
-    protocol, local = _PROTOCOLS[rule.family], rule.local
+    protocol, local = PROTOCOLS[rule.family], rule.local
     if local is None:
         return []
     matcher = number_matcher(local.spans)
@@ -85,7 +84,7 @@ def _between_others(rule: Rule) -> List[Step]:
 
 
 def _filter_rule(rule: Rule) -> FilterRule:
-    protocol = _PROTOCOLS[rule.family]
+    protocol = PROTOCOLS[rule.family]
     dialled = "ct original " if rule.inside else ""
     port = "ct original proto-dst" if rule.inside else "tcp dport"
     steps: List[Step] = [Match(compare(port, number_matcher([point(rule.port)])))]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Dict, Iterator, List, Mapping, Sequence, Tuple
 
-from ..model.addresses import FAMILIES, canonical_network, family_of, number_of, span_of, text_of
+from ..model.addresses import FAMILIES, PROTOCOLS, canonical_network, family_of, number_of, span_of, text_of
 from ..model.literals import Family
 from ..model.ownership import TABLE
 from ..model.rules import CONTAINERS, Group, Inside, Rule, make_group
@@ -39,8 +39,7 @@ def targets_of(ruleset: Ruleset, rules: Sequence[Rule], routes: Routes) -> Dict[
     for port, family, connection in _dialled(rules, routes):
         packet = first_packet(without, connection)
         way = packet.translation.way
-        protocol = "ip6" if family == "ipv6" else "ip"
-        address, inner = packet.fields[f"{protocol} daddr"], packet.fields["tcp dport"]
+        address, inner = packet.fields[f"{PROTOCOLS[family]} daddr"], packet.fields["tcp dport"]
         if way in (None, HERE) or not isinstance(address, tuple) or not isinstance(inner, tuple):
             continue
         if inner[0] == inner[1]:

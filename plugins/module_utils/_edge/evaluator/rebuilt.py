@@ -41,7 +41,15 @@ _REBUILDERS = (
     Rebuilder(
         "kube-proxy", ("ip kube-proxy", "ip6 kube-proxy"), ("KUBE-",), "change the service or the policy that drops"
     ),
-    Rebuilder("Docker", (), ("DOCKER",), "publish the port, or change the network of the container"),
+    Rebuilder(
+        "Docker",
+        ("ip docker-bridges", "ip6 docker-bridges"),
+        ("DOCKER",),
+        "publish the port, or change the network of the container",
+    ),
+    Rebuilder("podman", ("inet netavark",), ("NETAVARK",), "publish the port, or change the network of the container"),
+    Rebuilder("LXD", ("inet lxd",), (), "add a proxy device, or change the network"),
+    Rebuilder("Incus", ("inet incus",), (), "add a proxy device, or change the network"),
     Rebuilder("Tailscale", (), ("ts-",), "change the access rules of the tailnet"),
     Rebuilder(
         "NetBird", ("ip netbird", "ip6 netbird", "inet netbird"), ("NETBIRD-", "netbird-"), "add a NetBird policy"

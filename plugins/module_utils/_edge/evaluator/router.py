@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Dict, List, Sequence
 
-from ..model.addresses import Span, family_of, number_of, overlap, point, span_of, text_of
+from ..model.addresses import PROTOCOLS, Span, family_of, number_of, overlap, point, span_of, text_of
 from ..model.port_table import ACCESS
 from ..model.rules import Rule
 from .connection import first_packet
@@ -51,7 +51,7 @@ def translation_notes(ruleset: Ruleset, rules: Sequence[Rule], routes: Routes) -
 
 
 def _source_notes(ruleset: Ruleset, rule: Rule, routes: Routes) -> List[str]:
-    protocol = "ip6" if rule.family == "ipv6" else "ip"
+    protocol = PROTOCOLS[rule.family]
     notes = []
     for connection in connections_of([rule], routes):
         source = first_packet(ruleset, connection).translation.new.get(f"{protocol} saddr")

@@ -201,7 +201,12 @@ class Chain:
     @property
     def label(self) -> str:
         """Return the chain as people name it."""
-        return f"chain {self.table} {self.name}"
+        return self.label_of(self.key)
+
+    @staticmethod
+    def label_of(key: Tuple[str, str]) -> str:
+        """Return the chain of a table as people name it. key: as a chain has it."""
+        return f"chain {key[0]} {key[1]}"
 
 
 def sees(chain: Chain, family: PacketFamily) -> bool:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Dict, Mapping, Optional, Sequence, Set, Tuple
 
-from ..model.addresses import point
+from ..model.addresses import PROTOCOLS, point
 from ..model.literals import PacketFamily, Side
 from .fields import FIB_TYPES
 from .ruleset import Ruleset, Translate
@@ -40,13 +40,11 @@ ELSEWHERE = "/"
 CONSEQUENCES = ("ct status dnat", "ct status snat", "fib daddr type")
 """Fields that a translation changes besides addresses and ports."""
 
-_FAMILIES: Mapping[PacketFamily, str] = {"ipv4": "ip", "ipv6": "ip6"}
-
 
 def names_of(side: Side, family: PacketFamily) -> Mapping[str, str]:
     """Return the names of the fields of one side's address and port, each with what it is."""
     letter = side[0]
-    return {f"{_FAMILIES[family]} {letter}addr": "address", f"tcp {letter}port": "port", f"th {letter}port": "port"}
+    return {f"{PROTOCOLS[family]} {letter}addr": "address", f"tcp {letter}port": "port", f"th {letter}port": "port"}
 
 
 @dataclass

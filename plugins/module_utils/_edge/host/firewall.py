@@ -16,6 +16,7 @@ from ..evaluator.rebuilt import rebuilder_of
 from ..evaluator.rows import YES, RowVerdict
 from ..evaluator.ruleset import Chain, Content, FilterRule, Ruleset, Unsupported
 from ..evaluator.walk import Decision
+from ..model.addresses import PROTOCOLS
 from ..model.diff_text import MOST_DENIALS
 from ..model.errors import EdgeError, understood
 from ..model.literals import Family
@@ -29,7 +30,6 @@ _LEGACY_TABLES = {"ipv4": "/proc/net/ip_tables_names", "ipv6": "/proc/net/ip6_ta
 _IPTABLES = {"ipv4": "iptables", "ipv6": "ip6tables"}
 _NFT_SCRIPTS = ("/etc/nftables.conf", "/etc/sysconfig/nftables.conf")
 _IPTABLES_TABLES = frozenset(("raw", "mangle", "nat", "filter", "security"))
-_NFT_FAMILIES = {"ipv4": "ip", "ipv6": "ip6"}
 _COUNTER = re.compile(r"counter packets \d+ bytes \d+ ")
 _SETS_MARK = re.compile(r"-j (?:MARK|CONNMARK --restore-mark)\b")
 _MATCHED_SETS = re.compile(r"--match-set (\S+)")
@@ -342,7 +342,7 @@ def _is_of_iptables(ruleset: Ruleset, listing: Mapping[str, Any], table: str, fa
     """Return whether a table is one that iptables-nft makes: by its name, its base chains, and its rules."""
     protocol, _space, name = table.partition(" ")
     return (
-        protocol == _NFT_FAMILIES[family]
+        protocol == PROTOCOLS[family]
         and name in _IPTABLES_TABLES
         and any(chain.hook.upper() == chain.name for chain in ruleset.of_table(table))
         and _has_rules_of_iptables(listing, table)

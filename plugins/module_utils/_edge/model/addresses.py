@@ -17,6 +17,8 @@ from .literals import Family
 FAMILIES: Tuple[Family, ...] = ("ipv4", "ipv6")
 BITS: Dict[str, int] = {"ipv4": 32, "ipv6": 128}
 """Bits of an address by family."""
+PROTOCOLS: Dict[str, str] = {"ipv4": "ip", "ipv6": "ip6"}
+"""Name that nft has for a family, by family."""
 
 _SOCKET_FAMILIES = {"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
 

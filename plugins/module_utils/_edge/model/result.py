@@ -52,15 +52,13 @@ class Result:
     diff: Optional[Mapping[str, str]] = None
     confirmation: Optional[str] = None
     steps: Optional[Sequence[str]] = None
-    warnings: Sequence[str] = field(default_factory=tuple)
 
     def serialised(self) -> Dict[str, Any]:
-        """Return the result as plain values; warnings are left to the caller."""
+        """Return the result as plain values."""
         data = {**asdict(self), "rows": {row: entry.serialised() for row, entry in self.rows.items()}}
         for name in ("diff", "confirmation", "steps"):
             if data[name] is None:
                 del data[name]
-        del data["warnings"]
         return {**data, "cut": list(self.cut)}
 
 
