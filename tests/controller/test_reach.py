@@ -46,3 +46,28 @@ def test_a_connection_that_ansible_does_not_know_is_a_fault():
 def test_only_hosts_that_were_reached_are_waited_for(closed_port):
     hosts = {"edge1": LOCAL, "edge2": over_ssh(closed_port)}
     assert reach.reached(hosts, hosts, PlayContext()) == ["edge1"]
+
+
+def test_a_change_that_cuts_an_edge_off_is_not_confirmed(closed_port):
+    action = import_module("ansible_collections.xmpp.edge.plugins.action.firewall")
+    options = import_module("ansible_collections.xmpp.edge.plugins.module_utils._edge.request.options")
+
+    class Router(action.ActionModule):
+        """The action of a task, on a host that is not asked for anything."""
+
+        def __init__(self):
+            self._play_context = PlayContext()
+
+        def _low_level_execute_command(self, *_arguments, **_options):
+            raise AssertionError("the change was confirmed")
+
+    given = {"placement": "firewall", "access_addresses": ["10.20.0.7"], "rows": ["federation_in"]}
+    answer = {"changed": True, "rows": {"federation_in": {"present": True}}, "confirmation": "confirm", "diff": {}}
+    done = Router()._confirmed(dict(answer), options.parse_options(given), {"edge1": over_ssh(closed_port)})
+    assert done["failed"] is True
+    assert done["confirmed"] is False
+    assert done["msg"].startswith(
+        "the change was not confirmed: edge1, which this router stands before, is not reached any more ("
+    )
+    assert done["msg"].endswith("; the host rolls it back within 30 seconds")
+    assert done["rows"]["federation_in"]["present"] is False
