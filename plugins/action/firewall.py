@@ -154,29 +154,33 @@ class ActionModule(ActionBase):
         return done
 
     def _on_linux(self, options: Options, rules: t.Sequence[Rule], variables: Variables) -> dict[str, t.Any]:
-        reached = self._reached_through_it(options, variables)
+        reached, not_reached = self._reached_through_it(options, variables)
         answer = self._linux_firewall(options, rules, variables)
         package = answer.get("missing_package")
         if not package or not self._may_install(package, variables):
-            return self._confirmed(answer, options, reached)
+            return self._confirmed(answer, options, reached, not_reached)
         if self._task.check_mode:
             return before_installation(answer, package, rules)
         self._install(variables)
         again = self._linux_firewall(options, rules, variables)
-        done = after_installation(self._confirmed(again, options, reached), package)
+        done = after_installation(self._confirmed(again, options, reached, not_reached), package)
         if done.get("failed"):
             done["msg"] = f"{done.get('msg')}; the package {package} was installed, and stays"
         return done
 
-    def _reached_through_it(self, options: Options, variables: Variables) -> dict[str, Variables]:
-        """Return the variables of the edges behind a router that are reached now, by name."""
+    def _reached_through_it(
+        self, options: Options, variables: Variables
+    ) -> tuple[dict[str, Variables], dict[str, str]]:
+        """Return the variables of the edges behind a router that are reached now, and why others are not, by name."""
         names = [name for inputs in options.inputs for name in inputs.names]
         if options.placement != FIREWALL or not names or not options.confirm_timeout or self._task.check_mode:
-            return {}
-        from ansible_collections.xmpp.edge.plugins.plugin_utils._reach import reached
+            return {}, {}
+        from ansible_collections.xmpp.edge.plugins.plugin_utils._reach import fault_of
 
-        hosts = {name: dict(variables["hostvars"][name]) for name in names}
-        return {name: hosts[name] for name in reached(names, hosts, self._play_context)}
+        hosts = {name: variables["hostvars"][name] for name in names}
+        faults = {name: fault_of(name, hosts[name], self._play_context) for name in names}
+        reached = {name: hosts[name] for name in names if faults[name] is None}
+        return reached, {name: fault for name, fault in faults.items() if fault is not None}
 
     def _fault_behind(self, reached: t.Mapping[str, Variables]) -> str | None:
         """Return which edge is not reached any more, None where all are."""
@@ -189,12 +193,25 @@ class ActionModule(ActionBase):
         return None
 
     def _confirmed(
-        self, answer: dict[str, t.Any], options: Options, reached: t.Mapping[str, Variables]
+        self,
+        answer: dict[str, t.Any],
+        options: Options,
+        reached: t.Mapping[str, Variables],
+        not_reached: t.Mapping[str, str],
     ) -> dict[str, t.Any]:
-        """Return an answer whose change is confirmed, or rolled back by the host. reached: edges that were before."""
+        """Return an answer whose change is confirmed, or rolled back by the host.
+
+        reached: edges behind a router that were before the change; not_reached: why others were not, by name.
+        """
         command = answer.pop("confirmation", None)
         if "rows" in answer:
             answer["confirmed"] = False
+        if command:
+            ignored = [
+                f"{name} was not reached before the change ({why}), so its confirmation does not wait for that host"
+                for name, why in not_reached.items()
+            ]
+            answer["warnings"] = [*answer.get("warnings", []), *ignored]
         fault = self._fault_behind(reached) if command else None
         if fault:
             seconds = options.confirm_timeout

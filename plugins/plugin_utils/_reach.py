@@ -50,10 +50,7 @@ def _connection_to(name: str, variables: Variables, play_context: PlayContext) -
         raise AnsibleError(f"there is no connection plugin {kind}")
     known = constants.config.get_plugin_vars("connection", connection._load_name)
     given = {"inventory_hostname": name, **{one: variables[one] for one in known if one in variables}}
-    connection.set_options(var_options=given)
+    # What the keywords of a play say.
+    words = {"remote_user": context.remote_user, "timeout": context.timeout}
+    connection.set_options(task_keys={word: value for word, value in words.items() if value}, var_options=given)
     return connection
-
-
-def reached(names: t.Iterable[str], hosts: t.Mapping[str, Variables], play_context: PlayContext) -> list[str]:
-    """Return those of some hosts that are reached."""
-    return [name for name in names if fault_of(name, hosts[name], play_context) is None]

@@ -10,6 +10,7 @@ from importlib import import_module
 
 import pytest
 from ansible.playbook.play_context import PlayContext
+from ansible.plugins.connection import ConnectionBase
 
 reach = import_module("ansible_collections.xmpp.edge.plugins.plugin_utils._reach")
 LOCAL = {"ansible_connection": "local"}
@@ -43,11 +44,6 @@ def test_a_connection_that_ansible_does_not_know_is_a_fault():
     )
 
 
-def test_only_hosts_that_were_reached_are_waited_for(closed_port):
-    hosts = {"edge1": LOCAL, "edge2": over_ssh(closed_port)}
-    assert reach.reached(hosts, hosts, PlayContext()) == ["edge1"]
-
-
 def test_a_change_that_cuts_an_edge_off_is_not_confirmed(closed_port):
     action = import_module("ansible_collections.xmpp.edge.plugins.action.firewall")
     options = import_module("ansible_collections.xmpp.edge.plugins.module_utils._edge.request.options")
@@ -63,7 +59,7 @@ def test_a_change_that_cuts_an_edge_off_is_not_confirmed(closed_port):
 
     given = {"placement": "firewall", "access_addresses": ["10.20.0.7"], "rows": ["federation_in"]}
     answer = {"changed": True, "rows": {"federation_in": {"present": True}}, "confirmation": "confirm", "diff": {}}
-    done = Router()._confirmed(dict(answer), options.parse_options(given), {"edge1": over_ssh(closed_port)})
+    done = Router()._confirmed(dict(answer), options.parse_options(given), {"edge1": over_ssh(closed_port)}, {})
     assert done["failed"] is True
     assert done["confirmed"] is False
     assert done["msg"].startswith(
@@ -71,3 +67,26 @@ def test_a_change_that_cuts_an_edge_off_is_not_confirmed(closed_port):
     )
     assert done["msg"].endswith("; the host rolls it back within 30 seconds")
     assert done["rows"]["federation_in"]["present"] is False
+
+
+def test_an_edge_that_was_not_reached_before_is_not_waited_for_and_that_is_said():
+    action = import_module("ansible_collections.xmpp.edge.plugins.action.firewall")
+    options = import_module("ansible_collections.xmpp.edge.plugins.module_utils._edge.request.options")
+
+    class Router(action.ActionModule):
+        """The action of a task, on a host that confirms at once."""
+
+        def __init__(self):
+            self._play_context = PlayContext()
+            self._connection = type("Container", (), {"reset": ConnectionBase.reset})()
+
+        def _low_level_execute_command(self, *_arguments, **_options):
+            return {"rc": 0, "stdout": "", "stderr": ""}
+
+    given = {"placement": "firewall", "access_addresses": ["10.20.0.7"], "rows": ["federation_in"]}
+    answer = {"changed": True, "rows": {}, "confirmation": "confirm"}
+    done = Router()._confirmed(dict(answer), options.parse_options(given), {}, {"edge1": "no route"})
+    assert done["confirmed"] is True
+    assert done["warnings"] == [
+        "edge1 was not reached before the change (no route), so its confirmation does not wait for that host"
+    ]

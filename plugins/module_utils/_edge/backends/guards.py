@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from shlex import quote
 from typing import ClassVar, Optional, Tuple
 
-from ..evaluator.managed import allow_rules, block_rules, guards_behind
+from ..evaluator.managed import allow_rules, block_rules, guards_behind, guards_of_published
 from ..evaluator.ruleset import Chain, Ruleset
 from ..host.digests import BANNER
 from ..host.facts import Facts
@@ -28,6 +28,7 @@ from .base import Backend, Change, Snapshot
 from .nft_table import (
     POSTROUTING,
     PREROUTING,
+    PUBLISHED,
     NftTable,
     access_groups,
     behind_source_nat,
@@ -135,8 +136,10 @@ def _rollback(snapshot: GuardsSnapshot) -> RollbackData:
 def _simulated(ruleset: Ruleset, desired: Desired) -> Ruleset:
     chains = dict(ruleset.chains)
     managed = of_the_table(desired.rules)
-    for hook in hooks_of(managed):
-        if hook is POSTROUTING:
+    for hook in hooks_of(desired.rules):
+        if hook is PUBLISHED:
+            rules = [line for rule in desired.rules if rule.action == "block" for line in guards_of_published(rule)]
+        elif hook is POSTROUTING:
             rules = [
                 line
                 for guard in behind_source_nat(managed)

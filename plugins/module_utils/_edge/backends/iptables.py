@@ -298,12 +298,11 @@ def _number(unmanaged: Ruleset, key: ChainKey, slot: Slot) -> int:
 
 
 def _kept(snapshot: IptablesSnapshot, slots: Slots) -> Tuple[Kept, ...]:
-    """Return the loader. It names every managed chain and both base chains, whatever a saved ruleset has of them."""
+    """Return the loader. It names the managed chains and their base chains, whatever a saved ruleset has of them."""
     if not slots:
         return ()
     then, gone = [], []
-    forwards = any(rule.forwarded for _program, _own, rules in _own_rules(slots) for rule in rules)
-    bases = {own: base for own, base in BASES.items() if forwards or own != FORWARD}
+    bases = {own: base for own, base in BASES.items() if own != FORWARD or _has_forwarded(snapshot, slots)}
     for program in sorted({program for program, _own, _rules in _own_rules(slots)}):
         lines: Dict[str, Optional[Sequence[str]]] = {**dict.fromkeys(bases), **_lines(program, slots)}
         jumps = {(chain, own): Jumps(chain, own, ()) for own, chain in bases.items()}
@@ -321,6 +320,13 @@ def _kept(snapshot: IptablesSnapshot, slots: Slots) -> Tuple[Kept, ...]:
             capabilities=_CAPABILITIES,
         ),
     )
+
+
+def _has_forwarded(snapshot: IptablesSnapshot, slots: Slots) -> bool:
+    """Return whether there are rules for forwarded packets, or were once: a saved ruleset may still have them."""
+    former = snapshot.facts.persistence.files.get(IPTABLES_LOADER)
+    then = any(own == FORWARD for _program, own, _rules in _own_rules(slots))
+    return then or (former is not None and FORWARD in (former.text or ""))
 
 
 def _rollback(snapshot: IptablesSnapshot, now: Sequence[ProgramRules]) -> RollbackData:

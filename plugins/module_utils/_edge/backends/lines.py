@@ -73,10 +73,9 @@ def shortened(rules: Sequence[Rule], manager: str, guarded: bool) -> Tuple[Tuple
 def with_inner_addresses(rules: Iterable[Rule]) -> List[Rule]:
     """Return rules as a manager writes them that knows packets by their addresses behind destination NAT only."""
     return [
-        rule
-        if rule.inside is None
-        else replace(rule, destination=rule.inside.group, port=rule.inside.port, inside=None)
+        replace(rule, destination=rule.inside.group, port=port, inside=None) if rule.inside else rule
         for rule in rules
+        for port in (rule.inside.ports if rule.inside else (rule.port,))
     ]
 
 

@@ -46,10 +46,14 @@ OUTPUT = Hook("output", "out", "output", "filter - 10", -10, 'oifname != "lo"')
 # directions have a chain each, since a packet from one edge to another one has to pass both.
 FORWARD_IN = Hook("forward_in", "in", "forward", "filter - 10", -10, forwarded=True)
 FORWARD_OUT = Hook("forward_out", "out", "forward", "filter - 9", -9, forwarded=True)
+# A server behind a published port may be reached by that alone: neither by its own address, nor by another port.
+PUBLISHED = Hook("published", "in", "forward", "filter - 8", -8, forwarded=True)
 # Behind source NAT, a guard sees by which address of this host a forwarded connection leaves.
 POSTROUTING = Hook("postrouting", "out", "postrouting", "srcnat + 10", 110, forwarded=True)
 OWN_HOOKS: Tuple[Hook, ...] = (PREROUTING, INPUT, OUTPUT)
-HOOKS: Tuple[Hook, ...] = (*OWN_HOOKS, FORWARD_IN, FORWARD_OUT, POSTROUTING)
+HOOKS: Tuple[Hook, ...] = (*OWN_HOOKS, FORWARD_IN, FORWARD_OUT, PUBLISHED, POSTROUTING)
+_DERIVED = (PUBLISHED, POSTROUTING)
+"""Chains whose rules follow from those of others and say more than a rule does."""
 _STAND_FOR = (INPUT, FORWARD_IN, OUTPUT, FORWARD_OUT)
 """The chains whose rules stand for what is managed, in the order of the rules; the others have to say the same."""
 
@@ -97,8 +101,7 @@ class NftTable:
 def to_table(rules: Sequence[Rule]) -> NftTable:
     """Return the table that holds the rules."""
     table = NftTable()
-    rules = of_the_table(rules)
-    for name, group in groups_of(rules).items():
+    for name, group in groups_of(rule for rule in rules if rule.action == "block" or not rule.inside).items():
         table.sets[name] = f"type {name.rpartition('_')[2]}_addr flags interval"
         table.elements[name] = group.networks
     for hook in hooks_of(rules):
@@ -107,7 +110,7 @@ def to_table(rules: Sequence[Rule]) -> NftTable:
 
 
 def of_the_table(rules: Iterable[Rule]) -> List[Rule]:
-    """Return the rules that stand in the table. A guard before destination NAT has judged what NAT leads on."""
+    """Return the rules that stand in the table as a line each. What NAT leads on was judged before it."""
     return [rule for rule in rules if rule.inside is None]
 
 
@@ -124,9 +127,11 @@ def _hook_line(hook: Hook) -> str:
 def _lines(rules: Sequence[Rule], hook: Hook) -> Tuple[str, ...]:
     if hook is POSTROUTING:
         return tuple(line for guard in behind_source_nat(rules) for line in _lines_behind_nat(guard, rules))
+    if hook is PUBLISHED:
+        return tuple(line for rule in rules if rule.action == "block" for line in _lines_of_published(rule))
     return tuple(
         _rule_line(rule, hook)
-        for rule in rules
+        for rule in of_the_table(rules)
         if rule.direction == hook.direction and rule.forwarded == hook.forwarded
     )
 
@@ -144,6 +149,17 @@ def access_groups(guard: Rule, rules: Iterable[Rule]) -> List[Group]:
         if (rule.row, rule.family, rule.action) == (guard.row, guard.family, "allow") and not rule.forwarded
     )
     return [group for group in own if group]
+
+
+def _lines_of_published(guard: Rule) -> Iterator[str]:
+    if guard.inside is None:
+        return
+    protocol, name = PROTOCOLS[guard.family], guard.inside.group.name
+    for port in guard.inside.ports:
+        end = f'{_NOT_ESTABLISHED} counter drop comment "{guard.row} guard of published port"'
+        which = f"{protocol} saddr != @{name} tcp dport {port}"
+        yield f"ct original {protocol} daddr @{name} {which} {end}"
+        yield f"{protocol} daddr @{name} {which} ct original proto-dst != {guard.port} {end}"
 
 
 def _lines_behind_nat(guard: Rule, rules: Sequence[Rule]) -> Iterator[str]:
@@ -240,9 +256,9 @@ def _chain_drift(table: NftTable, desired: NftTable, items: Sequence[Item]) -> L
     if PREROUTING.chain in table.chains:
         expected = _lines([item for item in items if isinstance(item, Rule)], PREROUTING)
         drift += _difference(PREROUTING.chain, table.chains[PREROUTING.chain].rules, expected)
-    if POSTROUTING.chain in table.chains and POSTROUTING.chain in desired.chains:
-        lines = [one.chains[POSTROUTING.chain].rules for one in (table, desired)]
-        drift += _difference(POSTROUTING.chain, *lines)
+    for hook in _DERIVED:
+        if hook.chain in table.chains and hook.chain in desired.chains:
+            drift += _difference(hook.chain, *(one.chains[hook.chain].rules for one in (table, desired)))
     return drift
 
 

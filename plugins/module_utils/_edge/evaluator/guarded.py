@@ -60,6 +60,8 @@ def _evaluate(ruleset: Ruleset, guard: Rule, allows: Sequence[Rule], routes: Rou
     unsure: Optional[GuardVerdict] = None
     if guard.forwarded and guard.family not in ruleset.forwards:
         return GuardVerdict(YES, None, "")  # Nothing of that family passes this host.
+    if guard.inside and not guard.inside.ports:
+        return GuardVerdict(UNKNOWN, None, "", _UNCLEAR.format(port=guard.port))
     forbidden = _forwarded(guard, allows, routes) if guard.forwarded else _forbidden(guard, allows)
     for connection in forbidden:
         verdict = until_guard(ruleset, connection)
@@ -69,8 +71,8 @@ def _evaluate(ruleset: Ruleset, guard: Rule, allows: Sequence[Rule], routes: Rou
             closed = closed or GuardVerdict(YES, _own(verdict), str(connection))
         else:
             unsure = unsure or GuardVerdict(UNKNOWN, verdict.decision, str(connection))
-    may_be_published = guard.direction == "out" and not guard.forwarded and any(True for _one in ruleset.translations())
-    if unsure is None and may_be_published and is_unclear(ruleset, guard.port, allows, routes):
+    of_this_host = guard.direction == "out" and not guard.forwarded
+    if unsure is None and of_this_host and is_unclear(ruleset, guard.port, allows, routes):
         return GuardVerdict(UNKNOWN, None, "", _UNCLEAR.format(port=guard.port))
     return unsure or closed or GuardVerdict(YES, None, "")
 
@@ -84,6 +86,7 @@ def _forbidden(guard: Rule, allows: Sequence[Rule]) -> Iterator[Connection]:
     """Yield connections that the guard of a row has to keep from coming to pass."""
     direction: Direction = "in" if guard.direction == "in" else "out"
     for family in FAMILIES:
+        inner = [rule.remote for rule in allows if rule.is_inner and (rule.row, rule.family) == (guard.row, family)]
         own_allows = [rule for rule in allows if rule.family == family and not rule.forwarded]
         of_row = [rule for rule in own_allows if rule.row == guard.row]
         own = {address for rule in of_row for address in _addresses(rule.local)}
@@ -93,7 +96,8 @@ def _forbidden(guard: Rule, allows: Sequence[Rule]) -> Iterator[Connection]:
                 yield Connection(direction, family, local, remote, guard.port)
         for rule in of_row:
             for local in _addresses(rule.local):
-                for remote in _outside(rule.remote, local):
+                # What this host's own servers send it is not guarded.
+                for remote in (one for one in _outside(rule.remote, local) if not any(_holds(g, one) for g in inner)):
                     yield Connection(direction, family, local, remote, guard.port)
 
 
@@ -109,14 +113,16 @@ def _forwarded(guard: Rule, allows: Sequence[Rule], routes: Routes) -> Iterator[
         (way for (one, other), way in routes.items() if one != other and way and family_of(one) == family), None
     )
     for local in locals_of(guard):
-        allowed = [rule for rule in of_row if _holds(rule.local, local)]
+        # A server behind a published port may be reached by that alone.
+        allowed = [rule for rule in of_row if _holds(rule.local, local)] if guard.inside is None else []
         remotes = _outside(allowed[0].remote, local) if allowed else ANYWHERE[family]
         for remote in (one for one in remotes if not _holds(guard.local, one)):
             way = routes.get((local, remote)) or outward
             inner = routes.get((local, local)) or ELSEWHERE
             if HERE not in (inner, way):
                 direction: Direction = "in" if guard.direction == "in" else "out"
-                yield Connection(direction, family, local, remote, guard.port, way, inner=inner)
+                for port in guard.inside.ports if guard.inside else (guard.port,):
+                    yield Connection(direction, family, local, remote, port, way, inner=inner)
 
 
 def _holds(group: Optional[Group], address: str) -> bool:

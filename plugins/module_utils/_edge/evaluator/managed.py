@@ -50,6 +50,37 @@ def guards_behind(networks: Optional[Group], access: Sequence[Group], rule: Rule
     return [*accepts, _named(f"{rule.row} guard", (*steps, _NOT_ESTABLISHED, Verdict("drop")), "source")]
 
 
+def guards_of_published(rule: Rule) -> List[FilterRule]:
+    """Return the rules that keep others from a published server by any other way than its port. rule: their guard."""
+    if rule.inside is None:
+        return []
+    protocol, matcher = PROTOCOLS[rule.family], number_matcher(rule.inside.group.spans)
+    other_port = number_matcher([point(rule.port)])
+    foreign = Match(compare(f"{protocol} saddr", lambda one: opposite(matcher(one))))
+    ways = (
+        [Match(compare(f"ct original {protocol} daddr", matcher))],
+        [
+            Match(compare(f"{protocol} daddr", matcher)),
+            Match(compare("ct original proto-dst", lambda one: opposite(other_port(one)))),
+        ],
+    )
+    return [
+        _named(
+            f"{rule.row} guard",
+            (
+                *way,
+                foreign,
+                Match(compare("tcp dport", number_matcher([point(port)]))),
+                _NOT_ESTABLISHED,
+                Verdict("drop"),
+            ),
+            "destination",
+        )
+        for port in rule.inside.ports
+        for way in ways
+    ]
+
+
 def _named(comment: str, steps: Sequence[Step], kind: str) -> FilterRule:
     content = Content(tuple(steps), frozenset((kind, "port")))
     return FilterRule(f'comment "{comment}"', lambda: content, None, comment)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Dict, Iterator, Mapping, Optional, Sequence
+from typing import Dict, Iterator, List, Mapping, Optional, Sequence
 
 from ..model.addresses import common, family_of, number_of, point, span_of
 from ..model.literals import Direction
@@ -17,7 +17,6 @@ from .own_addresses import OwnAddresses
 from .router import is_private
 from .rows import ANYWHERE, NO, UNKNOWN, WEIGHT, Routes
 from .ruleset import Ruleset
-from .translation import ELSEWHERE
 from .walk import ACCEPT, DROP
 
 _BY_FORWARDING = "this host forwards packets to and from it without the guard"
@@ -100,28 +99,29 @@ def _verdict(ruleset: Ruleset, guard: Rule, server: Server, place: Place) -> Opt
     """Return the verdict on a guard because of a server; None where it does not matter to it."""
     number = number_of(server.address)
     around = [
-        one
-        for one in place.own.networks
-        if family_of(one) == family_of(server.address) and span_of(one)[0] <= number <= span_of(one)[1]
+        (interface, network.partition("/")[0])
+        for interface, network in place.own.networks
+        if family_of(network) == family_of(server.address) and span_of(network)[0] <= number <= span_of(network)[1]
     ]
-    owners = [one.partition("/")[0] for one in around]
-    if not around or server.address in owners:
+    if not around or server.address in [own for _interface, own in around]:
         # Without a network of this host in common, as with rootless containers, it is reached by sockets of this host.
         return None
-    if any(local in owners for local, _remote in place.routes):
-        # It stands on the very network that the table is about.
+    inner = {interface for interface, _own in around}
+    outside = {way for way in place.routes.values() if way}
+    if inner & outside:
+        # It stands on a link by which this host reaches those that the table is about.
         return GuardVerdict(UNKNOWN, None, "", f"{server}, and {_BESIDE}")
-    inner = sorted({interface for one in owners for interface in place.own.interfaces.get(one, ())})
-    outside = sorted({way for way in place.routes.values() if way} - set(inner))
-    return _forwarded(ruleset, guard, server, next(iter(inner), ELSEWHERE), outside)
+    ways: List[Optional[str]] = [*sorted(outside)] or [None]
+    found = [_forwarded(ruleset, guard, server, min(inner), interface) for interface in ways]
+    return max((one for one in found if one), key=lambda one: WEIGHT[one.guarded], default=None)
 
 
 def _forwarded(
-    ruleset: Ruleset, guard: Rule, server: Server, inner: str, outside: Sequence[str]
+    ruleset: Ruleset, guard: Rule, server: Server, inner: str, interface: Optional[str]
 ) -> Optional[GuardVerdict]:
+    """Return the verdict by what this host forwards between a server and one of its other interfaces."""
     family = family_of(server.address)
     direction: Direction = "in" if guard.direction == "in" else "out"
-    interface = next(iter(outside), None)
     connection = Connection(direction, family, server.address, ANYWHERE[family][0], guard.port, interface, inner=inner)
     verdict = first_packet(ruleset, connection)
     if family not in ruleset.forwards or verdict.verdict == DROP:

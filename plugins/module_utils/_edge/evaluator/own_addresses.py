@@ -28,14 +28,14 @@ class OwnAddresses:
     """Addresses of a host. absent: those that a request names and the host does not have; carried: those of its
     interfaces that a network can reach, None where that is not known; interfaces: the interfaces of each; chosen: by
     remote address the interface and the source that the kernel takes for a program that does not bind; one is missing
-    where there is no route; networks: those of its interfaces, each as an address with the length of its prefix.
+    where there is no route; networks: interfaces, each with one of its addresses and the length of its prefix.
     """
 
     absent: FrozenSet[str] = frozenset()
     carried: Optional[Sequence[str]] = None
     interfaces: Mapping[str, FrozenSet[str]] = field(default_factory=dict)
     chosen: Mapping[str, Tuple[str, str]] = field(default_factory=dict)
-    networks: Sequence[str] = ()
+    networks: Sequence[Tuple[str, str]] = ()
 
 
 def remotes_to_ask(rules: Sequence[Rule]) -> List[str]:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Dict, Iterator, List, Mapping, Sequence, Tuple
+from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ..model.addresses import FAMILIES, PROTOCOLS, canonical_network, family_of, number_of, span_of, text_of
 from ..model.literals import Family
@@ -20,10 +20,12 @@ from .translation import HERE
 
 @dataclass(frozen=True)
 class Target:
-    """Place that connections to a port of this host are translated to. port: there; interface: towards it."""
+    """Place that connections to a port of this host are translated to. port: there, None where it is one of several;
+    interface: towards it.
+    """
 
     address: str
-    port: int
+    port: Optional[int]
     interface: str
 
 
@@ -32,7 +34,7 @@ def targets_of(ruleset: Ruleset, rules: Sequence[Rule], routes: Routes) -> Dict[
 
     ruleset: of which the managed rules do not count.
     """
-    if not any(True for _target in ruleset.translations()):
+    if not ruleset.translates_destinations():
         return {}
     without = ruleset.without_tables([TABLE])
     found: Dict[Tuple[int, Family], Dict[Target, None]] = {}
@@ -40,16 +42,17 @@ def targets_of(ruleset: Ruleset, rules: Sequence[Rule], routes: Routes) -> Dict[
         packet = first_packet(without, connection)
         way = packet.translation.way
         address, inner = packet.fields[f"{PROTOCOLS[family]} daddr"], packet.fields["tcp dport"]
-        if way in (None, HERE) or not isinstance(address, tuple) or not isinstance(inner, tuple):
-            continue
-        if inner[0] == inner[1]:
-            target = Target(text_of(address[0], family), inner[0], way or "")
+        if way not in (None, HERE) and isinstance(address, tuple):
+            one_port = inner[0] if isinstance(inner, tuple) and inner[0] == inner[1] else None
+            target = Target(text_of(address[0], family), one_port, way or "")
             found.setdefault((port, family), {})[target] = None
     return {key: list(targets) for key, targets in found.items()}
 
 
 def is_unclear(ruleset: Ruleset, port: int, rules: Sequence[Rule], routes: Routes) -> bool:
     """Return whether connections to a port may be translated to a place that is not known."""
+    if not ruleset.translates_destinations():
+        return False
     without = ruleset.without_tables([TABLE])
     return any(
         first_packet(without, connection).translation.way is None
@@ -74,53 +77,72 @@ def _dialled(rules: Sequence[Rule], routes: Routes) -> Iterator[Tuple[int, Famil
                     yield port, family, Connection("in", family, address, remote, port, interface)
 
 
-def rules_for(
-    targets: Mapping[Tuple[int, Family], Sequence[Target]], rules: Sequence[Rule], networks: Sequence[str]
-) -> Tuple[Rule, ...]:
-    """Return the rules of a host with those for the packets that it forwards for published ports.
+Networks = Sequence[Tuple[str, str]]
+"""Interfaces of this host, each with one of its addresses and the length of its prefix."""
 
-    networks: those of this host's interfaces, each as an address with the length of its prefix.
-    """
+
+def rules_for(
+    targets: Mapping[Tuple[int, Family], Sequence[Target]], rules: Sequence[Rule], networks: Networks
+) -> Tuple[Rule, ...]:
+    """Return the rules of a host with those for the packets that it forwards for published ports."""
     named = [address for rule in rules if rule.action == "allow" and rule.local for address in rule.local.networks]
+    usable = [one for one in networks if not any(_is_in(address, one[1]) for address in named)]
+    every = [target for ends in targets.values() for target in ends]
+    # A server that is published in one family has addresses of the other one too.
+    bridges = {one.interface for one in every if _network(one, usable) != one.address}
     added: List[Rule] = []
     for family in FAMILIES:
         found = {port: ends for (port, one), ends in targets.items() if one == family}
-        addresses = [end for ends in found.values() for end in ends]
-        if addresses:
-            group = make_group(f"{CONTAINERS}_{family}", [_network(one, networks, named) for one in addresses])
+        inside = [_network(end, usable) for ends in found.values() for end in ends]
+        inside += [_canonical(one) for interface, one in usable if interface in bridges and family_of(one) == family]
+        if inside:
+            group = make_group(f"{CONTAINERS}_{family}", inside)
             for rule in rules:
                 if rule.family in (family, "any") and not rule.forwarded:
-                    added += _for_servers(rule, family, group, sorted({end.port for end in found.get(rule.port, ())}))
+                    ends = found.get(rule.port)
+                    ports = None if ends is None else tuple(sorted({end.port for end in ends if end.port}))
+                    added += _for_servers(rule, family, group, ports)
     return _ordered([*rules, *added])
 
 
-def _for_servers(rule: Rule, family: Family, group: Group, ports: Sequence[int]) -> List[Rule]:
-    """Return what a rule means for the servers in some networks. ports: those that a dialled one is translated to.
+def _for_servers(rule: Rule, family: Family, group: Group, ports: Optional[Tuple[int, ...]]) -> List[Rule]:
+    """Return what a rule means for the servers in some networks.
 
     What servers of this host send to its own ports is as little guarded as what comes over its loopback interface.
+
+    ports: those that the rule's port is translated to, None where it is not.
     """
     allow = replace(rule, action="allow", family=family)
     if rule.direction == "out":
         to_them = [replace(allow, source=None, destination=group)] if rule.action == "block" else []
         return [replace(rule, family=family, source=group, forwarded=True), *to_them]
+    inside = [] if ports is None else [Inside(group, ports)]
     if rule.action == "block":
-        return [replace(allow, source=group, destination=None)]
-    return [replace(rule, forwarded=True, inside=Inside(group, port)) for port in ports]
+        guards = [replace(rule, family=family, destination=group, forwarded=True, inside=one) for one in inside]
+        return [replace(allow, source=group, destination=None), *guards]
+    return [replace(rule, forwarded=True, inside=one) for one in inside]
 
 
-def _network(target: Target, networks: Sequence[str], named: Sequence[str]) -> str:
-    """Return the network of an interface that a target is in; only its address where the host is named there too.
+def _network(target: Target, networks: Networks) -> str:
+    """Return the network of its interface that a target is in; only its address where there is none.
 
-    The next container gets another address of the network. Hosts beside this one are no containers.
+    The next container gets another address of the network. networks: without those that hosts beside this one are in.
     """
-    number = number_of(target.address)
-    for network in networks:
-        first, last = span_of(network)
-        same = family_of(network) == family_of(target.address) and first <= number <= last
-        beside = any(family_of(one) == family_of(network) and first <= number_of(one) <= last for one in named)
-        if same and not beside:
-            return canonical_network(f"{text_of(first, family_of(network))}/{network.rpartition('/')[2]}")
-    return target.address
+    found = [
+        network for interface, network in networks if interface == target.interface and _is_in(target.address, network)
+    ]
+    return _canonical(max(found, key=lambda one: int(one.rpartition("/")[2]))) if found else target.address
+
+
+def _is_in(address: str, network: str) -> bool:
+    first, last = span_of(network)
+    return family_of(network) == family_of(address) and first <= number_of(address) <= last
+
+
+def _canonical(network: str) -> str:
+    """Return a network without host bits."""
+    first = text_of(span_of(network)[0], family_of(network))
+    return canonical_network(f"{first}/{network.rpartition('/')[2]}")
 
 
 def _ordered(rules: Sequence[Rule]) -> Tuple[Rule, ...]:

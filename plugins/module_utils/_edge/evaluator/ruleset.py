@@ -262,6 +262,15 @@ class Ruleset:
         chain = replace(self.chains[key], rules=list(rules))
         return replace(self, chains={**self.chains, key: chain})
 
+    def translates_destinations(self) -> bool:
+        """Return whether a rule translates the destination of connections, to a constant address or not."""
+        return any(
+            isinstance(step, Translate) and step.side == "destination"
+            for chain in self.chains.values()
+            for rule in chain.rules
+            for step in rule.content.steps
+        )
+
     def translations(self) -> Iterator[Tuple[Family, int]]:
         """Yield each constant address that connections are translated to."""
         tables = {chain.table for chain in self.chains.values() if chain.kind == "nat" and chain.hook}

@@ -129,13 +129,14 @@ def _masquerading(answers: Sequence[Mapping[str, Any]]) -> Dict[Tuple[PacketFami
 def _own_addresses(answers: Sequence[Mapping[str, Any]], named: Sequence[str]) -> OwnAddresses:
     """Return the addresses of this host. named: those that a request takes for its own."""
     interfaces: Dict[str, FrozenSet[str]] = {}
-    networks: List[str] = []
+    networks: List[Tuple[str, str]] = []
     for interface in answers:
         for entry in interface.get("addr_info", ()):
             if "local" in entry and entry.get("scope") in ("global", "site"):
                 address = entry["local"]
                 interfaces[address] = interfaces.get(address, frozenset()) | {interface["ifname"]}
-                networks.append(f"{address}/{entry.get('prefixlen', BITS[family_of(address)])}")
+                network = f"{address}/{entry.get('prefixlen', BITS[family_of(address)])}"
+                networks.append((interface["ifname"], network))
     unbound = list(filter(_is_unbound, answers))
     local = {route["dst"] for route in unbound if route.get("type") == "local"}
     # The kernel takes some addresses for its own that no interface has. Where it does not answer, a socket tells.

@@ -60,10 +60,12 @@ class Group:
 
 @dataclass(frozen=True)
 class Inside:
-    """Place of a server behind destination NAT. group: the networks it is in; port: that it listens on there."""
+    """Place of servers behind destination NAT. group: the networks they are in; ports: those that a dialled one is
+    translated to, as far as they are known.
+    """
 
     group: Group
-    port: int
+    ports: Tuple[int, ...]
 
 
 @dataclass(frozen=True)

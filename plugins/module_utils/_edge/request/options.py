@@ -343,7 +343,7 @@ def _check_sides(endpoints: Mapping[str, ByFamily]) -> None:
     """An address on both sides gets the gateway port too: with any source that opens it to the world."""
     for family, networks in endpoints.get(ACCESS.option, {}).items():
         shared = set(networks) & set(endpoints.get(INTERNAL.option, {}).get(family, ()))
-        if shared and WHOLE_FAMILY[family] in endpoints[FRONT_ENDS.option].get(family, ()):
+        if shared and WHOLE_FAMILY[family] in endpoints.get(FRONT_ENDS.option, {}).get(family, ()):
             raise OptionError(
                 INTERNAL.option,
                 text_of(min(shared)),

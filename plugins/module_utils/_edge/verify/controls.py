@@ -11,7 +11,7 @@ has counted fewer than were sent, some were stopped before.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Dict, Iterator, List, Mapping, Sequence, Tuple
+from typing import Any, Dict, FrozenSet, Iterator, List, Mapping, Sequence, Tuple
 
 from .evaluate import HOLDS, NOT_CHECKED, Finding
 
@@ -38,17 +38,38 @@ class Blocked:
         return self.after - self.before if known else 0
 
 
-def with_controls(findings: Sequence[Finding], blocked: Mapping[_Place, Blocked]) -> List[Finding]:
-    """Return the findings, of which those on closed flows hold only where attempts have reached the edge.
+@dataclass(frozen=True)
+class RouterCount:
+    """Packets that the guard of a row has blocked meanwhile on a router. edges: those that it stands before."""
 
-    blocked: by edge and row.
+    router: str
+    row: str
+    edges: FrozenSet[str]
+    packets: int
+
+
+def with_controls(
+    findings: Sequence[Finding], blocked: Mapping[_Place, Blocked], at_routers: Sequence[RouterCount] = ()
+) -> List[Finding]:
+    """Return the findings, of which those on closed flows hold only where attempts have reached a guard.
+
+    blocked: by edge and row; at_routers: what routers before the edges have counted.
     """
     sent: Dict[_Place, int] = {}
     for finding in findings:
         if _needs_proof(finding):
             place = (finding.flow.edge, finding.flow.row)
             sent[place] = sent.get(place, 0) + int(finding.facts.get(PACKETS, 1))
-    return [_proved(finding, sent, blocked) for finding in findings]
+    counts = {
+        (edge, one.row): one
+        for one in at_routers
+        for edge in one.edges
+        # A router counts for all its edges together.
+        if 0
+        < sum(number for (name, row), number in sent.items() if row == one.row and name in one.edges)
+        <= one.packets
+    }
+    return [_proved(finding, sent, blocked, counts) for finding in findings]
 
 
 def unproved(findings: Sequence[Finding]) -> Iterator[_Place]:
@@ -80,10 +101,18 @@ def _is_answered_from_afar(finding: Finding) -> bool:
     return finding.observed in _ANSWERS and box not in (finding.source, finding.sent_from)
 
 
-def _proved(finding: Finding, sent: Mapping[_Place, int], blocked: Mapping[_Place, Blocked]) -> Finding:
+def _proved(
+    finding: Finding,
+    sent: Mapping[_Place, int],
+    blocked: Mapping[_Place, Blocked],
+    counts: Mapping[_Place, RouterCount],
+) -> Finding:
     place = (finding.flow.edge, finding.flow.row)
     if not _needs_proof(finding):
         return finding
+    if place in counts and finding.flow.direction == "in":
+        # Every attempt was stopped there.
+        return replace(finding, detail=f"the guard of {counts[place].router} has dropped it before {finding.flow.edge}")
     counted = blocked.get(place, Blocked()).packets if finding.flow.direction == "in" else 0
     if finding.passage.arrived is False:
         reason = f"{finding.flow.origin} may not be able to send there at all: nothing of it has arrived at the edge"

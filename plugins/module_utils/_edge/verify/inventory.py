@@ -13,7 +13,7 @@ from ..model.errors import OptionError
 from ..model.port_table import ACCESS, FRONT_ENDS, INTERNAL, PORT_TABLE
 from ..request.nearest import nearest
 from .attempted import HostState
-from .controls import Blocked, unproved, with_controls
+from .controls import Blocked, RouterCount, unproved, with_controls
 from .evaluate import NOT_CHECKED, Finding, evaluate, not_attempted
 from .flows import (
     EDGES,
@@ -176,7 +176,7 @@ class Inventory:
             findings += (
                 self._not_attempted(name, flows, reason) if reason else self._evaluated(name, flows, states, packets)
             )
-        findings = with_controls(findings, self._blocked())
+        findings = with_controls(findings, self._blocked(), self._router_counts())
         unchecked += [
             *self._without_addresses(),
             *self._rules_not_seen(),
@@ -308,17 +308,18 @@ class Inventory:
         return (self.variables[name].get(variable) or {}).get("rules") or {}
 
     def _blocked(self) -> Dict[Tuple[str, str], Blocked]:
-        """Return what the guards of each edge, and of the routers before it, have blocked, by edge and row."""
-        found = {}
-        for edge in self.edges:
-            names = [edge.name, *(one.router.name for one in self._routers_of(edge.name))]
-            for row in edge.options.rows:
-                counts = [self._blocked_by(name, row.id) for name in names]
-                known = [one for one in counts if isinstance(one.before, int) and isinstance(one.after, int)]
-                found[edge.name, row.id] = (
-                    Blocked(sum(one.before for one in known), sum(one.after for one in known)) if known else counts[0]
-                )
-        return found
+        """Return what the guards of each edge have blocked, by edge and row."""
+        return {
+            (edge.name, row.id): self._blocked_by(edge.name, row.id) for edge in self.edges for row in edge.options.rows
+        }
+
+    def _router_counts(self) -> List[RouterCount]:
+        """Return what the guards of routers have blocked."""
+        return [
+            RouterCount(router.name, row.id, router.edges, self._blocked_by(router.name, row.id).packets)
+            for router in self.routers
+            for row in router.options.rows
+        ]
 
     def _blocked_by(self, name: str, row: str) -> Blocked:
         before, after = (self._rules(name, variable).get("blocked") or {} for variable in (BEFORE, AFTERWARDS))
@@ -434,7 +435,7 @@ def read_inventory(variables: Mapping[str, Any]) -> Inventory:
     for group in VANTAGE_GROUPS:
         for name in groups.get(group, ()):
             vantages.setdefault(name, read_vantage(name, group, hosts[name]))
-    routers = [read_router(name, hosts) for name in groups.get(ROUTERS, ())]
+    routers = [read_router(name, hosts, edges) for name in groups.get(ROUTERS, ())]
     found = [router for router in routers if router is not None]
     return Inventory(edges, list(vantages.values()), hosts, in_play, frozenset(groups), found)
 

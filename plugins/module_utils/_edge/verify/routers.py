@@ -10,6 +10,7 @@ from typing import Any, FrozenSet, Iterator, Mapping, Optional, Sequence, Tuple
 
 from ..model.drift import MISSING, rule_of
 from ..model.errors import OptionError
+from ..model.port_table import ACCESS, INTERNAL
 from ..model.rules import Rule
 from ..request.compile import compile_rules
 from ..request.edges import edges_of
@@ -17,7 +18,7 @@ from ..request.options import FIREWALL, Options, parse_options
 from ..request.variables import EDGES as EDGES_VARIABLE
 from ..request.variables import PREFIX
 from .attempted import Attempted, Cause, decision, literal
-from .flows import given_options, matches
+from .flows import Edge, given_options, matches
 
 ROUTERS = "xmpp_firewall"
 """Group of the routers in the inventory."""
@@ -46,19 +47,28 @@ class RouterState:
     blocked: Mapping[str, int] = field(default_factory=dict)
 
 
-def read_router(name: str, hosts: Mapping[str, Mapping[str, Any]]) -> Optional[Router]:
-    """Return a router, None for a host that does not carry the table as one. Raises OptionError."""
+def read_router(name: str, hosts: Mapping[str, Mapping[str, Any]], edges: Sequence[Edge]) -> Optional[Router]:
+    """Return a router, None for a host that does not carry the table as one. Raises OptionError.
+
+    hosts: the variables of all hosts, by name; edges: of the inventory.
+    """
     variables = hosts[name]
     given = {**given_options(variables), "state": "present"}
     if given.get("placement") != FIREWALL:
         return None
     try:
-        edges = edges_of(variables[EDGES_VARIABLE], hosts) if EDGES_VARIABLE in variables else None
-        options = parse_options(given, edges)
+        named = edges_of(variables[EDGES_VARIABLE], hosts) if EDGES_VARIABLE in variables else None
+        options = parse_options(given, named)
     except OptionError as error:
         option = error.option if error.option == EDGES_VARIABLE else f"{PREFIX}{error.option}"
         raise OptionError(f"{name}: {option}", None, error.problem, error.remedy) from None
-    return Router(name, options, compile_rules(options), frozenset(edges or ()))
+    rules = compile_rules(options)
+    # A router that names no hosts names their addresses.
+    own = {address for rule in rules if rule.local for address in rule.local.networks}
+    found = named or [
+        edge.name for edge in edges if own & {*edge.addresses(ACCESS.option), *edge.addresses(INTERNAL.option)}
+    ]
+    return Router(name, options, rules, frozenset(found))
 
 
 def causes_at_routers(tried: Attempted, states: Sequence[RouterState]) -> Iterator[Cause]:
@@ -71,12 +81,22 @@ def causes_at_routers(tried: Attempted, states: Sequence[RouterState]) -> Iterat
         missing = _missing_rule(tried, state)
         if missing:
             yield tried.cause("firewall", f"{name} lacks the rule {literal(missing)}", "run xmpp.edge.site")
-        elif state.blocked.get(flow.row):
+        elif state.blocked.get(flow.row) and not _allows(state.router, tried):
             yield tried.cause(
                 "firewall",
                 f"the guard of {name} drops it, since {{peer}} is not in the networks of row {{row}} there",
                 "list it, if it may connect",
             )
+
+
+def _allows(router: Router, tried: Attempted) -> bool:
+    """Return whether a rule of a router allows a flow, so that its guard has blocked others."""
+    flow = tried.flow
+    wanted: Tuple[str, str, int] = ("allow", flow.direction, flow.port)
+    return any(
+        (rule.action, rule.direction, rule.port) == wanted and matches(rule, tried.source, flow.own)
+        for rule in router.rules
+    )
 
 
 def _missing_rule(tried: Attempted, state: RouterState) -> str:

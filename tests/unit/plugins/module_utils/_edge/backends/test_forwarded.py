@@ -41,7 +41,7 @@ OTHER = {**EDGE, "access_addresses": ["10.20.0.8"], "partner_networks": ["203.0.
 ROUTER = compile_rules(parse_options({"placement": "firewall"}, {"edge1": EDGE, "edge2": OTHER}))
 HOST = compile_rules(parse_options(EDGE))
 TARGETS = {(5269, "ipv4"): [Target("10.88.0.5", 15269, "podman0")]}
-PUBLISHED = rules_for(TARGETS, HOST, ["10.88.0.1/16"])
+PUBLISHED = rules_for(TARGETS, HOST, [("podman0", "10.88.0.1/16")])
 ACCEPTS = {
     "router": [rule for rule in ROUTER if rule.action == "allow"],
     "published": [rule for rule in PUBLISHED if rule.action == "allow" and not rule.is_inner],
@@ -60,7 +60,14 @@ def test_the_managed_table_comes_back(rules):
 def test_a_table_has_the_chains_that_its_rules_need():
     assert list(to_table(HOST).chains) == ["prerouting", "input", "output"]
     assert list(to_table(ROUTER).chains) == ["forward_in", "forward_out"]
-    assert list(to_table(PUBLISHED).chains) == ["prerouting", "input", "output", "forward_out", "postrouting"]
+    assert list(to_table(PUBLISHED).chains) == [
+        "prerouting",
+        "input",
+        "output",
+        "forward_out",
+        "published",
+        "postrouting",
+    ]
 
 
 def test_a_router_guards_the_addresses_of_its_edges_alone():
@@ -91,7 +98,7 @@ def test_lines_of_iptables_come_back(kind, family):
 
 
 def test_iptables_names_what_was_dialled():
-    (rule,) = [rule for rule in ACCEPTS["published"] if rule.inside]
+    (rule,) = [rule for rule in ACCEPTS["published"] if rule.inside and rule.family == "ipv4"]
     texts = [iptables_lines.write_line(line) for line in lines_of([rule], "ipv4")]
     assert texts[0] == (
         "-A XMPP-EDGE-FORWARD -s 198.51.100.0/24 -p tcp -m conntrack --ctorigdst 10.20.0.7 --ctorigdstport 5269 "

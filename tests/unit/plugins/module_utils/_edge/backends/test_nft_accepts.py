@@ -20,7 +20,7 @@ PUBLISHED = Rule(
     HOST,
     5269,
     True,
-    Inside(Group("containers_ipv4", ("10.88.0.0/16",)), 15269),
+    Inside(Group("containers_ipv4", ("10.88.0.0/16",)), (15269,)),
 )
 DESIRED = (RULE, PUBLISHED)
 

@@ -25,7 +25,12 @@ RULES = compile_rules(
         {"access_addresses": ["198.18.0.2"], "internal_addresses": ["10.1.0.2"], "partner_networks": ["198.18.0.9"]}
     )
 )
-NETWORKS = ("198.18.0.2/24", "10.88.0.1/16", "2001:db8:5::1/64")
+NETWORKS = (
+    ("eth0", "198.18.0.2/24"),
+    ("eth0", "2001:db8:18::2/64"),
+    ("box0", "10.88.0.1/16"),
+    ("box0", "2001:db8:5::1/64"),
+)
 OWN = OwnAddresses(
     interfaces={
         "198.18.0.2": frozenset(("eth0",)),
@@ -56,6 +61,7 @@ def answers(server, rules=RULES, text="*filter\n:FORWARD ACCEPT [0:0]\nCOMMIT\n"
         ("10.88.0.9", 5269, ("unknown", "unknown", "yes")),
         # On the very network of the access address.
         ("198.18.0.77", 5269, ("unknown", "unknown", "yes")),
+        ("2001:db8:18::77", 5269, ("unknown", "unknown", "yes")),
         # As rootless containers have it, or the host itself.
         ("10.0.2.100", 5269, ("yes", "yes", "yes")),
         ("198.18.0.2", 5269, ("yes", "yes", "yes")),
@@ -79,6 +85,14 @@ def test_what_this_host_does_not_forward_does_not_matter(address):
     server = Server(address, 5269, "lua5.4")
     assert answers(server, text="*filter\n:FORWARD DROP [0:0]\nCOMMIT\n") == YES
     assert answers(server, forwards=()) == YES
+
+
+def test_each_interface_is_a_way_to_it():
+    text = "*filter\n:FORWARD DROP [0:0]\n-A FORWARD -i wan -j ACCEPT\nCOMMIT\n"
+    place = replace(PLACE, routes={("198.18.0.2", "198.18.0.9"): "lan", ("198.18.0.2", "198.18.5.9"): "wan"})
+    ruleset = replace(iptables_save.read_ruleset(text, "ip6tables-nft"), forwards=frozenset(("ipv6",)))
+    found = with_other_servers(YES, ruleset, RULES, [Server("2001:db8:5::9", 5269, "lua5.4")], place)
+    assert found["federation_in"].guarded == "no"
 
 
 def test_the_network_of_a_published_port_has_its_own_guards():

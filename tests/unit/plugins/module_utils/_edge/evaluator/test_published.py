@@ -14,6 +14,7 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator.managed 
     allow_rules,
     block_rules,
     guards_behind,
+    guards_of_published,
 )
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator.published import (
     Target,
@@ -36,7 +37,7 @@ OPTIONS = {
 }
 RULES = compile_rules(parse_options(OPTIONS))
 ROUTES = {(ACCESS, PARTNER): "eth0"}
-NETWORKS = ["198.18.0.2/24", "10.88.0.1/16"]
+NETWORKS = [("eth0", "198.18.0.2/24"), ("podman0", "10.88.0.1/16"), ("podman0", "2001:db8:88::1/64")]
 BOTH = ("ipv4", "ipv6")
 
 
@@ -70,6 +71,9 @@ def dnat(target, port=5269, more=""):
             [Target(OTHER, 5269, "eth0"), Target(BOX, 5269, "podman0")],
         ),
         ([dnat(BOX, port=8080)], None),
+        # One of several ports.
+        ([dnat(f"{BOX}:5269-5270")], [Target(BOX, None, "podman0")]),
+        ([dnat(f"{BOX}-10.88.0.6:5269")], None),
         ([dnat(f"{ACCESS}:15269")], None),
         (["-A PREROUTING -p tcp -m tcp --dport 5269 -j REDIRECT --to-ports 15269"], None),
         ([], None),
@@ -80,9 +84,11 @@ def test_targets_are_where_translation_leads_to(rules, expected):
 
 
 def test_a_place_that_is_not_known_is_none_and_is_said():
-    ruleset = host(dnat("10.9.9.9"))
-    assert targets_of(ruleset, RULES, ROUTES) == {}
-    assert is_unclear(ruleset, 5269, RULES, ROUTES)
+    for target in ("10.9.9.9", f"{BOX}-10.88.0.6:5269"):
+        ruleset = host(dnat(target))
+        assert targets_of(ruleset, RULES, ROUTES) == {}
+        assert is_unclear(ruleset, 5269, RULES, ROUTES)
+        assert evaluate_guards(ruleset, [rule for rule in RULES if rule.direction == "out"])["federation_out"]
     assert not is_unclear(host(dnat(BOX)), 5269, RULES, ROUTES)
 
 
@@ -92,19 +98,42 @@ def added(*targets, rules=RULES):
 
 
 def test_the_rules_name_the_network_of_the_target():
-    found = added(Target(BOX, 15269, "podman0"))
+    found = [rule for rule in added(Target(BOX, 15269, "podman0")) if rule.family == "ipv4"]
     groups = {group.networks for rule in found for group in rule.groups if group.option == "containers"}
     assert groups == {("10.88.0.0/16",)}
     shown = [(rule.row, rule.action, rule.direction, rule.forwarded, bool(rule.inside)) for rule in found]
     assert shown == [
         ("federation_in", "allow", "in", False, False),
         ("federation_in", "allow", "in", True, True),
+        ("federation_in", "block", "in", True, True),
         ("federation_out", "allow", "out", False, False),
         ("federation_out", "allow", "out", True, False),
         ("federation_out", "block", "out", True, False),
     ]
-    (inside,) = [rule.inside for rule in found if rule.inside]
-    assert (inside.port, inside.group.networks) == (15269, ("10.88.0.0/16",))
+    (inside,) = {rule.inside for rule in found if rule.inside}
+    assert (inside.ports, inside.group.networks) == ((15269,), ("10.88.0.0/16",))
+
+
+def test_the_other_family_of_the_servers_network_is_guarded_as_well():
+    found = [rule for rule in added(Target(BOX, 5269, "podman0")) if rule.family == "ipv6"]
+    assert [(rule.row, rule.action, rule.direction, rule.forwarded) for rule in found] == [
+        ("federation_in", "allow", "in", False),
+        ("federation_out", "allow", "out", False),
+        ("federation_out", "block", "out", True),
+    ]
+    assert {group.networks for rule in found for group in rule.groups} == {("2001:db8:88::/64",)}
+
+
+def test_the_network_is_that_of_the_targets_interface():
+    networks = [("eth1", "10.1.2.3/8"), *NETWORKS]
+    found = rules_for({(5269, "ipv4"): [Target(BOX, 5269, "podman0")]}, RULES, networks)
+    assert ("10.0.0.0/8",) not in {group.networks for rule in found for group in rule.groups}
+
+
+def test_two_servers_share_one_rule_for_what_is_dialled():
+    targets = [Target(BOX, 15269, "podman0"), Target("10.88.0.6", 25269, "podman0")]
+    (rule,) = [one for one in added(*targets) if one.inside and one.action == "allow"]
+    assert rule.inside.ports == (15269, 25269)
 
 
 @pytest.mark.parametrize("address", [OTHER, "172.31.0.9"])
@@ -137,6 +166,7 @@ def guarded_host(rules, *, without=(), **changes):
         "input": (-10, [*allow_rules(own, "in", BOTH), *block_rules(own, "in", False)]),
         "output": (-10, [*allow_rules(own, "out", BOTH), *block_rules(own, "out", False)]),
         "forward": (-9, [*allow_rules(forwarded, "out", BOTH), *block_rules(forwarded, "out", False)]),
+        "published": (-8, [one for rule in forwarded if rule.action == "block" for one in guards_of_published(rule)]),
     }
     guards = [rule for rule in forwarded if rule.action == "block"]
     access = [rule.source for rule in own if (rule.row, rule.action) == ("federation_out", "allow") and rule.source]
@@ -144,7 +174,7 @@ def guarded_host(rules, *, without=(), **changes):
     chains["postrouting"] = (110, behind)
     for hook, (priority, found) in chains.items():
         if hook not in without:
-            ruleset.add(Chain(TABLE, hook, BOTH, found, hook, priority=priority))
+            ruleset.add(Chain(TABLE, hook, BOTH, found, hook.replace("published", "forward"), priority=priority))
     return ruleset
 
 
@@ -156,6 +186,23 @@ def test_what_containers_send_is_guarded_by_the_hook_forward():
     assert evaluate_guards(guarded_host(ALL), OUT, INNER)["federation_out"].guarded == "yes"
     # Behind source NAT the second guard sees no partner, but an address that is allowed.
     assert evaluate_guards(guarded_host(ALL, without=("forward",)), OUT, INNER)["federation_out"].guarded == "no"
+
+
+INBOUND = [rule for rule in ALL if rule.direction == "in"]
+
+
+def test_a_published_server_is_reached_by_its_port_alone():
+    rules = [rule for rule in INBOUND if rule.family != "ipv6"]
+    assert evaluate_guards(guarded_host(ALL), rules, INNER)["federation_in"].guarded == "yes"
+    answer = evaluate_guards(guarded_host(ALL, without=("published",)), rules, INNER)["federation_in"]
+    assert (answer.guarded, answer.subject) == ("no", "tcp 12.4.18.33 -> 10.88.255.254 port 5269")
+
+
+def test_partners_beside_the_containers_network_are_no_way_in():
+    rules = compile_rules(parse_options({**OPTIONS, "partner_networks": ["10.89.0.0/16"]}))
+    found = rules_for({(5269, "ipv4"): [Target(BOX, 5269, "podman0")]}, rules, NETWORKS)
+    own = [rule for rule in found if rule.direction == "in" and not rule.forwarded]
+    assert evaluate_guards(guarded_host(found), own, INNER)["federation_in"].guarded == "yes"
 
 
 def test_partners_are_reached_by_an_access_address():

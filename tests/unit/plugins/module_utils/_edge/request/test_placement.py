@@ -106,6 +106,12 @@ def test_the_rules_travel(edges, placement):
     assert from_payload(payload["rules"], payload["groups"]) == rules
 
 
+def test_an_edge_with_one_address_on_both_sides():
+    edge = {"access_addresses": ["10.20.0.7"], "internal_addresses": ["10.20.0.7"]}
+    rules = compiled({"edge1": edge}, rows=["federation_in", "federation_out"])
+    assert {rule.row for rule in rules} == {"federation_in", "federation_out"}
+
+
 @pytest.mark.parametrize(
     "given, message",
     [

@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import OptionError
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.controls import RouterCount, with_controls
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.evaluate import HOLDS, NOT_CHECKED, Finding
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.flows import Flow
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.inventory import read_inventory
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.passage import Passage
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.provenance import Provenance
 
 ACCESS, PARTNER = "10.20.0.2", "198.18.0.10"
@@ -27,7 +31,7 @@ def inventory(router=None, edge=None):
     hosts = {
         "edge": {**EDGE, **(edge or {})},
         "partner": {"xmpp_edge_verify_addresses": [PARTNER]},
-        "router": {**ROUTER, **(router or {})},
+        "router": {name: value for name, value in {**ROUTER, **(router or {})}.items() if value is not None},
     }
     return read_inventory({"hostvars": hosts, "groups": GROUPS, "ansible_play_hosts_all": list(hosts)})
 
@@ -116,11 +120,19 @@ def test_a_router_that_lacks_the_rule_is_the_cause():
 
 
 def test_a_guard_that_has_counted_is_the_cause():
-    (cause,) = causes(told(blocked=(3, 4)))
+    # The router has a list of its own, and names no host.
+    own = {"xmpp_edge_of": None, "xmpp_edge_access_addresses": [ACCESS], "xmpp_edge_partner_networks": ["198.18.9.9"]}
+    own["xmpp_edge_rows"] = ["federation_in", "federation_out"]
+    assert inventory(own).routers[0].edges == {"edge"}
+    (cause,) = causes({**told(blocked=(3, 4)), **own})
     assert (
         cause
         == "firewall: the guard of router drops it, since 198.18.0.10 is not in the networks of row federation_in there"
     )
+
+
+def test_a_guard_that_has_counted_others_is_not_blamed():
+    assert not any("router" in cause for cause in causes(told(blocked=(3, 4))))
 
 
 def test_a_router_without_fault_is_not_blamed():
@@ -141,3 +153,29 @@ def test_the_problems_of_a_router_are_told():
     sentences = [problem.sentence for problem in report(told(rows=REJECTS, drift=[LACKING])).problems]
     assert "router drops what federation_in allows: chain inet filter forward: policy drop" in sentences
     assert "the rules of router are not those of its inventory: 1 line" in sentences
+
+
+def closed_flow(edge, arrived=None):
+    """Return the finding on an attempt that got no answer, as it had to be."""
+    flow = Flow("federation_in", edge, "outsider", edge, "in", None, ACCESS, ACCESS, 5269, False, "tcp", None, None)
+    passage = Passage(arrived=arrived)
+    return Finding(flow, "198.18.0.20", "closed", "filtered", HOLDS, facts={"packets": 1}, passage=passage)
+
+
+@pytest.mark.parametrize(
+    "counted, edges, expected",
+    [
+        (2, {"edge", "edge2"}, [HOLDS, HOLDS]),
+        # What the attempts at one edge have moved proves nothing for the other.
+        (1, {"edge", "edge2"}, [NOT_CHECKED, NOT_CHECKED]),
+        (1, {"edge"}, [HOLDS, NOT_CHECKED]),
+        (0, {"edge", "edge2"}, [NOT_CHECKED, NOT_CHECKED]),
+    ],
+)
+def test_a_guard_of_a_router_that_has_counted_all_proves_that_flows_are_closed(counted, edges, expected):
+    findings = [closed_flow(name, arrived=False) for name in ("edge", "edge2")]
+    counts = [RouterCount("router", "federation_in", frozenset(edges), counted)]
+    found = with_controls(findings, {}, counts)
+    assert [one.verdict for one in found] == expected
+    if expected == [HOLDS, HOLDS]:
+        assert found[0].detail == "the guard of router has dropped it before edge"
