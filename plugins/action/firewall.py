@@ -75,7 +75,9 @@ class ActionModule(ActionBase):
         variables: Variables = task_vars or {}
         try:
             warnings = self._check_variables(variables)
-            options = parse_options(self._task.args, self._edges(variables))
+            edges = self._edges(variables)
+            options = parse_options(self._task.args, edges)
+            warnings += self._unread(edges)
             rules = compile_rules(options)
             refuse_own_port(self._connection, options, rules)
             on_host = self._on_windows if self._is_windows else self._on_linux
@@ -147,6 +149,14 @@ class ActionModule(ActionBase):
         from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.edges import edges_of
 
         return edges_of(self._templar.template(variables[EDGES]), variables["hostvars"])
+
+    def _unread(self, edges: dict[str, Variables] | None) -> list[str]:
+        """Return warnings about options of the task that are taken from edges instead."""
+        if edges is None:
+            return []
+        from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.edges import unread_inputs
+
+        return unread_inputs(self._task.args, edges)
 
     def _low_level_execute_command(self, *arguments: t.Any, **options: t.Any) -> t.Any:
         done = super()._low_level_execute_command(*arguments, **options)

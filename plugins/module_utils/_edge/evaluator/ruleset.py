@@ -264,18 +264,19 @@ class Ruleset:
 
     def translates_destinations(self) -> bool:
         """Return whether a rule translates the destination of connections, to a constant address or not."""
-        return any(
-            isinstance(step, Translate) and step.side == "destination"
-            for chain in self.chains.values()
-            for rule in chain.rules
-            for step in rule.content.steps
-        )
+        return any(True for _step, _chain in self._destination_steps())
 
     def translations(self) -> Iterator[Tuple[Family, int]]:
         """Yield each constant address that connections are translated to."""
+        for step, chain in self._destination_steps():
+            if isinstance(step.address, tuple):
+                yield step.family or chain.families[0], step.address[0]
+
+    def _destination_steps(self) -> Iterator[Tuple[Translate, Chain]]:
+        # The rules of other tables are not read for this: a host may have thousands.
         tables = {chain.table for chain in self.chains.values() if chain.kind == "nat" and chain.hook}
         for chain in self.chains.values():
             if chain.table in tables:
                 for step in (step for rule in chain.rules for step in rule.content.steps):
-                    if isinstance(step, Translate) and step.side == "destination" and isinstance(step.address, tuple):
-                        yield step.family or chain.families[0], step.address[0]
+                    if isinstance(step, Translate) and step.side == "destination":
+                        yield step, chain

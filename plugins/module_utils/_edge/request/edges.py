@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Mapping
+from typing import Any, Dict, List, Mapping
 
 from ..model.errors import OptionError
 from ..model.port_table import ADDRESS_ENDPOINTS, DEFAULT_PORTS, NETWORK_ENDPOINTS
 from .nearest import nearest
+from .option_spec import OPTIONS
 from .variables import EDGES, PREFIX, names_in
 
 _TAKEN = ("rows", *(end.option for end in (*ADDRESS_ENDPOINTS, *NETWORK_ENDPOINTS)), *DEFAULT_PORTS)
@@ -37,3 +38,18 @@ def edges_of(value: Any, hosts: Mapping[str, Variables]) -> Dict[str, Variables]
             raise OptionError(EDGES, name, f"has {PREFIX}{_PLACEMENT} {given[PREFIX + _PLACEMENT]}", "name an edge")
         found[name] = {option: given[PREFIX + option] for option in _TAKEN if PREFIX + option in given}
     return found
+
+
+def unread_inputs(given: Variables, edges: Mapping[str, Variables]) -> List[str]:
+    """Return a sentence for each option that is given for a host that takes it from its edges, and says another thing.
+
+    given: of that host; edges: as edges_of returns them.
+    """
+    notes = []
+    for option in _TAKEN[1:]:
+        default = OPTIONS[option].get("default")
+        theirs = [edge.get(option, default) for edge in edges.values()]
+        if given.get(option, default) not in (None, default, *theirs):
+            names = ", ".join(edges)
+            notes.append(f"{option}: is not read here, since {EDGES} takes it from {names}; say it there")
+    return notes

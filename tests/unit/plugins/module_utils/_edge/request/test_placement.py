@@ -9,7 +9,7 @@ import pytest
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import OptionError
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.rules import from_payload, to_payload
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.compile import compile_rules
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.edges import edges_of
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.edges import edges_of, unread_inputs
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.options import parse_options
 
 ONE = {
@@ -159,3 +159,21 @@ def test_edges_that_are_none(value, message):
     with pytest.raises(OptionError) as refused:
         edges_of(value, HOSTS)
     assert str(refused.value) == message
+
+
+@pytest.mark.parametrize(
+    "given, options",
+    [
+        ({}, []),
+        ({"partner_networks": ["any"], "federation_port": 5269}, []),
+        # A variable of all hosts.
+        ({"partner_networks": ONE["partner_networks"]}, []),
+        ({"partner_networks": ["198.51.100.9"]}, ["partner_networks"]),
+        ({"access_addresses": ["10.20.0.9"], "gateway_port": 5098}, ["access_addresses", "gateway_port"]),
+        ({"rows": ["federation_in"], "backend": "ufw"}, []),
+    ],
+)
+def test_inputs_that_are_taken_from_the_edges_are_not_read_and_that_is_said(given, options):
+    notes = unread_inputs(given, {"edge1": ONE})
+    assert [note.partition(":")[0] for note in notes] == options
+    assert all("since xmpp_edge_of takes it from edge1" in note for note in notes)
