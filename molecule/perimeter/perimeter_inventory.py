@@ -4,7 +4,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Dynamic inventory of a perimeter in the standing topology: its edge is a router, and its Front End an edge behind it.
 
-partner, gateway -- external network -- router -- internal network -- server (the edge), other
+partner, gateway -- external network -- router, router2 -- internal network -- server (the edge), other
+
+The second router is there where XMPP_EDGE_TWO_ROUTERS is set: packets between the gateway and the edge pass that one.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ CONTAINERS = {
     "other": "intruder",
     "partner": "partner",
     "gateway": "outsider",
+    "router2": "edge_bare",
 }
 """Hosts, each with the one of the topology whose container it is."""
 SECOND = 11
@@ -59,9 +62,20 @@ def inventory(topology: Topology) -> dict[str, Any]:
     hosts["router"] |= {"xmpp_edge_placement": "firewall", "xmpp_edge_of": ["server"]}
     if os.environ.get("XMPP_EDGE_WITH_GATEWAY"):
         hosts["gateway"] |= {"xmpp_edge_placement": "front_end", "xmpp_edge_of": ["server"]}
+    routers = ["router"]
+    if os.environ.get("XMPP_EDGE_TWO_ROUTERS"):
+        routers.append("router2")
+        hosts["router"]["xmpp_edge_rows"] = ["federation_in", "federation_out"]
+        hosts["router2"] |= {
+            "xmpp_edge_placement": "firewall",
+            "xmpp_edge_of": ["server"],
+            "xmpp_edge_rows": ["gateway_in"],
+        }
+    else:
+        del hosts["router2"]
     groups = {
         "xmpp_edge": ["server"],
-        "xmpp_firewall": ["router"],
+        "xmpp_firewall": routers,
         "xmpp_partner": ["partner"],
         "xmpp_front_end": ["gateway"],
     }
