@@ -26,7 +26,7 @@ from .evaluator.own_addresses import (
     with_samples,
 )
 from .evaluator.published import rules_for, targets_of
-from .evaluator.router import translation_notes
+from .evaluator.router import hairpin_notes, path_notes, translation_notes
 from .evaluator.rows import (
     NO,
     UNKNOWN,
@@ -329,6 +329,8 @@ def evaluate_host(run: Runner, facts: Facts, ruleset: Ruleset, desired: Desired)
             warnings=[
                 *diff_text.denial_messages(explanation.denials),
                 *translation_notes(ruleset, desired.accepts, facts.routes),
+                *path_notes(ruleset, desired.accepts, facts.routes, facts.surroundings),
+                *hairpin_notes(ruleset, desired.accepts, facts.routes),
             ],
         )
 

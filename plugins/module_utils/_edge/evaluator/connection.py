@@ -90,6 +90,15 @@ def _evaluate(
     return evaluate_packet(ruleset, "in", connection.family, packet, None, going or ELSEWHERE, until_dropped_in)
 
 
+def second_half(ruleset: Ruleset, connection: Connection) -> PacketVerdict:
+    """Return the verdict on the answer of a forwarded connection whose question has not passed this host."""
+    packet = _packet(connection, connection.direction != "in", "syn", "ack")
+    going, coming = connection.ways
+    packet.update({**link_fields(coming, towards_host=True), **_BETWEEN_OTHERS})
+    packet["ct state"] = point(CT_STATES["invalid"])
+    return evaluate_packet(ruleset, "in", connection.family, packet, None, going or ELSEWHERE)
+
+
 def until_guard(ruleset: Ruleset, connection: Connection) -> PacketVerdict:
     """Return the verdict on the first packet of a connection, which a drop by the managed table ends."""
     return _first_packet(ruleset, connection, "syn", until_dropped_in=TABLE)

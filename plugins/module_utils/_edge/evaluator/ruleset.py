@@ -264,19 +264,21 @@ class Ruleset:
 
     def translates_destinations(self) -> bool:
         """Return whether a rule translates the destination of connections, to a constant address or not."""
-        return any(True for _step, _chain in self._destination_steps())
+        return any(True for _step in self.destination_steps())
 
     def translations(self) -> Iterator[Tuple[Family, int]]:
         """Yield each constant address that connections are translated to."""
-        for step, chain in self._destination_steps():
+        for step, _rule, chain in self.destination_steps():
             if isinstance(step.address, tuple):
                 yield step.family or chain.families[0], step.address[0]
 
-    def _destination_steps(self) -> Iterator[Tuple[Translate, Chain]]:
+    def destination_steps(self) -> Iterator[Tuple[Translate, FilterRule, Chain]]:
+        """Yield each translation of a destination, with its rule and chain."""
         # The rules of other tables are not read for this: a host may have thousands.
         tables = {chain.table for chain in self.chains.values() if chain.kind == "nat" and chain.hook}
         for chain in self.chains.values():
             if chain.table in tables:
-                for step in (step for rule in chain.rules for step in rule.content.steps):
-                    if isinstance(step, Translate) and step.side == "destination":
-                        yield step, chain
+                for rule in chain.rules:
+                    for step in rule.content.steps:
+                        if isinstance(step, Translate) and step.side == "destination":
+                            yield step, rule, chain

@@ -18,6 +18,7 @@ from ..evaluator.rows import Route, Routes, Surroundings
 from ..evaluator.translation import HERE
 from ..model.addresses import BITS, Span, family_of, is_address, number_of, text_of
 from ..model.literals import Family, PacketFamily
+from .reverse_path import strict_devices
 from .runner import Runner, find_program
 
 _IFF_POINTOPOINT, _IFF_NOARP = 0x10, 0x80
@@ -73,6 +74,8 @@ def read_network(
         unbound = {*(text_of(number, family) for family, number in wanted), *own, *remotes}
         unbound.update(address for pair in forwarded for address in pair)
         commands += [f"route get {address}\n" for address in sorted(unbound)]
+        # A router may have several ways out.
+        commands += ["route show default\n"] if forwarded else []
         output = run([program, "-json", "-force", "-batch", "-"], "".join([*commands, "address show\n"])).stdout
         answers = list(_answers(output))
     found = _ways(answers)
@@ -85,7 +88,9 @@ def read_network(
     gateways = {pair: way[1] for pair, way in (*found.items(), *between.items()) if way}
     interfaces = {one for one in (*routes.values(), *known.values()) if one} - {HERE}
     forwards = frozenset(family for family, path in _FORWARDING.items() if _kernel_text(path).strip() == "1")
-    surroundings = Surroundings(gateways, _without_neighbours(interfaces), _local_ports())
+    defaults = _defaults(answers)
+    strict = frozenset(strict_devices(defaults))
+    surroundings = Surroundings(gateways, _without_neighbours(interfaces), _local_ports(), defaults, strict)
     return Network(routes, surroundings, known, _masquerading(answers), forwards, _own_addresses(answers, own))
 
 
@@ -105,6 +110,13 @@ def _ways_between_others(
     for local, remote in pairs:
         found[local, remote], found[local, local] = ways.get(remote), ways.get(local)
     return found
+
+
+def _defaults(answers: Sequence[Mapping[str, Any]]) -> FrozenSet[str]:
+    """Return the interfaces of all default routes of IPv4."""
+    routes = [route for route in answers if route.get("dst") == "default"]
+    hops = [hop for route in routes for hop in (route, *route.get("nexthops", ()))]
+    return frozenset(hop["dev"] for hop in hops if "dev" in hop)
 
 
 def _gateway(route: Mapping[str, Any]) -> Optional[str]:

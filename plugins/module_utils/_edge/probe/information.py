@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, Mapping, NoReturn, Protocol, Sequence, Tuple
 
+from ..host.reverse_path import strict_devices
 from . import watch
-from .surroundings import Run, devices_of, listeners, paths, peers_at, sources_in_use, strict_devices
+from .surroundings import Run, devices_of, listeners, paths, peers_at, sources_in_use
 
 ARGUMENT_SPEC: Dict[str, Dict[str, Any]] = {
     "watch_ports": {"type": "list", "elements": "int", "default": []},

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What this host itself can tell of connections: who listens, who is connected, and which way packets take.
 
-Sources: ss(8), ip-route(8), rp_filter of the kernel's ip-sysctl.
+Sources: ss(8), ip-route(8).
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ Run = Callable[[Sequence[str]], str]
 _PROCESS = re.compile(r'\(\("([^"]+)"')
 _LOCAL_END, _FAR_END = 3, 4
 """Columns of a listing of several states; of one state, ss leaves out the first column."""
-_RP_FILTER = "/proc/sys/net/ipv4/conf/{}/rp_filter"
 
 
 def listeners(run: Run, ports: Sequence[int]) -> Optional[List[Dict[str, Any]]]:
@@ -72,19 +71,6 @@ def devices_of(run: Run, sources: Sequence[str]) -> Dict[str, str]:
         if "local" in entry
     }
     return {source: found[source] for source in sources if source in found}
-
-
-def strict_devices(devices: Sequence[str]) -> List[str]:
-    """Return the devices that drop packets whose answer would leave by another one (rp_filter 1)."""
-    return [device for device in sorted(set(devices)) if max(_rp_filter("all"), _rp_filter(device)) == 1]
-
-
-def _rp_filter(device: str) -> int:
-    try:
-        with open(_RP_FILTER.format(device), encoding="ascii") as file:
-            return int(file.read())
-    except (OSError, ValueError):
-        return 0
 
 
 def _path(run: Run, address: str, source: str = "") -> Dict[str, Any]:

@@ -12,8 +12,13 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator import i
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator.guarded import evaluate_guards
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator.managed import allow_rules, block_rules
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator.placement import places_of
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator.router import is_private, translation_notes
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator.rows import evaluate_rows
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator.router import (
+    hairpin_notes,
+    is_private,
+    path_notes,
+    translation_notes,
+)
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator.rows import Surroundings, evaluate_rows
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator.ruleset import Chain
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.addresses import number_of
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.ownership import TABLE
@@ -110,3 +115,48 @@ def test_a_router_that_does_not_forward_says_so():
         "this host forwards no IPv4 packets, since net.ipv4.ip_forward is 0",
     )
     assert evaluate_guards(replace(router(), forwards=frozenset()), RULES, ROUTES)["federation_in"].guarded == "yes"
+
+
+INVALID = "-A FORWARD -m conntrack --ctstate INVALID -j DROP"
+BOTH_WAYS = frozenset(("wan", "wan2"))
+
+
+@pytest.mark.parametrize(
+    "rules, surroundings, expected",
+    [
+        ((), Surroundings(defaults=frozenset(("wan",)), strict=frozenset(("wan",))), []),
+        ((INVALID,), Surroundings(defaults=frozenset(("wan",))), []),
+        ((), Surroundings(defaults=BOTH_WAYS), []),
+        ((), Surroundings(defaults=BOTH_WAYS, strict=frozenset(("wan2",))), ["rp_filter is strict on wan2"]),
+        ((INVALID,), Surroundings(defaults=BOTH_WAYS), ["chain iptables-nft filter FORWARD drops that"]),
+    ],
+)
+def test_a_way_back_by_another_interface_is_told_where_there_may_be_one(rules, surroundings, expected):
+    found = path_notes(router(rules=rules), RULES, ROUTES, surroundings)
+    assert len(found) == len(expected)
+    assert all(text in note for text, note in zip(expected, found))
+
+
+SECOND = "10.20.0.8"
+TWO = compile_rules(parse_options({**OPTIONS, "access_addresses": [EDGE, SECOND]}))
+TWO_ROUTES = {**ROUTES, (SECOND, PARTNER): "wan", (SECOND, SECOND): "dmz"}
+PUBLIC = "-A PREROUTING {}-d 198.18.0.2/32 -p tcp -m tcp --dport 5269 -j DNAT --to-destination 10.20.0.7"
+
+
+@pytest.mark.parametrize(
+    "nat, expected",
+    [
+        (
+            [PUBLIC.format("-i wan ")],
+            "edges behind this router that dial 198.18.0.2 are not led to 10.20.0.7 (hairpin)",
+        ),
+        ([PUBLIC.format("")], "10.20.0.8 dials 198.18.0.2 and is led to 10.20.0.7 with its own address as the source"),
+        ([PUBLIC.format(""), "-A POSTROUTING -s 10.20.0.0/24 -d 10.20.0.0/24 -j MASQUERADE"], ""),
+        ([], ""),
+    ],
+)
+def test_edges_that_dial_each_other_by_a_public_address(nat, expected):
+    found = hairpin_notes(router(*nat), TWO, TWO_ROUTES)
+    assert len(found) == bool(expected)
+    assert not found or found[0].startswith(expected)
+    assert hairpin_notes(router(*nat), RULES, ROUTES) == []

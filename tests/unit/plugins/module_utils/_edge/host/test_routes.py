@@ -96,6 +96,16 @@ def test_ways_to_what_connections_are_translated_to(answers):
     assert found.routes == {}
 
 
+def test_a_router_is_asked_for_all_its_ways_out():
+    hops = [{"dev": "wan"}, {"dev": "wan2"}]
+    assert routes._defaults([{"dst": "default", "nexthops": hops}, {"dst": "default", "dev": "lan"}]) == {
+        "wan",
+        "wan2",
+        "lan",
+    }
+    assert routes._defaults([{"dst": "198.18.0.9", "dev": "wan"}]) == frozenset()
+
+
 @pytest.mark.parametrize("text, families", [("1\n", {"ipv4"}), ("0\n", set())])
 def test_a_host_is_asked_whether_it_forwards(answers, text, families):
     answers["/proc/sys/net/ipv4/ip_forward"] = text
