@@ -29,7 +29,10 @@ def fault_of(name: str, variables: Variables, play_context: PlayContext) -> str 
             connection.reset()
         connection._connect()
         try:
-            status, _output, errors = connection.exec_command("exit 0", in_data=None, sudoable=False)
+            is_windows = bool(getattr(connection._shell, "_IS_WINDOWS", False))
+            # Connections to containers start a program, and no shell.
+            command = "exit 0" if is_windows else "/bin/sh -c 'exit 0'"
+            status, _output, errors = connection.exec_command(command, in_data=None, sudoable=False)
         finally:
             connection.close()
     except AnsibleError as error:

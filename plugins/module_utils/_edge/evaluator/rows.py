@@ -45,8 +45,8 @@ class Surroundings:
 
     gateways: the router by pair of a local and a remote address, None for a neighbour on the link; a pair is missing
     where that is not known; without_neighbours: interfaces that need no neighbour discovery, such as tunnels;
-    local_ports: ports that this host connects from; defaults: interfaces of a router's default routes; strict: of these,
-    those that drop what comes by another interface than the way back (rp_filter 1).
+    local_ports: ports that this host connects from; defaults: interfaces of a router's default routes; strict: those
+    of them that drop what comes by another interface than the way back (rp_filter 1).
     """
 
     gateways: Mapping[Route, Optional[str]] = field(default_factory=dict)
