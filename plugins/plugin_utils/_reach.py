@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import typing as t
 from uuid import uuid4
@@ -46,9 +47,12 @@ def _connection_to(name: str, variables: Variables, play_context: PlayContext) -
     context.remote_addr = str(variables.get("ansible_host", name))
     context.port = variables.get("ansible_port", context.port)
     context.remote_user = variables.get("ansible_user", context.remote_user)
-    connection: ConnectionBase | None = connection_loader.get(
-        kind, context, new_stdin=None, task_uuid=str(uuid4()), ansible_playbook_pid=str(os.getppid())
-    )
+    connection: ConnectionBase | None = None
+    # Some releases of ansible-core look for an unknown name in a collection that may not be there.
+    with contextlib.suppress(ImportError):
+        connection = connection_loader.get(
+            kind, context, new_stdin=None, task_uuid=str(uuid4()), ansible_playbook_pid=str(os.getppid())
+        )
     if connection is None:
         raise AnsibleError(f"there is no connection plugin {kind}")
     known = constants.config.get_plugin_vars("connection", connection._load_name)
