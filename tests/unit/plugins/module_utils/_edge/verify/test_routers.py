@@ -71,7 +71,7 @@ def report(router, arrived=False, outcome="filtered"):
     }
     hosts["edge"] = {**hosts["edge"], "xmpp_edge_verify_afterwards": own}
     whole = read_inventory({"hostvars": hosts, "groups": GROUPS, "ansible_play_hosts_all": list(hosts)})
-    return whole.report(Provenance("2026-01-01T00:00:00Z"), deep=False)
+    return whole.report(Provenance("2026-01-01T00:00:00+00:00"), deep=False)
 
 
 def causes(*arguments, **options):
