@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Dict, Iterator, List, Mapping, Optional, Sequence
+from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ..model.addresses import common, family_of, number_of, point, span_of
 from ..model.literals import Direction
@@ -21,16 +21,32 @@ from .walk import ACCEPT, DROP
 
 _BY_FORWARDING = "this host forwards packets to and from it without the guard"
 _BESIDE = "its packets do not pass the firewall of this host"
+# Devices on top of one of this host, whose packets its firewall does not see; and those that may be such.
+_STACKED = ("macvlan", "macvtap", "ipvlan", "ipvtap", "")
+_LINK_LOCAL = "fe80:"
 _KUBE_PROXY = ("KUBE-SERVICES", "KUBE-NODEPORTS")
 
 
 @dataclass(frozen=True)
 class Server:
-    """A server in another network namespace. process: the name of one there."""
+    """A server in another network namespace.
+
+    process: the name of one there; kind: of the device that has the address, such as veth; empty where it is not known;
+    gateways: the routers of its default routes, None where they are not known.
+    """
 
     address: str
     port: int
     process: str
+    kind: str = ""
+    gateways: Optional[Tuple[str, ...]] = None
+
+    def is_behind(self, own: OwnAddresses) -> bool:
+        """Return whether its answers to hosts elsewhere come back to this host, or may do so."""
+        if self.gateways is None:
+            return True
+        same = [one for one in self.gateways if family_of(one) == family_of(self.address)]
+        return any(one in own.interfaces or one.startswith(_LINK_LOCAL) for one in same)
 
     def __str__(self) -> str:
         """Return the server as people name it."""
@@ -108,9 +124,14 @@ def _verdict(ruleset: Ruleset, guard: Rule, server: Server, place: Place) -> Opt
         return None
     inner = {interface for interface, _own in around}
     outside = {way for way in place.routes.values() if way}
+    if inner & outside and server.kind not in _STACKED:
+        # A neighbour on a link of the table: what it sends to this host passes the guards.
+        return None
     if inner & outside:
-        # It stands on a link by which this host reaches those that the table is about.
         return GuardVerdict(UNKNOWN, None, "", f"{server}, and {_BESIDE}")
+    if not server.is_behind(place.own):
+        # A neighbour that this host forwards nothing for.
+        return None
     ways: List[Optional[str]] = [*sorted(outside)] or [None]
     found = [_forwarded(ruleset, guard, server, min(inner), interface) for interface in ways]
     return max((one for one in found if one), key=lambda one: WEIGHT[one.guarded], default=None)

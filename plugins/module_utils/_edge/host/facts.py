@@ -76,7 +76,7 @@ def read_facts(run: Runner, asked: Asked, consult: Consult, before: Optional[Fac
             consult(firewall.ruleset, network.routes, network.surroundings)
     if unread:
         firewall = _on_network(with_sets(firewall, run), network, marked)
-    servers = read_servers(asked.ports) if asked.ports else ()
+    servers = read_servers(asked.ports, run) if asked.ports else ()
     return Facts(firewall, persistence, network.routes, network.surroundings, network.own, servers)
 
 

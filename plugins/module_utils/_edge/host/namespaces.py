@@ -3,24 +3,26 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Servers in other network namespaces of this host, such as those of containers.
 
-Sources: proc_pid_net(5), network_namespaces(7).
+Sources: proc_pid_net(5), network_namespaces(7), nsenter(1).
 """
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 from contextlib import suppress
-from typing import Dict, FrozenSet, Iterator, List, Set, Tuple
+from typing import Any, Dict, FrozenSet, Iterator, List, Mapping, Optional, Set, Tuple
 
 from ..evaluator.other_servers import Server
+from .runner import Runner, find_program
 
 _LISTENING = "0A"
 _GLOBAL_SCOPE = "00"
 _LOCAL_ROUTE = "/32 host LOCAL"
 
 
-def read_servers(ports: FrozenSet[int], proc: str = "/proc") -> Tuple[Server, ...]:
+def read_servers(ports: FrozenSet[int], run: Runner, proc: str = "/proc") -> Tuple[Server, ...]:
     """Return the servers of other network namespaces that listen on TCP ports. proc: where the kernel tells of them."""
     own = _namespace(proc, "self")
     found: Dict[Tuple[str, int], Server] = {}
@@ -28,10 +30,46 @@ def read_servers(ports: FrozenSet[int], proc: str = "/proc") -> Tuple[Server, ..
         listening = {port for name in ("tcp", "tcp6") for port in _listening(f"{proc}/{pid}/net/{name}")} & ports
         if not listening:
             continue
+        kinds, gateways = _kinds(pid, run), _gateways(pid, run)
         for address in (*_ipv4_addresses(f"{proc}/{pid}/net/fib_trie"), *_ipv6_addresses(f"{proc}/{pid}/net/if_inet6")):
             for port in sorted(listening):
-                found[address, port] = Server(address, port, _first_line(f"{proc}/{pid}/comm"))
+                found[address, port] = Server(
+                    address, port, _first_line(f"{proc}/{pid}/comm"), kinds.get(address, ""), gateways
+                )
     return tuple(found.values())
+
+
+def _kinds(pid: str, run: Runner) -> Dict[str, str]:
+    """Return the kinds of the devices of a process's namespace, by address; nothing where they cannot be asked."""
+    return {
+        entry["local"]: str(link.get("linkinfo", {}).get("info_kind", "other"))
+        for link in _ask(pid, run, "-details", "address", "show") or ()
+        for entry in link.get("addr_info", ())
+        if "local" in entry
+    }
+
+
+def _gateways(pid: str, run: Runner) -> Optional[Tuple[str, ...]]:
+    """Return the routers of the default routes of a process's namespace, None where they cannot be asked."""
+    found = [_ask(pid, run, family, "route", "show", "default") for family in ("-4", "-6")]
+    if None in found:
+        return None
+    routes = [route for listed in found for route in listed or ()]
+    return tuple(str(route["gateway"]) for route in routes if "gateway" in route)
+
+
+def _ask(pid: str, run: Runner, *arguments: str) -> Optional[List[Mapping[str, Any]]]:
+    """Return what ip tells of the namespace of a process, None where it cannot be asked."""
+    nsenter, ip = find_program("nsenter"), find_program("ip")
+    if not nsenter or not ip:
+        return None
+    done = run([nsenter, f"--net=/proc/{pid}/ns/net", ip, "-json", *arguments], "")
+    if done.returncode != 0:
+        return None
+    try:
+        return [entry for entry in json.loads(done.stdout or "[]") if isinstance(entry, dict)]
+    except ValueError:
+        return None
 
 
 def _one_of_each_namespace(proc: str, own: str) -> Iterator[str]:

@@ -149,7 +149,7 @@ def to_payload(rules: Iterable[Rule]) -> Dict[str, Any]:
                 "source": rule.source.name if rule.source else None,
                 "destination": rule.destination.name if rule.destination else None,
                 "port": rule.port,
-                "forwarded": rule.forwarded,
+                **({"forwarded": True} if rule.forwarded else {}),
             }
             for rule in listed
         ],

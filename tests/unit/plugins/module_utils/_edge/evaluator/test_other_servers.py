@@ -72,6 +72,31 @@ def test_by_its_address(address, port, expected):
     assert tuple(found[row].guarded for row in ("federation_in", "federation_out", "gateway_in")) == expected
 
 
+@pytest.mark.parametrize(
+    "kind, expected",
+    [("macvlan", "unknown"), ("ipvlan", "unknown"), ("", "unknown"), ("veth", "yes"), ("other", "yes")],
+)
+def test_on_a_link_of_the_table_only_devices_on_top_of_one_of_the_host_matter(kind, expected):
+    assert answers(Server("198.18.0.77", 5269, "lua5.4", kind))["federation_in"].guarded == expected
+
+
+@pytest.mark.parametrize(
+    "gateways, expected",
+    [
+        (None, "no"),
+        (("2001:db8:5::1",), "no"),
+        (("10.88.0.1", "fe80::1"), "no"),
+        # Its answers go elsewhere, so that nobody reaches it by this host.
+        ((), "yes"),
+        (("10.88.0.1",), "yes"),
+        (("2001:db8:5::fe",), "yes"),
+    ],
+)
+def test_a_server_is_behind_this_host_if_its_answers_come_back_here(gateways, expected):
+    found = answers(Server("2001:db8:5::9", 5269, "lua5.4", "veth", gateways))
+    assert found["federation_in"].guarded == expected
+
+
 def test_the_words_name_the_server():
     reason = answers(Server("2001:db8:5::9", 5269, "lua5.4"))["federation_in"].reason
     assert reason == (

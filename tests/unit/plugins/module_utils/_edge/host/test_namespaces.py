@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.evaluator.other_servers import Server
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.host.namespaces import read_servers
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.host.runner import Completed
 
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
 TRIE = """Main:
@@ -57,8 +59,23 @@ def proc(tmp_path):
     return tmp_path, add
 
 
+LINKS = [
+    {
+        "ifname": "eth0",
+        "linkinfo": {"info_kind": "macvlan"},
+        "addr_info": [{"local": "10.88.0.5"}, {"local": "2001:db8:5::5"}],
+    }
+]
+
+
+def run(arguments, _stdin):
+    if "address" in arguments:
+        return Completed(0, json.dumps(LINKS), "")
+    return Completed(0, json.dumps([{"dst": "default", "gateway": "10.88.0.1"}] if "-4" in arguments else []), "")
+
+
 def servers(proc, ports=(5269, 23456)):
-    return [(one.address, one.port) for one in read_servers(frozenset(ports), str(proc[0]))]
+    return [(one.address, one.port) for one in read_servers(frozenset(ports), run, str(proc[0]))]
 
 
 BOTH = [("10.88.0.5", 5269), ("2001:db8:5::5", 5269)]
@@ -86,10 +103,19 @@ def test_the_own_namespace_is_left_out_and_each_other_read_once(proc):
     proc[1]("77", 2, socket_line("00000000", 5269))
     proc[1]("78", 2, socket_line("00000000", 5269))
     assert servers(proc) == BOTH
-    assert read_servers(frozenset((5269,)), str(proc[0]))[0] == Server("10.88.0.5", 5269, "lua5.4")
+    assert read_servers(frozenset((5269,)), run, str(proc[0]))[0] == Server(
+        "10.88.0.5", 5269, "lua5.4", "macvlan", ("10.88.0.1",)
+    )
+
+
+@pytest.mark.parametrize("output", ["", "no such file", "[]"])
+def test_a_kind_that_is_not_told_is_not_known(proc, output):
+    proc[1]("77", 2, socket_line("00000000", 5269))
+    found = read_servers(frozenset((5269,)), lambda *_arguments: Completed(1, output, ""), str(proc[0]))
+    assert {(one.kind, one.gateways) for one in found} == {("", None)}
 
 
 def test_processes_that_end_meanwhile_do_not_matter(proc):
     (proc[0] / "99").mkdir()
     assert servers(proc) == []
-    assert read_servers(frozenset((5269,)), str(proc[0] / "missing")) == ()
+    assert read_servers(frozenset((5269,)), run, str(proc[0] / "missing")) == ()
