@@ -46,6 +46,7 @@ def test_a_server_of_private_addresses_that_nothing_publishes_is_unknown(host):
     host.check_output("ip -netns box -6 address flush dev eth0 scope global; ip -6 address flush dev box0 scope global")
     host.check_output("ip -netns box address flush dev eth0; ip address flush dev box0")
     host.check_output("ip address add 10.99.0.1/24 dev box0; ip -netns box address add 10.99.0.6/24 dev eth0")
+    host.check_output("ip -netns box route add default via 10.99.0.1")
     answer, why = rows()["federation_in"]
     assert answer == "unknown"
     assert "10.99.0.6:5269" in why
