@@ -36,9 +36,9 @@ def inventory(router=None, edge=None):
     return read_inventory({"hostvars": hosts, "groups": GROUPS, "ansible_play_hosts_all": list(hosts)})
 
 
-def told(blocked=(0, 0), rows=ROWS, drift=()):
+def told(blocked=(0, 0), rows=None, drift=()):
     """Return the variables of a router that was looked at. blocked: before and after."""
-    found = {"rows": rows, "drift": list(drift), "not_compared": None, "absent": []}
+    found = {"rows": rows or ROWS, "drift": list(drift), "not_compared": None, "absent": []}
     before, after = ({"rules": {**found, "blocked": {"federation_in": count}}} for count in blocked)
     return {"xmpp_edge_verify_before": before, "xmpp_edge_verify_afterwards": after}
 
