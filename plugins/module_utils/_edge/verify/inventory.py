@@ -260,12 +260,14 @@ class Inventory:
         states: Mapping[str, HostState],
         packets: Mapping[str, Optional[Packets]],
     ) -> Iterator[Finding]:
+        # Ansible makes a host's variables anew for each reader, so once for each edge, not for each flow.
+        routers = {edge: self._routers_of(edge) for edge in {flow.edge for flow in flows}}
         for flow, result in zip(flows, self._result(name)["results"]):
             seen = packets.get(flow.origin), packets.get(flow.target)
             source_port = result["facts"].get("source_port")
             source = self._source(flow, result)
             passage = passage_of(flow, source, source_port, *seen)
-            finding = evaluate(flow, result, source, self._edge_of(flow), states, passage, self._routers_of(flow.edge))
+            finding = evaluate(flow, result, source, self._edge_of(flow), states, passage, routers[flow.edge])
             if finding is not None:
                 yield finding
 
