@@ -41,9 +41,15 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.variables 
     check_variables,
     names_in,
 )
-from ansible_collections.xmpp.edge.plugins.plugin_utils._confirm import confirm, lost_message, refuse_own_port
+from ansible_collections.xmpp.edge.plugins.plugin_utils._confirm import (
+    confirm,
+    lost_message,
+    refuse_own_port,
+    unreachable_message,
+)
 from ansible_collections.xmpp.edge.plugins.plugin_utils._host_side import host_arguments
 from ansible_collections.xmpp.edge.plugins.plugin_utils._interpreter import without_discovery_warning
+from ansible_collections.xmpp.edge.plugins.plugin_utils._pipelining import pipeline_unless_said
 
 _ROLE = "xmpp.edge.xmpp_edge"
 _RESTRICTS_NOTHING = (
@@ -239,13 +245,20 @@ class ActionModule(ActionBase):
     def _linux_firewall(self, options: Options, rules: t.Sequence[Rule], variables: Variables) -> dict[str, t.Any]:
         """Return the answer of the host side. Raises EdgeError where the connection is lost on the way."""
         arguments = {**host_arguments(options, rules), "rollback_after": options.confirm_timeout}
+        host = self._task.delegate_to or variables["inventory_hostname"]
+        pipeline_unless_said(self._connection, self._play_context, variables["hostvars"].get(host, {}))
         try:
             answer = self._on_host("xmpp.edge.linux_firewall", arguments, variables)
         except AnsibleConnectionFailure as error:
             # A password of sudo that is missing is no lost connection.
             refused = isinstance(error, AnsibleAuthenticationFailure) or "escalation" in str(error)
-            if refused or not self._was_reached or self._task.check_mode:
+            if refused or self._task.check_mode:
                 raise
+            if not self._was_reached:
+                if not self._is_pipelining_enabled("new"):
+                    raise
+                # A pipelined module is the first command, so that nothing tells the two cases apart.
+                raise AnsibleConnectionFailure(unreachable_message(options.confirm_timeout, str(error))) from None
             raise EdgeError(lost_message(options.confirm_timeout, str(error))) from None
         # What a module warns of itself is out of the action's hands since ansible-core 2.19.
         answer["warnings"] = [*answer.get("warnings", []), *answer.pop("notes", [])]

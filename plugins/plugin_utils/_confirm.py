@@ -91,12 +91,21 @@ def refuse_own_port(connection: ConnectionBase, options: Options, rules: t.Seque
 
 def lost_message(seconds: int, fault: str) -> str:
     """Return the message about a connection that was lost before the host has answered. seconds: 0 for no rollback."""
-    fate = (
-        f"a change that it has begun is not confirmed; {_unobserved(seconds)}"
-        if seconds
-        else "a change that it has begun stays, since confirm_timeout is 0; run again to see"
-    )
-    return f"the connection was lost before the host has answered ({' '.join(fault.split())}); {fate}"
+    return f"the connection was lost before the host has answered ({' '.join(fault.split())}); {_fate(seconds)}"
+
+
+def unreachable_message(seconds: int, fault: str) -> str:
+    """Return the message about a host that has not answered at all, perhaps since its connection was lost at work.
+
+    seconds: time that the host waits for a confirmation, 0 for no rollback.
+    """
+    return f"{' '.join(fault.split())}; if the connection was made and then lost, {_fate(seconds)}"
+
+
+def _fate(seconds: int) -> str:
+    if not seconds:
+        return "a change that it has begun stays, since confirm_timeout is 0; run again to see"
+    return f"a change that it has begun is not confirmed; {_unobserved(seconds)}"
 
 
 def _unobserved(seconds: int) -> str:

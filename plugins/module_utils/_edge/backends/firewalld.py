@@ -138,7 +138,8 @@ class FirewalldSnapshot(Snapshot):
         return {interface: one.name for one in self.containers for interface in one.interfaces}
 
 
-_NOT_RUNNING = "is not running"
+_CALL_FAILED = "Call failed: "
+"""What busctl puts before an answer of the daemon that is an error."""
 
 
 class FirewalldBackend(Backend[FirewalldSnapshot]):
@@ -161,6 +162,7 @@ class FirewalldBackend(Backend[FirewalldSnapshot]):
                 "systemd's busctl is installed and works"
             )
         former_files = self._former_files()
+        forward_files = self._forward_files()
         policies = self._call("policy", "getActivePolicies")[0] if running else {}
         default = default or self._default_in_file()
         found = [*self._zones(default, running), *(self._policies(policies) if running else ())]
@@ -170,7 +172,7 @@ class FirewalldBackend(Backend[FirewalldSnapshot]):
         return FirewalldSnapshot(
             facts,
             installed=find_program("firewall-cmd") is not None,
-            fault=self._fault(),
+            fault=self._fault() if running else "",
             running=running,
             default=default,
             containers=tuple(found),
@@ -179,8 +181,8 @@ class FirewalldBackend(Backend[FirewalldSnapshot]):
             former={name: tuple(self._settings("policy", name).get("rich_rules", ())) for name in shells},
             former_sets=self._sets() if shells else {},
             former_files=former_files,
-            forward=self._forward(policies) if running else {},
-            forward_files=self._forward_files(),
+            forward=self._forward(policies, forward_files) if running else {},
+            forward_files=forward_files,
             program=find_program("busctl") or "busctl",
             folder=self._folder,
         )
@@ -286,10 +288,10 @@ class FirewalldBackend(Backend[FirewalldSnapshot]):
             if settings.get("target") in _REFUSING or any(map(is_managed, rules)):
                 yield Container("policy", name, direction, str(settings.get("target")), rules=rules)
 
-    def _forward(self, active: Mapping[str, Any]) -> Dict[str, Policy]:
+    def _forward(self, active: Mapping[str, Any], files: Mapping[str, str]) -> Dict[str, Policy]:
         """Return the managed policies for forwarded packets at runtime."""
         asked = [name for name in POLICIES.values() if name in active]
-        if self._forward_files() and len(asked) < len(POLICIES):
+        if files and len(asked) < len(POLICIES):
             # One whose zones have no interfaces is not active.
             asked = [name for name in self._call("policy", "getPolicies")[0] if name in POLICIES.values()]
         found = {}
@@ -310,13 +312,11 @@ class FirewalldBackend(Backend[FirewalldSnapshot]):
 
     def _fault(self) -> str:
         """Return in what file the permanent configuration has a fault, and which; empty where there is none."""
-        program = find_program("firewall-cmd")
-        done = self._run([program, "--check-config"], "") if program else None
-        if done is None or done.returncode == 0:
+        # The daemon does what "firewall-cmd --check-config" does, in an eighth of the time.
+        done = self._run(_command(find_program("busctl") or "busctl", "", "checkPermanentConfig"), "")
+        if done.returncode == 0:
             return ""
-        said = done.complaint
-        if _NOT_RUNNING in said:
-            return ""  # It does not look at the files then.
+        said = done.complaint.replace(_CALL_FAILED, "", 1)
         named = re.findall(r"'([^']+)'", said)
         files = [
             path
