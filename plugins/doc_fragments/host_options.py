@@ -76,6 +76,22 @@ options:
       - rollback
       - warn
     default: rollback
+  log_blocked:
+    description:
+      - Linux hosts only, with O(mode=exclusive). Whether the kernel logs what the guards block, with the prefix
+        C(xmpp-edge ROW blocked).
+      - There are at most 5 lines at once and 6 a minute about one source, and at most 5 at once and one a second from
+        one guard.
+    type: bool
+    default: false
+    version_added: 1.2.0
+  metrics_file:
+    description:
+      - Linux hosts only. Absolute path of a file on the host that every run without check mode writes its figures to,
+        in the text format of Prometheus, for the textfile collector of node exporter. Its folder has to exist.
+      - Writing it is no change. The rollback of a change restores it. V(state=absent) removes it.
+    type: path
+    version_added: 1.2.0
   allow_absent_addresses:
     description:
       - Whether the rules are made although the host has none of the addresses in one of the lists, as on the passive

@@ -87,6 +87,31 @@ options:
     type: dict
     default: {}
     version_added: 1.2.0
+  limits:
+    description: Limits on the new connections of a row, as M(xmpp.edge.firewall) makes them from its options.
+    type: dict
+    version_added: 1.2.0
+    suboptions:
+      row:
+        description: The row of the port table whose connections are limited.
+        type: str
+        required: true
+      new:
+        description: New connections a minute from each source; V(0) for any number.
+        type: int
+        default: 0
+      burst:
+        description: Those of them that may come at once.
+        type: int
+        default: 5
+      open:
+        description: Open connections of each source; V(0) for any number.
+        type: int
+        default: 0
+      exempt:
+        description: Networks that no limit holds for, by a name that ends in their family.
+        type: dict
+        default: {}
   look:
     description:
       - Whether the host is only looked at, as M(xmpp.edge.verify_flows) does. RV(rows) is then as it is found, and
@@ -175,14 +200,16 @@ rows:
       returned: with a guard
       type: str
     packets:
-      description: Packets that the row's allow rules have let pass, where the backend counts them by row (nftables).
-      type: int
+      description:
+        - Packets of new connections that were C(allowed), C(blocked) by a guard and C(limited), and C(since) when they
+          are counted, by the managed nftables table.
+      type: dict
   sample:
     federation_in:
       present: true
       effective: "yes"
       decided_by: 'chain inet xmpp_edge input: ip daddr @access_addresses_ipv4 tcp dport 5269 accept'
-      packets: 12
+      packets: {allowed: 12, blocked: 3, limited: 0, since: "2026-11-26T18:20:40Z"}
 notes:
   description: Sentences for the administrator, which M(xmpp.edge.firewall) shows as warnings.
   returned: success, or failure

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model import controls
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.rules import Rule, to_payload
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.host_options import HOST_OPTIONS
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.options import Options
@@ -15,4 +16,10 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.options im
 def host_arguments(options: Options, rules: t.Sequence[Rule]) -> dict[str, t.Any]:
     """Return the options of xmpp.edge.linux_firewall that say a host's desired state."""
     own = {name: getattr(options, name) for name in HOST_OPTIONS}
-    return {**own, **to_payload(rules), "own_addresses": options.own_addresses}
+    limits = controls.to_payload(options.limits)
+    return {
+        **own,
+        **to_payload(rules),
+        "own_addresses": options.own_addresses,
+        **({"limits": limits} if limits else {}),
+    }

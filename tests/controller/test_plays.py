@@ -68,7 +68,7 @@ def undocumented(found, documented, where="result"):
         if value is not None and not isinstance(value, types[entry["type"]]):
             problems.append(f"{where}.{key} is {type(value).__name__}, documented as {entry['type']}")
         contained = entry.get("contains")
-        if contained:
+        if contained and value is not None:
             # "rows" is a dictionary by row id; every other documented dictionary has the documented keys itself.
             parts = value if isinstance(value, list) else value.values() if key == "rows" else [value]
             for part in parts:

@@ -33,6 +33,15 @@ ports = st.integers(1, 65535)
 
 
 @st.composite
+def controls(draw):
+    """Options of limits and log, of which any may be off."""
+    counts = st.one_of(st.just(0), st.integers(1, 60_000))
+    new = draw(counts)
+    given = {"limit_new": new, "limit_burst": draw(counts) if new else 0, "limit_open": draw(counts)}
+    return {**given, "limit_exempt": draw(st.lists(networks, max_size=4)), "log_blocked": draw(st.booleans())}
+
+
+@st.composite
 def options(draw):
     """Options that pass every check: each family of ours has a remote side, and no address is on both sides."""
     access = draw(st.lists(addresses, min_size=1, max_size=5))
@@ -50,5 +59,7 @@ def options(draw):
             if not versions & {ipaddress.ip_address(text).version for text in given[local]}:
                 chosen = [*chosen, given[local][0]]
         given[option] = chosen
+    if given["mode"] == "exclusive":
+        given.update(draw(controls()))
     given.update(zip(DEFAULT_PORTS, draw(st.lists(ports, min_size=2, max_size=2, unique=True))))
     return given

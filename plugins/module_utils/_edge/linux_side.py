@@ -6,13 +6,16 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import replace
-from typing import Any, Callable, Dict, FrozenSet, List, Mapping, NoReturn, Optional, Protocol
+from typing import Any, Callable, Dict, FrozenSet, List, Mapping, NoReturn, Optional, Protocol, Tuple
 
 from .backends.choose import Choice, choose_backend
-from .host.firewall import blocked_by_row
+from .host.managed_table import blocked_by_row
 from .host.runner import Completed, Runner
 from .model import diff_text
+from .model.controls import DEFAULT_BURST, Controls
+from .model.controls import from_payload as limits_from_payload
 from .model.desired import Desired
 from .model.drift import drift_of, rows_kept
 from .model.errors import EdgeError, MissingPackageError, failure
@@ -43,6 +46,16 @@ ARGUMENT_SPEC: Dict[str, Dict[str, Any]] = {
     },
     "groups": {"type": "dict", "default": {}},
     "own_addresses": {"type": "dict", "default": {}},
+    "limits": {
+        "type": "dict",
+        "options": {
+            "row": {"type": "str", "required": True},
+            "new": {"type": "int", "default": 0},
+            "burst": {"type": "int", "default": DEFAULT_BURST},
+            "open": {"type": "int", "default": 0},
+            "exempt": {"type": "dict", "default": {}},
+        },
+    },
     "look": {"type": "bool", "default": False},
     "rollback_after": {"type": "int", "default": 0},
 }
@@ -86,7 +99,8 @@ def run_module(module: Module) -> NoReturn:
         desired, facts = completed(run, desired, facts)
         choice = choose_backend(facts, run, options["backend"], desired)
         undo = options["on_ineffective"] == "rollback"
-        terms = Terms(lock, options["rollback_after"], undo, options["cut_revoked"])
+        files = _usable_files(options["metrics_file"], desired)
+        terms = Terms(lock, options["rollback_after"], undo, options["cut_revoked"], files=files)
         outcome = reconcile(run, facts, choice, desired, check_mode=module.check_mode, terms=terms)
     except MissingPackageError as error:
         nothing_yet = make_plan(Observation(), desired.rules if desired else ())
@@ -98,7 +112,12 @@ def run_module(module: Module) -> NoReturn:
         module.fail_json(**failure(error), notes=notes)
     finally:
         lock.release()
-    _finish(module, outcome, choice, undo, [*notes, *outcome.warnings])
+    result = _result_of(outcome, choice, module._verbosity > 0).serialised()
+    for path in files if not module.check_mode else ():
+        from .host.metrics_file import write_figures
+
+        notes += write_figures(path, result, desired, time.time())
+    _finish(module, outcome, result, undo, [*notes, *outcome.warnings])
 
 
 def _look(module: Module, run: Runner) -> NoReturn:
@@ -130,7 +149,7 @@ def _look(module: Module, run: Runner) -> NoReturn:
         drift=drift,
         not_compared=fault,
         absent=sorted(facts.own.absent),
-        blocked=blocked_by_row(facts.firewall),
+        blocked=blocked_by_row(facts.firewall.listing or {}),
         notes=list(found.warnings),
     )
 
@@ -138,11 +157,23 @@ def _look(module: Module, run: Runner) -> NoReturn:
 def _desired(options: Mapping[str, Any]) -> Desired:
     rules = from_payload(options["rules"], options["groups"])
     integrate = options["integrate"] == "auto"
-    return Desired(options["state"], rules, options["persist"], integrate, options["own_addresses"])
+    controls = Controls(limits_from_payload(options["limits"] or {}), options["log_blocked"])
+    return Desired(options["state"], rules, options["persist"], integrate, options["own_addresses"], controls)
 
 
-def _finish(module: Module, outcome: Outcome, choice: Choice, undo: bool, notes: List[str]) -> NoReturn:
-    result = _result_of(outcome, choice, module._verbosity > 0).serialised()
+def _usable_files(path: Optional[str], desired: Desired) -> Tuple[str, ...]:
+    """Return the files that a run writes beside rules, or removes with them. Raises EdgeError where that cannot be."""
+    if not path:
+        return ()
+    # Imported where it is needed: a host compiles what it imports anew on every run.
+    from .host.metrics_file import is_managed, refuse_unusable
+
+    if desired.present:
+        refuse_unusable(path)
+    return (path,) if desired.present or is_managed(path) else ()
+
+
+def _finish(module: Module, outcome: Outcome, result: Dict[str, Any], undo: bool, notes: List[str]) -> NoReturn:
     dropped = diff_text.drop_message(result["rows"], module.check_mode)
     if dropped and undo:
         undone = f"; {diff_text.undo_message(outcome.rollback_fault)}" if outcome.rolled_back else ""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
@@ -41,8 +42,9 @@ from .evaluator.rows import (
 from .evaluator.ruleset import Ruleset
 from .evaluator.walk import Decision
 from .host.facts import Asked, Facts, read_facts
-from .host.firewall import explain, packets_by_row
+from .host.firewall import explain
 from .host.loaders import GUARDS
+from .host.managed_table import packets_by_row
 from .host.persistence import PersistenceChange, plan_persistence
 from .host.runner import Runner
 from .host.steps import carry_out, try_out
@@ -67,7 +69,8 @@ class Terms:
 
     lock: that of the host, which is held; seconds: how long the change waits for its confirmation, 0 if it needs none;
     undo_ineffective: whether it is rolled back when a row turns out not to be effective; cut_revoked: whether
-    connections are closed that are not allowed any more; home: where the change is kept while it is under way.
+    connections are closed that are not allowed any more; home: where the change is kept while it is under way; files:
+    other files that a rollback restores.
     """
 
     lock: HostLock
@@ -75,6 +78,7 @@ class Terms:
     undo_ineffective: bool = True
     cut_revoked: bool = False
     home: str = HOME
+    files: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -110,9 +114,9 @@ class Outcome:
     """Result of a run, or in check mode the prediction of one.
 
     change: the change; rows: the verdict on each row that has a rule; decided_by: what decides it, in words; guards,
-    guarded_by: the same for each row that has a guard; packets:
-    how many packets each row let pass; rolled_back: whether the change was rolled back, with what could not be in
-    rollback_fault; confirmation: the command that confirms the change, None where it need not be confirmed; cut: the
+    guarded_by: the same for each row that has a guard; packets: what each row has counted, and since when;
+    rolled_back: whether the change was rolled back, with what could not be in rollback_fault; confirmation: the
+    command that confirms the change, None where it need not be confirmed; cut: the
     connections that are not allowed any more and get closed.
     """
 
@@ -121,7 +125,7 @@ class Outcome:
     decided_by: Mapping[str, Optional[str]]
     guards: Mapping[str, GuardVerdict]
     guarded_by: Mapping[str, Optional[str]]
-    packets: Mapping[str, int]
+    packets: Mapping[str, Mapping[str, Any]]
     warnings: Sequence[str]
     rolled_back: bool = False
     rollback_fault: Optional[str] = None
@@ -197,7 +201,7 @@ def reconcile(
     if check_mode:
         try_out(change.steps, run)
         return replace(_outcome(run, facts, change.simulated, change, desired), cut=cut)
-    pending = changes.begin([change.rollback], terms.seconds, change.permanent)
+    pending = changes.begin([change.rollback, RollbackData(paths=terms.files)], terms.seconds, change.permanent)
     try:
         _execute(change, run)
         facts = observe(run, desired, facts)
@@ -325,7 +329,7 @@ def evaluate_host(run: Runner, facts: Facts, ruleset: Ruleset, desired: Desired)
             decided_by={**explanation.decided_by, **{row: absent[row] for row in unused}},
             guards=guards,
             guarded_by=explanation.guarded_by,
-            packets=packets_by_row(facts.firewall),
+            packets=packets_by_row(facts.firewall.listing or {}, facts.firewall.guards, time.time()),
             warnings=[
                 *diff_text.denial_messages(explanation.denials),
                 *translation_notes(ruleset, desired.accepts, facts.routes),

@@ -8,20 +8,21 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from shlex import quote
-from typing import ClassVar, Optional, Tuple
+from typing import ClassVar, List, Optional, Tuple
 
 from ..evaluator.managed import allow_rules, block_rules, guards_behind, guards_of_published
 from ..evaluator.ruleset import Chain, Ruleset
 from ..host.digests import BANNER
 from ..host.facts import Facts
 from ..host.loaders import GUARDS
+from ..host.managed_table import without_filled
 from ..host.persistence import GUARDS_FILE, Kept
 from ..host.runner import find_program
 from ..model.addresses import FAMILIES
 from ..model.desired import Desired
 from ..model.errors import EdgeError, MissingPackageError
 from ..model.ownership import TABLE
-from ..model.plan import Observation, make_plan
+from ..model.plan import Item, Observation, make_plan
 from ..model.rollback_data import RollbackData
 from ..model.steps import LoadNft, Step
 from .base import Backend, Change, Snapshot
@@ -40,6 +41,7 @@ from .nft_table import (
     without_handles,
     write_element_changes,
     write_table,
+    write_update,
 )
 
 OLDEST_NFT: Tuple[int, int, int] = (0, 9, 3)
@@ -86,7 +88,7 @@ class Guards(Backend[GuardsSnapshot]):
         """See Backend.plan. Where only elements of sets differ, nothing else is touched, counters included."""
         if desired.present:
             _require(snapshot)
-        target = to_table(desired.rules) if desired.guarded else None
+        target = to_table(desired.rules, desired.controls) if desired.guarded else None
         observed = Observation()
         if snapshot.table is not None:
             observed = read_rules(snapshot.table, target or NftTable())
@@ -95,7 +97,8 @@ class Guards(Backend[GuardsSnapshot]):
             elif target is None:
                 # The table goes as a whole: what is in it besides rules need not be named.
                 observed = Observation(observed.items, () if observed.items else observed.drift)
-        plan = make_plan(observed, of_the_table(desired.rules) if target else ())
+        goal: List[Item] = [*of_the_table(desired.rules), *desired.controls.settings] if target else []
+        plan = make_plan(observed, goal)
         return Change(
             plan=plan,
             live=_live(snapshot, target) if plan.changed else (),
@@ -110,9 +113,11 @@ def _live(snapshot: GuardsSnapshot, target: Optional[NftTable]) -> Tuple[Step, .
     if target is None:
         return (LoadNft(program, f"delete table {TABLE}\n"),)
     whole = write_table(target)
-    elements = write_element_changes(snapshot.table, target) if snapshot.table is not None else None
-    # Elements in a form that nft cannot delete one by one need the whole table.
-    return (LoadNft(program, elements, otherwise=whole) if elements else LoadNft(program, whole),)
+    if snapshot.table is None:
+        return (LoadNft(program, whole),)
+    # Elements in a form that nft cannot delete one by one need the whole table, as does what a release cannot change.
+    part = write_element_changes(snapshot.table, target) or write_update(snapshot.table, target, snapshot.text)
+    return (LoadNft(program, part, otherwise=whole) if part else LoadNft(program, whole),)
 
 
 def _kept(program: str, target: NftTable) -> Kept:
@@ -129,7 +134,7 @@ def _rollback(snapshot: GuardsSnapshot) -> RollbackData:
     program = quote(snapshot.program or "nft")
     # By a pipe, since SELinux may keep nft from files where this one stands.
     load = f"cat guards.nft | {program} -f - || {program} delete table {TABLE}"
-    script = f"add table {TABLE}\ndelete table {TABLE}\n{without_handles(snapshot.text)}"
+    script = f"add table {TABLE}\ndelete table {TABLE}\n{without_filled(without_handles(snapshot.text))}"
     return RollbackData(data={"guards.nft": script}, live=(load,))
 
 

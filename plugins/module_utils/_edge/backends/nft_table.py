@@ -13,11 +13,22 @@ import re
 from dataclasses import dataclass, field
 from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from ..model.addresses import PROTOCOLS, canonical_network
+from ..host.managed_table import SINCE, SINCE_ELEMENT
+from ..model.addresses import FAMILIES, PROTOCOLS, canonical_network
+from ..model.controls import NO_CONTROLS, Controls
 from ..model.literals import Direction, Family
 from ..model.ownership import TABLE
 from ..model.plan import Item, Observation, Unmanaged
 from ..model.rules import CONTAINERS, Group, Rule, groups_of, make_group
+from .nft_controls import (
+    control_sets,
+    is_control,
+    is_filled_by_packets,
+    limit_lines,
+    log_lines,
+    normal,
+    read_controls,
+)
 
 
 @dataclass(frozen=True)
@@ -35,12 +46,14 @@ class Hook:
     forwarded: bool = False
 
 
+NOT_LOOPBACK = 'iifname != "lo"'
+
 # Before destination NAT, a guard sees the port that a client dials: that of a published container, for instance. After
 # it, a guard sees the port that a listener has: one to which a rule redirects. The priority is behind
 # connection tracking (-200) and clear of mangle (-150), where other chains stand: equal priorities have no order.
-PREROUTING = Hook("prerouting", "in", "prerouting", "-190", -190, 'iifname != "lo" fib daddr type local')
+PREROUTING = Hook("prerouting", "in", "prerouting", "-190", -190, f"{NOT_LOOPBACK} fib daddr type local")
 # Before the usual filter chains, so that the counters see packets that those drop. A drop is final in any chain.
-INPUT = Hook("input", "in", "input", "filter - 10", -10, 'iifname != "lo"')
+INPUT = Hook("input", "in", "input", "filter - 10", -10, NOT_LOOPBACK)
 OUTPUT = Hook("output", "out", "output", "filter - 10", -10, 'oifname != "lo"')
 # Behind destination NAT and before source NAT, packets have the addresses of the hosts that are forwarded for. The two
 # directions have a chain each, since a packet from one edge to another one has to pass both.
@@ -54,6 +67,8 @@ OWN_HOOKS: Tuple[Hook, ...] = (PREROUTING, INPUT, OUTPUT)
 HOOKS: Tuple[Hook, ...] = (*OWN_HOOKS, FORWARD_IN, FORWARD_OUT, PUBLISHED, POSTROUTING)
 _DERIVED = (PUBLISHED, POSTROUTING)
 """Chains whose rules follow from those of others and say more than a rule does."""
+_LIMITING = (PREROUTING, FORWARD_IN)
+"""Chains that limit new connections, each of which passes one of them, at the port that is dialled on this host."""
 _STAND_FOR = (INPUT, FORWARD_IN, OUTPUT, FORWARD_OUT)
 """The chains whose rules stand for what is managed, in the order of the rules; the others have to say the same."""
 
@@ -62,11 +77,14 @@ _BLOCK = {"in": "drop", "out": "reject with tcp reset"}
 # Not "new": what connection tracking was told to skip, or takes for related, is no session that is to be spared.
 _NOT_ESTABLISHED = "ct state != established"
 
+_SINCE_DEFINITION = "type inet_service flags timeout"
+
 _ALLOW_LINE = re.compile(
     r"(?:(?P<protocol>ip6?) saddr @(?P<source>\w+) )?"
     r"(?:(?P<protocol2>ip6?) daddr @(?P<destination>\w+) )?"
-    r'tcp dport (?P<port>\d+) counter accept comment "(?P<row>\w+)"'
+    rf'tcp dport (?P<port>\d+) {_NOT_ESTABLISHED} counter accept comment "(?P<row>\w+)"'
 )
+_FORMER = re.compile(r"^(.*tcp dport \d+ )(counter accept comment \"\w+\")$")
 _LOCAL_SIDE = re.compile(r"(?P<protocol>ip6?) [sd]addr @(?P<name>\w+) ")
 _BLOCK_LINE = re.compile(r'.* tcp dport (?P<port>\d+) .* comment "(?P<row>\w+) guard"')
 _COUNTER = re.compile(r"\bcounter packets \d+ bytes \d+")
@@ -85,28 +103,44 @@ class NftChain:
 
 @dataclass
 class NftTable:
-    """A table as text pieces; elements of sets stand apart because they change without their set."""
+    """A table as text pieces; elements of sets stand apart because they change without their set.
+
+    is_former: whether a former release has made it, which counted packets of established connections too.
+    """
 
     sets: Dict[str, str] = field(default_factory=dict)
     elements: Dict[str, Tuple[str, ...]] = field(default_factory=dict)
     chains: Dict[str, NftChain] = field(default_factory=dict)
     others: List[str] = field(default_factory=list)
+    is_former: bool = False
 
     @property
-    def frame(self) -> Tuple[Mapping[str, str], Mapping[str, NftChain], Sequence[str]]:
+    def frame(self) -> Tuple[Mapping[str, str], Mapping[str, NftChain], Sequence[str], bool]:
         """All but the elements: where two tables agree on it, one becomes the other by elements alone."""
-        return self.sets, self.chains, self.others
+        return self.sets, self.chains, self.others, self.is_former
 
 
-def to_table(rules: Sequence[Rule]) -> NftTable:
-    """Return the table that holds the rules."""
+def to_table(rules: Sequence[Rule], controls: Controls = NO_CONTROLS) -> NftTable:
+    """Return the table that holds the rules and does what the controls say."""
     table = NftTable()
+    table.sets[SINCE], table.elements[SINCE] = _SINCE_DEFINITION, ()
     for name, group in groups_of(rule for rule in rules if rule.action == "block" or not rule.inside).items():
         table.sets[name] = f"type {name.rpartition('_')[2]}_addr flags interval"
         table.elements[name] = group.networks
+    for group in controls.limits.exempt if controls.limits else ():
+        table.sets[group.name] = f"type {group.name.rpartition('_')[2]}_addr flags interval"
+        table.elements[group.name] = group.networks
+    for name, definition in control_sets(_limited_families(rules, controls), controls).items():
+        table.sets[name], table.elements[name] = definition, ()
     for hook in hooks_of(rules):
-        table.chains[hook.chain] = NftChain(_hook_line(hook), _lines(rules, hook))
+        table.chains[hook.chain] = NftChain(_hook_line(hook), _lines(rules, hook, controls))
     return table
+
+
+def _limited_families(rules: Iterable[Rule], controls: Controls) -> List[Family]:
+    row = controls.limits.row if controls.limits else ""
+    found = {rule.family for rule in of_the_table(rules) if rule.action == "allow" and rule.row == row}
+    return [family for family in FAMILIES if family in found]
 
 
 def of_the_table(rules: Iterable[Rule]) -> List[Rule]:
@@ -124,16 +158,34 @@ def _hook_line(hook: Hook) -> str:
     return f"type filter hook {hook.hook} priority {hook.priority}; policy accept;"
 
 
-def _lines(rules: Sequence[Rule], hook: Hook) -> Tuple[str, ...]:
+def _lines(rules: Sequence[Rule], hook: Hook, controls: Controls = NO_CONTROLS) -> Tuple[str, ...]:
+    """Return the lines of a chain. Limits stand before what they limit, and a guard behind what logs its packets."""
+    found: List[str] = []
+    for line, rule in _plain_lines(rules, hook):
+        is_guard = " counter accept " not in line
+        if is_guard and controls.log:
+            found += log_lines(line, rule.row)
+        elif not is_guard and hook in _LIMITING and rule.family != "any":
+            found += limit_lines(_limited_side(rule), rule.row, rule.family, controls)
+        found.append(line)
+    return tuple(found)
+
+
+def _plain_lines(rules: Sequence[Rule], hook: Hook) -> Iterator[Tuple[str, Rule]]:
+    """Yield the lines of a chain that accept or block, each with the rule that it comes from."""
     if hook is POSTROUTING:
-        return tuple(line for guard in behind_source_nat(rules) for line in _lines_behind_nat(guard, rules))
-    if hook is PUBLISHED:
-        return tuple(line for rule in rules if rule.action == "block" for line in _lines_of_published(rule))
-    return tuple(
-        _rule_line(rule, hook)
-        for rule in of_the_table(rules)
-        if rule.direction == hook.direction and rule.forwarded == hook.forwarded
-    )
+        yield from ((line, guard) for guard in behind_source_nat(rules) for line in _lines_behind_nat(guard, rules))
+    elif hook is PUBLISHED:
+        yield from ((line, rule) for rule in rules if rule.action == "block" for line in _lines_of_published(rule))
+    else:
+        for rule in of_the_table(rules):
+            if rule.direction == hook.direction and rule.forwarded == hook.forwarded:
+                yield _rule_line(rule, hook), rule
+
+
+def _limited_side(rule: Rule) -> str:
+    """Return the conditions of an allow rule, for a limit. Loopback is never limited."""
+    return f"{'' if rule.forwarded else NOT_LOOPBACK + ' '}{_sides(rule)}tcp dport {rule.port} "
 
 
 def behind_source_nat(rules: Iterable[Rule]) -> List[Rule]:
@@ -182,6 +234,65 @@ def write_table(table: NftTable) -> str:
     return f"add table {TABLE}\ndelete table {TABLE}\ntable {TABLE} {{\n{body}}}\n"
 
 
+def write_update(current: NftTable, desired: NftTable, text: str) -> Optional[str]:
+    """Return a script that changes a table and keeps counters and what packets have put into sets.
+
+    text: the current table as nft lists it. None where it has other things, or other rows, of which nothing is kept.
+    """
+    rows = [{_comment_of(line) for chain in one.chains.values() for line in chain.rules} for one in (current, desired)]
+    guards = [{comment for comment in one if comment.endswith(" guard")} for one in rows]
+    if current.others or SINCE not in current.sets or guards[0] != guards[1]:
+        return None
+    is_same = _controls_of(current).limits == _controls_of(desired).limits
+    stale = [
+        name
+        for name, chain in current.chains.items()
+        if name not in desired.chains or desired.chains[name].hook != chain.hook
+    ]
+    kept, flushed = [], []
+    for name, definition in desired.sets.items():
+        if definition == current.sets.get(name) and (is_same or not is_filled_by_packets(definition)):
+            kept.append(name)
+            if name != SINCE and not is_filled_by_packets(definition):
+                flushed.append(name)
+    lines = [f"flush table {TABLE}\n"]
+    lines += [f"delete chain {TABLE} {name}\n" for name in stale]
+    lines += [f"delete set {TABLE} {name}\n" for name in current.sets if name not in kept]
+    lines += [f"flush set {TABLE} {name}\n" for name in flushed]
+    counters = _counters_in(text)
+    blocks = [_write_set(name, desired.sets[name], desired.elements[name], name in kept) for name in desired.sets]
+    for name, chain in desired.chains.items():
+        rules = [_with_counter(line, counters.get((name, *_key_of(line)), [])) for line in chain.rules]
+        blocks.append(_block(f"chain {name}", [chain.hook, *rules]))
+    body = "\n".join(blocks)
+    return f"{''.join(lines)}table {TABLE} {{\n{body}}}\n"
+
+
+def _comment_of(line: str) -> str:
+    _match, _comment, text = line.partition(' comment "')
+    return text.rstrip('"')
+
+
+def _key_of(line: str) -> Tuple[str, str]:
+    """Return what tells the counters of a chain apart: the family, and the comment."""
+    return ("ip6" if "ip6 " in line else "ip" if "ip " in line else ""), _comment_of(line)
+
+
+def _counters_in(text: str) -> Dict[Tuple[str, str, str], List[str]]:
+    """Return the counters of a listed table, in their order, by chain, family and comment."""
+    found: Dict[Tuple[str, str, str], List[str]] = {}
+    for kind, name, body in _read_blocks(without_handles(text)):
+        for line in body if kind == "chain" else ():
+            counter = _COUNTER.search(line)
+            if counter:
+                found.setdefault((name, *_key_of(line)), []).append(counter[0])
+    return found
+
+
+def _with_counter(line: str, counters: List[str]) -> str:
+    return line.replace(" counter ", f" {counters.pop(0)} ", 1) if counters and " counter " in line else line
+
+
 def write_element_changes(current: NftTable, desired: NftTable) -> Optional[str]:
     """Return a script that changes only the elements that differ between two tables; None where that cannot be done."""
     if current.frame != desired.frame:
@@ -204,7 +315,9 @@ def read_table(text: str) -> NftTable:
         if kind == "set":
             table.sets[name], table.elements[name] = _read_set(body)
         elif kind == "chain":
-            lines = [_COUNTER.sub("counter", line) for line in body]
+            found = [normal(_COUNTER.sub("counter", line)) for line in body]
+            lines = [_FORMER.sub(rf"\1{_NOT_ESTABLISHED} \2", line) for line in found]
+            table.is_former = table.is_former or lines != found
             hooked = bool(lines) and lines[0].startswith("type ")
             table.chains[name] = NftChain(lines[0] if hooked else "", tuple(lines[1:] if hooked else lines))
         else:
@@ -225,13 +338,18 @@ def read_rules(table: NftTable, desired: NftTable) -> Observation:
         for name, elements in table.elements.items()
     }
     items = [item for hook in _STAND_FOR for item in _read_chain(hook, table, groups)]
-    drift = _chain_drift(table, desired, items)
+    controls = _controls_of(table)
+    drift = _chain_drift(table, desired, items, controls)
+    as_found = to_table([item for item in items if isinstance(item, Rule)], controls)
     for name, definition in table.sets.items():
-        if name not in desired.sets:
-            if not any(name == group.name for item in items if isinstance(item, Rule) for group in item.groups):
-                drift.append(f"set {name}  is not managed")
-        elif definition != desired.sets[name]:
+        if name not in desired.sets and name not in as_found.sets:
+            drift.append(f"set {name}  is not managed")
+        elif definition not in (desired.sets.get(name), as_found.sets.get(name)):
             drift.append(f"set {name}  {definition}")
+    if desired.sets and table.is_former:
+        drift.append(f"table {TABLE}  counts packets of established connections")
+    elif SINCE in desired.sets and SINCE not in table.sets:
+        drift.append(f"set {SINCE}  is missing")
     drift += [f"{other}  is not managed" for other in table.others]
     known = [hook.chain for hook in HOOKS]
     items += [
@@ -240,11 +358,15 @@ def read_rules(table: NftTable, desired: NftTable) -> Observation:
         if name not in known
         for line in chain.rules
     ]
-    return Observation(tuple(items), tuple(drift))
+    return Observation((*items, *controls.settings), tuple(drift))
 
 
-def _chain_drift(table: NftTable, desired: NftTable, items: Sequence[Item]) -> List[str]:
-    """Return in what the chains differ, other than by the rules that stand for their directions."""
+def _controls_of(table: NftTable) -> Controls:
+    return read_controls((line for chain in table.chains.values() for line in chain.rules), table.elements)
+
+
+def _chain_drift(table: NftTable, desired: NftTable, items: Sequence[Item], controls: Controls) -> List[str]:
+    """Return in what the chains differ, other than by the rules and controls that stand for them."""
     known = [hook.chain for hook in HOOKS]
     drift = [f"chain {name}  is not managed" for name in table.chains if name not in known]
     for name, chain in desired.chains.items():
@@ -253,13 +375,30 @@ def _chain_drift(table: NftTable, desired: NftTable, items: Sequence[Item]) -> L
             drift.append(f"chain {name}  is missing")
         elif found.hook != chain.hook:
             drift.append(f"chain {name}  {found.hook or 'has no hook'}")
-    if PREROUTING.chain in table.chains:
-        expected = _lines([item for item in items if isinstance(item, Rule)], PREROUTING)
-        drift += _difference(PREROUTING.chain, table.chains[PREROUTING.chain].rules, expected)
+    rules = [item for item in items if isinstance(item, Rule)]
+    for hook in (PREROUTING, *_STAND_FOR):
+        if hook.chain in table.chains:
+            found_lines, expected = table.chains[hook.chain].rules, _lines(rules, hook, controls)
+            if hook is not PREROUTING:
+                # The other lines are items of the plan, whatever they are.
+                found_lines, expected = _controls_in(found_lines), _controls_in(expected)
+            drift += _difference(hook.chain, found_lines, expected)
+    is_same = controls == _controls_of(desired)
     for hook in _DERIVED:
         if hook.chain in table.chains and hook.chain in desired.chains:
-            drift += _difference(hook.chain, *(one.chains[hook.chain].rules for one in (table, desired)))
+            both = [one.chains[hook.chain].rules for one in (table, desired)]
+            drift += _difference(hook.chain, *(both if is_same else map(_without_controls, both)))
     return drift
+
+
+def _controls_in(lines: Sequence[str]) -> Tuple[str, ...]:
+    """Return the lines that limit or log, each with the one that it stands before."""
+    following = [*lines[1:], ""]
+    return tuple(text for one, after in zip(lines, following) if is_control(one) for text in (one, f"before {after}"))
+
+
+def _without_controls(lines: Sequence[str]) -> Tuple[str, ...]:
+    return tuple(line for line in lines if not is_control(line))
 
 
 def _difference(chain: str, found: Sequence[str], expected: Sequence[str]) -> List[str]:
@@ -275,10 +414,15 @@ def _rule_line(rule: Rule, hook: Hook) -> str:
             f"{_local_side(rule) if rule.forwarded else hook.condition} tcp dport {rule.port} {_NOT_ESTABLISHED} "
             f'counter {_BLOCK[rule.direction]} comment "{rule.row} guard"'
         )
+    # A counter of new connections: packets of established ones come to the end of the chain.
+    return f'{_sides(rule)}tcp dport {rule.port} {_NOT_ESTABLISHED} counter accept comment "{rule.row}"'
+
+
+def _sides(rule: Rule) -> str:
     protocol = PROTOCOLS[rule.family]
     source = f"{protocol} saddr @{rule.source.name} " if rule.source else ""
     destination = f"{protocol} daddr @{rule.destination.name} " if rule.destination else ""
-    return f'{source}{destination}tcp dport {rule.port} counter accept comment "{rule.row}"'
+    return f"{source}{destination}"
 
 
 def _local_side(rule: Rule) -> str:
@@ -291,7 +435,7 @@ def _local_side(rule: Rule) -> str:
 
 def _read_chain(hook: Hook, table: NftTable, groups: Mapping[str, Group]) -> Iterator[Item]:
     chain = table.chains.get(hook.chain)
-    for line in chain.rules if chain else ():
+    for line in _without_controls(chain.rules) if chain else ():
         rule = _read_rule(hook, line, groups)
         # Whatever the patterns let through, a rule is managed only if it would be written in just this way.
         if rule is not None and _rule_line(rule, hook) == line:
@@ -352,16 +496,20 @@ def _read_set(body: Iterable[str]) -> Tuple[str, Tuple[str, ...]]:
     match = _ELEMENTS.search(text)
     if match is None:
         return text, ()
+    definition = (text[: match.start()] + text[match.end() :]).strip()
+    if is_filled_by_packets(definition) or definition == _SINCE_DEFINITION:
+        return definition, ()
     elements = (element.strip() for element in match[1].split(","))
     # Releases before 1.0.3 list a prefix that ends where the address space ends as a range.
     canonical = tuple(canonical_network(element) if "-" in element else element for element in elements)
-    return (text[: match.start()] + text[match.end() :]).strip(), canonical
+    return definition, canonical
 
 
-def _write_set(name: str, definition: str, elements: Sequence[str]) -> str:
-    kind, flags = definition.split(" flags ")
-    lines = [kind, f"flags {flags}"]
-    if elements:
+def _write_set(name: str, definition: str, elements: Sequence[str], is_kept: bool = False) -> str:
+    lines = re.sub(r" (size|flags|timeout) ", r"\n\1 ", definition).splitlines()
+    if name == SINCE and not is_kept:
+        lines.append(f"elements = {{ {SINCE_ELEMENT} }}")
+    elif elements:
         lines.append(f"elements = {{ {', '.join(elements)} }}")
     return _block(f"set {name}", lines)
 

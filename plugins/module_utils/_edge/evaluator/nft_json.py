@@ -28,6 +28,7 @@ from typing import (
 
 from ..model.addresses import FAMILIES, family_of, number_of, point
 from ..model.literals import Family, Side
+from ..model.ownership import TABLE
 from .fields import (
     OTHER_PROTOCOLS,
     REWRITTEN,
@@ -229,6 +230,8 @@ class _RuleReader:
 
     def read(self, statements: Sequence[Mapping[str, Any]]) -> Content:
         """Return what a rule's statements do."""
+        if self._table == TABLE and _is_managed_control(statements):
+            return Content((), is_record=True)
         steps = tuple(step for statement in statements for step in self._followed(statement))
         named = [kind for statement in statements for kind in self._kinds(statement)]
         targets = [target for statement in statements for target in self._targets(statement)]
@@ -487,6 +490,14 @@ def _is_everything(content: Any) -> bool:
     right = content.get("right") if isinstance(content, dict) else None
     prefix = right.get("prefix") if isinstance(right, dict) else None
     return isinstance(prefix, dict) and prefix.get("len") == 0 and content.get("op") == "=="
+
+
+def _is_managed_control(statements: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether a rule of the managed table logs, or drops what is over a limit, which one connection is not."""
+    plain = [statement for statement in statements if isinstance(statement, dict)]
+    verdicts = {name for statement in plain for name in statement} & {"accept", "drop", "reject", "jump", "goto"}
+    limits = any(isinstance(one.get("set"), dict) and one["set"].get("stmt") for one in plain)
+    return verdicts == {"drop"} if limits and verdicts else not verdicts and any("log" in one for one in plain)
 
 
 def _is_record(statements: Sequence[Mapping[str, Any]]) -> bool:

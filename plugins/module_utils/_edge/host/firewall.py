@@ -23,6 +23,7 @@ from ..model.literals import Family
 from ..model.ownership import COMMENT, TABLE
 from .devices import lacks_devices, with_devices
 from .loaders import nft_script
+from .managed_table import SINCE, without_filled
 from .runner import Completed, Runner, find_program
 from .sets import MOST_MEGABYTES, MOST_SECONDS, Elements, read_sets, with_elements
 
@@ -34,7 +35,6 @@ _COUNTER = re.compile(r"counter packets \d+ bytes \d+ ")
 _SETS_MARK = re.compile(r"-j (?:MARK|CONNMARK --restore-mark)\b")
 _MATCHED_SETS = re.compile(r"--match-set (\S+)")
 _SET_WITH_ELEMENTS = re.compile(r"\bset (\w+) \{[^{}]*elements = \{([^{}]*)\}")
-_LATER_CHAINS = ("input", "postrouting")
 _OWNED = {"inet firewalld": "firewalld", "ip firewalld": "firewalld", "ip6 firewalld": "firewalld"}
 
 
@@ -180,34 +180,6 @@ def explain(
     )
 
 
-def packets_by_row(firewall: HostFirewall) -> Dict[str, int]:
-    """Return how many packets the allow rules of each row have let pass, at the first chain that sees them."""
-    counted: Dict[str, int] = {}
-    for entry in (firewall.listing or {}).get("nftables", ()):
-        rule = entry.get("rule", {})
-        steps = [step for step in rule.get("expr", ()) if isinstance(step, dict)]
-        # These chains see packets again that one before has counted.
-        counts = f"{rule.get('family')} {rule.get('table')}" == TABLE and rule.get("chain") not in _LATER_CHAINS
-        if counts and {"accept": None} in steps:
-            packets = sum(step["counter"]["packets"] for step in steps if isinstance(step.get("counter"), dict))
-            row = str(rule.get("comment", ""))
-            counted[row] = counted.get(row, 0) + packets
-    return counted
-
-
-def blocked_by_row(firewall: HostFirewall) -> Dict[str, int]:
-    """Return how many packets the guards of each row have blocked, in all chains."""
-    counted: Dict[str, int] = {}
-    for entry in (firewall.listing or {}).get("nftables", ()):
-        rule = entry.get("rule", {})
-        row, _space, kind = str(rule.get("comment", "")).partition(" ")
-        if kind.startswith("guard") and f"{rule.get('family')} {rule.get('table')}" == TABLE:
-            steps = [step for step in rule.get("expr", ()) if isinstance(step, dict)]
-            packets = sum(step["counter"]["packets"] for step in steps if isinstance(step.get("counter"), dict))
-            counted[row] = counted.get(row, 0) + packets
-    return counted
-
-
 def _explanation(
     verdict: RowVerdict, listings: Mapping[str, str], too_large: Sequence[nft_json.SetName]
 ) -> Optional[str]:
@@ -317,11 +289,11 @@ def _with_own_elements(listing: Mapping[str, Any], guards: str) -> Mapping[str, 
     """Return the listing with the elements of the managed table's sets, which nft lists faster as text."""
     if not guards:
         return listing
-    elements = {found[1]: found[2] for found in _SET_WITH_ELEMENTS.finditer(guards)}
+    elements = {found[1]: found[2] for found in _SET_WITH_ELEMENTS.finditer(without_filled(guards))}
     entries = []
     for entry in listing.get("nftables", ()):
         one = entry.get("set", {})
-        if one and f"{one['family']} {one['table']}" == TABLE:
+        if one and f"{one['family']} {one['table']}" == TABLE and one["name"] != SINCE:
             texts = (text.strip() for text in elements.get(one["name"], "").split(","))
             entries.append({"set": {**one, "elem": [_element(text) for text in texts if text]}})
         else:

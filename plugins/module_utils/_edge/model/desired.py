@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Mapping, Sequence, Tuple
 
+from .controls import NO_CONTROLS, Controls
 from .errors import EdgeError
 from .rules import Rule, own_addresses_of
 
@@ -18,7 +19,7 @@ class Desired:
 
     state: present or absent; rules: in their order, inbound before outbound; persist: whether they are to survive a
     reboot; integrate: whether accept rules may stand in unmanaged chains; own: the addresses that are taken for the
-    host's own, by option, where they are more than those of the rules.
+    host's own, by option, where they are more than those of the rules; controls: limits and log.
     """
 
     state: str
@@ -26,6 +27,7 @@ class Desired:
     persist: bool = True
     integrate: bool = True
     own: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    controls: Controls = NO_CONTROLS
 
     @property
     def named(self) -> Mapping[str, Sequence[str]]:

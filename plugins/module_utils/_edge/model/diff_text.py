@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .errors import printable
-from .plan import Item, Placed, Plan, Unmanaged
+from .plan import Item, Placed, Plan, Setting, Unmanaged
 from .rules import Group, Rule
 
 MOST_DENIALS = 3
@@ -24,6 +24,8 @@ def line(item: Item) -> str:
         return printable(f"{item.place}  {item.text}")
     if isinstance(item, Placed):
         return f"{line(item.rule)} in {item.place}"
+    if isinstance(item, Setting):
+        return item.text
     source, destination = _side(item.source), _side(item.destination)
     way = f"{'forwarded ' if item.forwarded else ''}{item.direction}"
     return f"{item.row}  {item.action} {way} tcp {source} -> {destination} port {item.port}"

@@ -31,7 +31,14 @@ class Placed:
     rule: Rule
 
 
-Item = Union[Rule, Unmanaged, Placed]
+@dataclass(frozen=True)
+class Setting:
+    """Something else that the managed table does. text: as a line of a diff has it."""
+
+    text: str
+
+
+Item = Union[Rule, Unmanaged, Placed, Setting]
 
 
 @dataclass(frozen=True)

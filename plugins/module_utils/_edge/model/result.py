@@ -17,14 +17,15 @@ from .rules import Rule
 @dataclass(frozen=True)
 class RowResult:
     """Facts of a row. present: whether its rules are on the host; effective: yes, no or unknown; decided_by: the
-    chain and rule that decide; packets: how many it has let pass, None where that is not counted; guarded: whether all
+    chain and rule that decide; packets: how many of new connections were allowed, blocked and over a limit, and since
+    when, None where that is not counted; guarded: whether all
     that the table forbids of it is closed, yes, no or unknown, None without a guard; guarded_by: what decides that.
     """
 
     present: bool = False
     effective: str = "unknown"
     decided_by: Optional[str] = None
-    packets: Optional[int] = None
+    packets: Optional[Mapping[str, Any]] = None
     guarded: Optional[str] = None
     guarded_by: Optional[str] = None
 

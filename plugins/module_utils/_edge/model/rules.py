@@ -162,7 +162,7 @@ def from_payload(rules: List[Dict[str, Any]], groups: Dict[str, List[str]]) -> T
 
     Inbound rules come first, in whatever order of directions they are given.
     """
-    known = {name: _checked_group(name, networks) for name, networks in groups.items()}
+    known = {name: group_from_payload(name, networks) for name, networks in groups.items()}
 
     def group(name: Optional[str]) -> Optional[Group]:
         if name is None:
@@ -173,7 +173,7 @@ def from_payload(rules: List[Dict[str, Any]], groups: Dict[str, List[str]]) -> T
 
     return tuple(
         _checked_rule(
-            row=_checked_name("rules.row", entry["row"]),
+            row=checked_name("rules.row", entry["row"]),
             action=entry["action"],
             direction=entry["direction"],
             family=entry["family"],
@@ -199,7 +199,8 @@ def _checked_rule(**fields: Any) -> Rule:
     return rule
 
 
-def _checked_name(option: str, name: str) -> str:
+def checked_name(option: str, name: str) -> str:
+    """Return a name that may stand in the rules of any manager. Raises EdgeError."""
     if not (name.isascii() and name.isidentifier()):
         raise EdgeError(f"{option}: {shown(name)} is not a name; use letters, digits and underscores")
     return name
@@ -211,8 +212,9 @@ def _checked_port(port: int) -> int:
     return port
 
 
-def _checked_group(name: str, networks: Any) -> Group:
-    _checked_name("groups", name)
+def group_from_payload(name: str, networks: Any) -> Group:
+    """Return a group. Raises EdgeError where its name has no family or its networks are not of that family."""
+    checked_name("groups", name)
     family = name.rpartition("_")[2]
     if family not in ("ipv4", "ipv6"):
         raise EdgeError(f"groups: {shown(name)} does not end in its family; end it in _ipv4 or _ipv6")

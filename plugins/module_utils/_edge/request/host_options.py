@@ -20,4 +20,6 @@ HOST_OPTIONS: Dict[str, Dict[str, Any]] = {
     "on_ineffective": {"type": "str", "choices": list(ON_INEFFECTIVE), "default": "rollback"},
     "cut_revoked": {"type": "bool", "default": False},
     "allow_absent_addresses": {"type": "bool", "default": False},
+    "log_blocked": {"type": "bool", "default": False},
+    "metrics_file": {"type": "path"},
 }

@@ -26,5 +26,7 @@ OPTIONS: Dict[str, Dict[str, Any]] = {
     **{end.option: {"type": "list", "elements": "str"} for end in ADDRESS_ENDPOINTS},
     **{end.option: {"type": "list", "elements": "str", "default": [ANY]} for end in NETWORK_ENDPOINTS},
     **{option: {"type": "int", "default": port} for option, port in DEFAULT_PORTS.items()},
+    **{f"limit_{kind}": {"type": "int", "default": 0} for kind in ("new", "burst", "open")},
+    "limit_exempt": {"type": "list", "elements": "str", "default": []},
 }
 """Every option of xmpp.edge.firewall, as an Ansible argument spec."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from ..model.controls import Limits
 from ..model.errors import OptionError, shown
 from ..model.port_table import (
     ACCESS,
@@ -31,11 +32,10 @@ from .address_input import (
     parse_network,
     text_of,
 )
+from .limits import LIMITED, read_limits
 from .nearest import nearest
 from .option_spec import OPTIONS, PLACEMENTS
-
-MAX_LIST_LENGTH = 10_000
-"""Most entries that one list may have; the bench measures at this size."""
+from .scalars import entries_of, number_of, texts_of
 
 LONGEST_TIMEOUT = 3600
 """Most seconds that a change may wait for its confirmation; other runs on that host wait with it."""
@@ -70,7 +70,7 @@ class Options:
     """Options that have passed every check.
 
     placement: which host of the table this is; inputs: those of this host, or of each edge that it stands before;
-    empty when the state is absent.
+    empty when the state is absent; limits: None where nothing is limited.
     """
 
     state: str
@@ -85,6 +85,9 @@ class Options:
     on_policy_override: str
     allow_absent_addresses: bool
     inputs: Tuple[Inputs, ...]
+    limits: Optional[Limits] = None
+    log_blocked: bool = False
+    metrics_file: Optional[str] = None
 
     @property
     def rows(self) -> Tuple[Row, ...]:
@@ -134,9 +137,11 @@ def parse_options(given: Mapping[str, Any], edges: Optional[Mapping[str, Mapping
             if not inputs:
                 wanted = ", ".join(row.id for row in rows)
                 raise OptionError("rows", wanted, "is carried by none of the edges", "name rows that they have")
+    mode = _choice("mode", values["mode"])
+    carried = {row for one in inputs for row in one.rows} if placement != FRONT_END else set()
     return Options(
         state=state,
-        mode=_choice("mode", values["mode"]),
+        mode=mode,
         placement=placement,
         backend=_choice("backend", values["backend"]),
         integrate=_choice("integrate", values["integrate"]),
@@ -147,7 +152,29 @@ def parse_options(given: Mapping[str, Any], edges: Optional[Mapping[str, Mapping
         on_policy_override=_choice("on_policy_override", values["on_policy_override"]),
         allow_absent_addresses=read_flag("allow_absent_addresses", values["allow_absent_addresses"]),
         inputs=tuple(inputs),
+        limits=read_limits(values, mode, LIMITED in carried) if state == "present" else None,
+        log_blocked=_log(values["log_blocked"], mode) if state == "present" else False,
+        metrics_file=_path("metrics_file", values["metrics_file"], state),
     )
+
+
+def _log(value: Any, mode: str) -> bool:
+    log = read_flag("log_blocked", value)
+    if log and mode == "permit":
+        raise OptionError("log_blocked", value, "needs guards, which mode: permit has not", "say mode: exclusive")
+    return log
+
+
+def _path(option: str, value: Any, state: str) -> Optional[str]:
+    """Return the path of a file on the host, None where there is to be none."""
+    if value is None or value == "":
+        return None
+    text = str(value)
+    if not isinstance(value, str) or not text.startswith("/") or text.endswith("/") or not text.isprintable():
+        if state == "absent":
+            return None
+        raise OptionError(option, value, "is not the absolute path of a file", "name one such as /var/lib/edge.prom")
+    return text
 
 
 def _rows_of_placement(placement: str, given: Mapping[str, Any]) -> Tuple[Row, ...]:
@@ -240,24 +267,11 @@ def _check_names(given: Mapping[str, Any]) -> None:
 
 def _rows(option: str, value: Any) -> Tuple[Row, ...]:
     """Return the named rows, in the order of the table."""
-    names = _entries(option, value, f"name rows of {', '.join(ROW_IDS)}, or leave it out for all")
+    names = entries_of(option, value, f"name rows of {', '.join(ROW_IDS)}, or leave it out for all")
     for name in names:
         if name not in ROW_IDS:
             raise OptionError(option, name, "is not a row of the port table", f"say {' or '.join(ROW_IDS)}")
     return tuple(row for row in PORT_TABLE if row.id in names)
-
-
-def _entries(option: str, value: Any, remedy: str) -> Sequence[Any]:
-    """Return the entries of a list that is not empty, or of a text with commas between them."""
-    if isinstance(value, str):
-        entries = [entry.strip() for entry in value.split(",")]
-        # A comma at the end is no entry, and nothing but commas is no list.
-        value = [entry for entry in entries if entry] or entries
-    if not isinstance(value, (list, tuple)):
-        raise OptionError(option, value, "is not a list", remedy)
-    if not value:
-        raise OptionError(option, value, "is empty", remedy)
-    return value
 
 
 def _choice(option: str, value: Any) -> str:
@@ -278,27 +292,19 @@ def read_flag(option: str, value: Any) -> bool:
 
 
 def _port(option: str, value: Any) -> int:
-    number = _number(value)
+    number = number_of(value)
     if number is None or not 1 <= number <= 65535:
         raise OptionError(option, value, "is not a TCP port", "give a number from 1 to 65535")
     return number
 
 
 def _seconds(option: str, value: Any) -> int:
-    number = _number(value)
+    number = number_of(value)
     if number is None or number > LONGEST_TIMEOUT:
         raise OptionError(
             option, value, "is not a number of seconds", f"give one from 1 to {LONGEST_TIMEOUT}, or 0 to go without"
         )
     return number
-
-
-def _number(value: Any) -> Optional[int]:
-    """A number that is not negative; None for whatever else."""
-    text = str(value).strip()
-    if isinstance(value, bool) or not (text.isascii() and text.isdigit() and len(text) <= 5):
-        return None
-    return int(text)
 
 
 def _check_ports_differ(ports: Mapping[str, int]) -> None:
@@ -313,12 +319,8 @@ def _networks(endpoint: Endpoint, value: Any) -> ByFamily:
     remedy = f"list the IP addresses of the {endpoint.title}" if endpoint.local else f"say {ANY} or name networks"
     if value is None:
         raise OptionError(option, value, "is missing", remedy)
-    value = _entries(option, value, remedy)
-    if len(value) > MAX_LIST_LENGTH:
-        raise OptionError(
-            option, value, f"has {len(value)} entries", f"give at most {MAX_LIST_LENGTH}, by naming wider networks"
-        )
-    texts = [_text(option, entry) for entry in value]
+    value = entries_of(option, value, remedy)
+    texts = texts_of(option, value)
     if endpoint.local:
         return distinct(by_family(parse_address(option, text) for text in texts))
     if ANY in texts:
@@ -328,15 +330,6 @@ def _networks(endpoint: Endpoint, value: Any) -> ByFamily:
             )
         return by_family(WHOLE_FAMILY.values())
     return merge(by_family(parse_network(option, text) for text in texts))
-
-
-def _text(option: str, entry: Any) -> str:
-    if not isinstance(entry, str):
-        shown_entry = "null" if entry is None else entry
-        raise OptionError(
-            option, shown_entry, "is not text", "write every entry as an IP address, in quotes if need be"
-        )
-    return str(entry)
 
 
 def _check_sides(endpoints: Mapping[str, ByFamily]) -> None:

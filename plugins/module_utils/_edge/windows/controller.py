@@ -29,6 +29,16 @@ def module_arguments(options: Options, rules: Sequence[Rule]) -> Dict[str, Any]:
         raise OptionError(
             "persist", False, "cannot be had on a Windows host, whose firewall keeps all rules", "say true"
         )
+    limits = {"limit_new": options.limits.new, "limit_open": options.limits.opened} if options.limits else {}
+    given: Dict[str, Any] = {**limits, "log_blocked": options.log_blocked, "metrics_file": options.metrics_file}
+    for option, value in given.items():
+        if value:
+            raise OptionError(
+                option,
+                value,
+                "cannot be had on a Windows host, whose firewall neither limits nor counts",
+                "leave it out",
+            )
     return {
         "state": options.state,
         "on_policy_override": options.on_policy_override,

@@ -6,6 +6,9 @@
 from __future__ import annotations
 
 import re
+import time
+import unittest.mock
+from datetime import datetime, timezone
 
 import former
 import namespace
@@ -16,10 +19,12 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends import gu
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends.guards import Guards
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends.nft_table import NftTable, read_rules
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.host import firewall
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.controls import Controls
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.desired import ABSENT, Desired
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import EdgeError
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.ownership import TABLE
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.reconcile import observe
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.plan import Setting
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.reconcile import evaluate_host, observe
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.compile import compile_rules
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.options import parse_options
 from hypothesis import given, settings
@@ -57,18 +62,22 @@ def desired_for(**options):
 
 
 def from_options(options):
-    return Desired("present", compile_rules(parse_options(options)), persist=False)
+    parsed = parse_options(options)
+    controls = Controls(parsed.limits, parsed.log_blocked)
+    return Desired("present", compile_rules(parsed), persist=False, controls=controls)
 
 
 def observed():
     """The rules of the managed table."""
     snapshot = Guards().observe(observe(namespace.run, ABSENT))
-    return read_rules(snapshot.table, NftTable()).items
+    return tuple(one for one in read_rules(snapshot.table, NftTable()).items if not isinstance(one, Setting))
 
 
 def managed():
-    """The managed table as nft lists it, without counters."""
-    return listed("-s", "table", *TABLE.split())
+    """The managed table as nft lists it, without counters and ages. Its sets and chains have no order of their own."""
+    text = re.sub(r" expires \w+", "", listed("-s", "table", *TABLE.split()))
+    body = text.partition("{\n")[2].rpartition("}")[0]
+    return sorted(block.strip() for block in body.split("\n\n"))
 
 
 @settings(max_examples=25)
@@ -106,11 +115,140 @@ def table_handle():
     return re.search(r"table inet xmpp_edge \{ # handle (\d+)", listed("-a", "table", *TABLE.split()))[1]
 
 
-def test_rules_change_by_a_new_table():
+def test_rules_change_in_the_table_that_is_there_and_keep_counters():
     reconciled(desired_for())
+    count(COUNTED)
     handle = table_handle()
     reconciled(desired_for(**NARROW))
-    assert table_handle() != handle
+    assert table_handle() == handle
+    # The line of the allow rule is another one, and counts on for the same row and family.
+    for comment in ("federation_in", "federation_in guard", "gateway_in"):
+        assert f'counter packets 7 bytes 420 {"drop" if "guard" in comment else "accept"} comment "{comment}"' in (
+            listed("table", *TABLE.split())
+        )
+
+
+def test_a_host_with_other_rows_counts_anew():
+    reconciled(desired_for())
+    count(COUNTED)
+    reconciled(desired_for(rows=["federation_in", "federation_out"], internal_addresses=None))
+    assert "packets 7" not in listed("table", *TABLE.split())
+
+
+COUNTED = "counter packets 7 bytes 420"
+
+
+def count(counter):
+    """Give every counter of the managed table a value, as packets would."""
+    text = listed("table", *TABLE.split()).replace("counter packets 0 bytes 0", counter)
+    nft(f"delete table {TABLE}\n{text}")
+
+
+LIMITS = {"limit_new": 60, "limit_burst": 30, "limit_open": 100, "log_blocked": True}
+SOURCES = {
+    "federation_in_new_ipv4": "198.18.9.9 limit rate over 60/minute burst 30 packets",
+    "federation_in_new_ipv6": "2001:db8:9:: limit rate over 60/minute burst 30 packets",
+    "log_ipv4": "198.18.9.9 limit rate 6/minute burst 5 packets",
+}
+
+
+def remember_sources():
+    """Put sources into the sets of limits and log, as packets do."""
+    for name, element in SOURCES.items():
+        nft(f"add element {TABLE} {name} {{ {element} }}")
+
+
+def remembered():
+    """Return the sets that have an element."""
+    return {name for name in SOURCES if "elements" in listed("set", *TABLE.split(), name)}
+
+
+def test_what_packets_put_into_sets_is_no_drift_and_survives_other_changes():
+    reconciled(desired_for(**LIMITS))
+    remember_sources()
+    again = reconciled(desired_for(**LIMITS), check_mode=True)
+    assert not again.change.plan.changed
+    assert again.rows["federation_in"].effective == "yes"
+    reconciled(desired_for(**LIMITS, **NARROW))
+    assert remembered() == set(SOURCES)
+    reconciled(desired_for(**{**LIMITS, "limit_exempt": ["198.18.8.0/24"]}, **NARROW))
+    assert "198.18.8.0/24" in listed("table", *TABLE.split())
+    # Elements carry the former limit, so that another one begins anew.
+    reconciled(desired_for(**{**LIMITS, "limit_new": 30}))
+    assert remembered() == {"log_ipv4"} & remembered()
+    assert not reconciled(desired_for(**{**LIMITS, "limit_new": 30})).change.plan.changed
+
+
+def test_a_rollback_restores_limits_without_what_packets_put_into_sets(monkeypatch):
+    reconciled(desired_for(**LIMITS))
+    remember_sources()
+    before = managed()
+
+    def fail(*_arguments):
+        raise EdgeError("made up")
+
+    monkeypatch.setattr(reconcile, "evaluate_host", fail)
+    with pytest.raises(EdgeError, match="made up; the change was rolled back"):
+        reconciled(desired_for())
+    without = re.compile(r"\t\telements = \{[^}]*limit[^}]*\}\n")
+    assert managed() == [without.sub("", block) for block in before]
+    assert remembered() == set()
+
+
+CONTROL_DRIFT = {
+    "a limit is gone": ("federation_in limit of new connections", None),
+    "a limit lets all pass": (
+        ' drop comment "federation_in limit of new',
+        ' accept comment "federation_in limit of new',
+    ),
+    "a log line has another prefix": ("xmpp-edge federation_in blocked", "nothing to see"),
+    "a log line is gone": ("federation_in log", None),
+    "another limit": ("over 60/minute", "over 61/minute"),
+    "more open connections": ("ct count over 100", "ct count over 1000"),
+}
+
+
+@pytest.mark.parametrize("name", CONTROL_DRIFT)
+def test_an_edited_control_is_drift_once(name):
+    old, new = CONTROL_DRIFT[name]
+    desired = desired_for(**LIMITS)
+    reconciled(desired)
+    lines = listed("table", *TABLE.split()).splitlines()
+    # The first line only, so that the table does not say one other thing everywhere.
+    first = next(number for number, line in enumerate(lines) if old in line)
+    lines[first : first + 1] = [] if new is None else [lines[first].replace(old, new)]
+    nft(f"delete table {TABLE}\n" + "\n".join(lines) + "\n")
+    assert reconciled(desired).change.plan.changed
+    assert not reconciled(desired).change.plan.changed
+    assert reconciled(desired).rows["federation_in"].effective == "yes"
+
+
+def test_an_edited_limit_that_drops_all_is_no_limit():
+    reconciled(desired_for(**LIMITS))
+    line = 'iifname != "lo" tcp dport 5269 tcp flags syn drop comment "federation_in limit of new connections"'
+    nft(f"insert rule {TABLE} prerouting {line}")
+    facts = observe(namespace.run, desired_for())
+    found = evaluate_host(namespace.run, facts, facts.firewall.ruleset, desired_for())
+    assert found.rows["federation_in"].effective == "no"
+
+
+def test_counters_tell_since_when_they_count():
+    began = time.time()
+    reconciled(desired_for(mode="permit"))
+    reconciled(desired_for())
+    first = reconciled(desired_for()).packets["federation_in"]
+    assert set(first) == {"allowed", "blocked", "limited", "since"}
+    since = datetime.strptime(first["since"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc).timestamp()
+    assert began - 2 <= since <= time.time()
+    count(COUNTED)  # It loads the table with the age that it had.
+    assert reconciled(desired_for(**NARROW)).packets["federation_in"] == {
+        "allowed": 14,  # One counter for each family, of the chain that sees packets first.
+        "blocked": 14,  # Two chains have a guard.
+        "limited": 0,
+        "since": unittest.mock.ANY,
+    }
+    nft(f"delete element {TABLE} counted_since {{ 1 }}")
+    assert reconciled(desired_for(**NARROW)).packets["federation_in"]["since"] is None
 
 
 def test_mode_permit_has_no_table():

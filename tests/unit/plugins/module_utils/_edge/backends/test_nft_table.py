@@ -64,7 +64,7 @@ def edited(old, new, behind="\tchain input {"):
 @pytest.mark.parametrize(
     ("old", "new", "found"),
     [
-        ("tcp dport 5269 counter accept", "tcp dport 5270 counter accept", None),
+        ("tcp dport 5269 ct state", "tcp dport 5270 ct state", None),
         ("counter accept", "accept", "chain input"),
         ("counter drop", "counter accept", "chain input"),
         ("reject with tcp reset", "drop", "chain output"),
@@ -90,7 +90,7 @@ def test_an_edited_element_is_seen(new):
 @pytest.mark.parametrize(
     ("old", "new", "drift"),
     [
-        ("tcp dport 5269 counter accept", "tcp dport 5270 counter accept", ["chain prerouting", "lacks"]),
+        ("tcp dport 5269 ct state", "tcp dport 5270 ct state", ["chain prerouting", "lacks"]),
         ("counter drop", "drop", ["chain prerouting  iifname", "lacks iifname"]),
         (" fib daddr type local", "", ["chain prerouting", "lacks"]),
         (

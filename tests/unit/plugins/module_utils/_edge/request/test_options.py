@@ -9,11 +9,8 @@ import pytest
 import strategies
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import OptionError
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.option_spec import OPTIONS
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.options import (
-    MAX_LIST_LENGTH,
-    family_warnings,
-    parse_options,
-)
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.options import family_warnings, parse_options
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.scalars import MAX_LIST_LENGTH
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -110,6 +107,22 @@ REFUSED = [
     ("state", "gone", "is not a choice; say present or absent"),
     ("backend", "pf", "is not a choice"),
     ("persist", "maybe", "is not a boolean; say true or false"),
+    ("limit_new", -1, "is not a number of new connections a minute; give one from 1 to 60000, or 0 for no limit"),
+    ("limit_new", 60001, "is not a number of new connections a minute"),
+    ("limit_new", "60/minute", "is not a number of new connections a minute"),
+    ("limit_new", True, "is not a number of new connections a minute"),
+    ("limit_new", None, "is not a number of new connections a minute"),
+    ("limit_burst", 30, "limits nothing without limit_new; say that too, or leave it out"),
+    ("limit_open", 1.5, "is not a number of open connections"),
+    ("limit_exempt", ["any"], "would exempt everybody; name networks, or leave the limits out"),
+    ("limit_exempt", ["198.18.0.2/24"], "has host bits set"),
+    ("limit_exempt", ["partner"], "is a name; give an IP address or CIDR network"),
+    ("limit_exempt", {"a": 1}, "is not a list"),
+    ("log_blocked", "often", "is not a boolean"),
+    ("metrics_file", "edge.prom", "is not the absolute path of a file; name one such as"),
+    ("metrics_file", "/var/lib/", "is not the absolute path of a file"),
+    ("metrics_file", "/var/lib/a\nb", "is not the absolute path of a file"),
+    ("metrics_file", 7, "is not the absolute path of a file"),
 ]
 
 
@@ -123,6 +136,43 @@ def test_refusal_is_one_sentence_that_names_the_option(option, value, words):
     assert sentence.isascii()
     assert "\n" not in sentence
     assert len(sentence) < 400
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"mode": "permit", "limit_new": 60}, "limit_new: 60 needs guards, which mode: permit has not"),
+        ({"mode": "permit", "limit_open": 9}, "limit_open: 9 needs guards, which mode: permit has not"),
+        ({"mode": "permit", "log_blocked": True}, "log_blocked: True needs guards, which mode: permit has not"),
+        (
+            {"rows": ["gateway_in"], "limit_new": 60},
+            "limit_new: 60 is for row federation_in, which this host does not",
+        ),
+        ({"placement": "front_end", "limit_open": 5}, "limit_open: 5 is for row federation_in, which this host does"),
+    ],
+)
+def test_limits_and_log_need_what_they_are_about(given, sentence):
+    with pytest.raises(OptionError) as refusal:
+        parse_options({**SOUND, **given})
+    assert str(refusal.value).startswith(sentence)
+
+
+def test_limits_are_read_with_their_exceptions_by_family():
+    given = {"limit_new": "60", "limit_exempt": "198.18.8.0/24, 198.18.8.7, 2001:db8:8::/48", "log_blocked": "yes"}
+    found = parse_options({**SOUND, **given, "metrics_file": "/var/lib/edge.prom"})
+    assert (found.limits.row, found.limits.new, found.limits.burst, found.limits.opened) == ("federation_in", 60, 5, 0)
+    assert {group.name: group.networks for group in found.limits.exempt} == {
+        "limit_exempt_ipv4": ("198.18.8.0/24",),
+        "limit_exempt_ipv6": ("2001:db8:8::/48",),
+    }
+    assert (found.log_blocked, found.metrics_file) == (True, "/var/lib/edge.prom")
+
+
+def test_nothing_is_limited_by_default_and_removal_needs_no_sound_limit():
+    assert parse_options(SOUND).limits is None
+    assert parse_options({**SOUND, "limit_exempt": ["198.18.8.0/24"]}).limits is None
+    gone = parse_options({"state": "absent", "limit_new": "many", "log_blocked": "often", "metrics_file": "x"})
+    assert (gone.limits, gone.log_blocked, gone.metrics_file) == (None, False, None)
 
 
 def test_unknown_option_is_named_with_the_known_ones():

@@ -54,7 +54,7 @@ OTHERS = (
     "nodes",
     "domain",
     "hosts",
-    "limit_new",
+    "quota",
     "replacement_part",
 )
 

@@ -1,0 +1,94 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Facts in the listing of the managed table beside its rules: counters, their age, and what packets have left. Pure."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timezone
+from typing import Any, Dict, Iterator, Mapping, Optional, Tuple
+
+from ..model.ownership import TABLE
+
+_LATER_CHAINS = ("input", "postrouting")
+"""Chains that see packets again which another one has counted as allowed."""
+
+SINCE = "counted_since"
+"""Set with one element, whose age is that of the counters: whoever loads the table makes it anew."""
+
+_LIFE = 3650 * 86400.0
+SINCE_ELEMENT = "1 timeout 3650d"
+_EXPIRES = re.compile(rf"\b{SINCE_ELEMENT} expires (\w+)")
+_UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+
+_FILLED = re.compile(r"(\tflags dynamic[^}]*?)\t\telements = \{[^}]*\}\n")
+
+ALLOWED, BLOCKED, LIMITED = "allowed", "blocked", "limited"
+
+
+def counted_by_row(listing: Mapping[str, Any]) -> Dict[str, Dict[str, int]]:
+    """Return how many packets of new connections were allowed, blocked by a guard, and over a limit, by row.
+
+    listing: of nft, parsed. A packet that is allowed is counted by the first chain that sees it, and one that is
+    dropped by the only chain that drops it.
+    """
+    found: Dict[str, Dict[str, int]] = {}
+    for row, kind, packets in _counters(listing):
+        counted = found.setdefault(row, {ALLOWED: 0, BLOCKED: 0, LIMITED: 0})
+        counted[kind] += packets
+    return found
+
+
+def blocked_by_row(listing: Mapping[str, Any]) -> Dict[str, int]:
+    """Return how many packets the guards of each row have blocked, in all chains."""
+    found: Dict[str, int] = {}
+    for row, kind, packets in _counters(listing):
+        if kind == BLOCKED:
+            found[row] = found.get(row, 0) + packets
+    return found
+
+
+def packets_by_row(listing: Mapping[str, Any], text: str, now: float) -> Dict[str, Dict[str, Any]]:
+    """Return what the table has counted of each row, and since when: UTC in the form of ISO 8601, None for unknown.
+
+    text: the table as nft lists it; now: in seconds since the epoch.
+    """
+    seconds = seconds_counted(text)
+    since = None
+    if seconds is not None:
+        since = datetime.fromtimestamp(now - seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {row: {**counted, "since": since} for row, counted in counted_by_row(listing).items()}
+
+
+def seconds_counted(text: str) -> Optional[float]:
+    """Return for how long the counters of a listed table have counted; None where that is unknown."""
+    found = _EXPIRES.search(text)
+    return _LIFE - _seconds(found[1]) if found else None
+
+
+def without_filled(text: str) -> str:
+    """Return the listing of a table without what packets have put into its sets."""
+    return _FILLED.sub(r"\1", text)
+
+
+def _seconds(time: str) -> float:
+    """Return a time as nft writes it, such as "3649d23h59m59s976ms"."""
+    return sum(int(number) * _UNITS[unit] for number, unit in re.findall(r"(\d+)(ms|d|h|m|s)", time))
+
+
+def _counters(listing: Mapping[str, Any]) -> Iterator[Tuple[str, str, int]]:
+    """Yield row, kind and packets of each counter of the table."""
+    for entry in listing.get("nftables", ()):
+        rule = entry.get("rule", {})
+        if f"{rule.get('family')} {rule.get('table')}" != TABLE:
+            continue
+        steps = [step for step in rule.get("expr", ()) if isinstance(step, dict)]
+        row, _space, kind = str(rule.get("comment", "")).partition(" ")
+        packets = sum(step["counter"]["packets"] for step in steps if isinstance(step.get("counter"), dict))
+        if kind.startswith("guard"):
+            yield row, BLOCKED, packets
+        elif kind.startswith("limit"):
+            yield row, LIMITED, packets
+        elif not kind and {"accept": None} in steps and rule.get("chain") not in _LATER_CHAINS:
+            yield row, ALLOWED, packets
