@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import edge
 from containers import FOREIGN, INSIDE_PODMAN, NETWORK, podman_network, podman_server, wrong
+from limits import ACCESS, OUTSIDER, PORT, flood, once_a_second
 
 
 def test_the_matrix_is_that_of_a_server_on_the_host(host):
@@ -28,7 +29,7 @@ def test_the_matrix_is_that_of_a_server_on_the_host(host):
     assert wrong(INSIDE_PODMAN, "narrowed") == {}
     found = edge.result("--check")
     assert found["changed"] is False
-    assert found["rows"]["federation_out"]["packets"] > 0
+    assert found["rows"]["federation_out"]["packets"]["allowed"] > 0
 
     assert edge.changed_tasks(edge.play("site", **edge.ANY)) == 1
     assert wrong(INSIDE_PODMAN, "any") == {}
@@ -36,3 +37,14 @@ def test_the_matrix_is_that_of_a_server_on_the_host(host):
     edge.assert_no_managed_files()
     assert "xmpp_edge" not in host.check_output("nft list ruleset")
     assert wrong(INSIDE_PODMAN, "untouched") == {}
+
+
+def test_a_flood_of_a_published_port_is_stopped_and_nobody_else(host):
+    podman_network(host)
+    podman_server(host, 6)
+    limits = {**edge.ANY, "xmpp_edge_limit_new": 60, "xmpp_edge_limit_burst": 30}
+    assert edge.changed_tasks(edge.play("site", **limits)) == 1
+    with edge.session("partner", ACCESS[0], PORT), flood(ACCESS[0], [OUTSIDER[0]]) as found:
+        assert set(once_a_second([(None, ACCESS[0], PORT)])) == {"open"}
+        assert edge.changed_tasks(edge.play("site", **limits)) == 0
+    assert found.opened <= 31 + found.seconds < found.tried, found
