@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from shlex import quote
 from typing import ClassVar, List, Optional, Tuple
 
-from ..evaluator.managed import allow_rules, block_rules, guards_behind, guards_of_published
+from ..evaluator.managed import allow_rules, block_rules, first_rule, guards_behind, guards_of_published
 from ..evaluator.ruleset import Chain, Ruleset
 from ..host.digests import BANNER
 from ..host.facts import Facts
@@ -154,7 +154,7 @@ def _simulated(ruleset: Ruleset, desired: Desired) -> Ruleset:
             own = [rule for rule in managed if rule.forwarded == hook.forwarded]
             rules = allow_rules(own, hook.direction, FAMILIES)
             rules += block_rules(own, hook.direction, hook is PREROUTING)
-        chain = Chain(TABLE, hook.chain, FAMILIES, rules, hook.hook, priority=hook.number)
+        chain = Chain(TABLE, hook.chain, FAMILIES, [first_rule(), *rules], hook.hook, priority=hook.number)
         chains[chain.key] = chain
     return replace(ruleset, chains=chains)
 

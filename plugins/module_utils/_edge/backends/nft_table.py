@@ -76,15 +76,16 @@ _STAND_FOR = (INPUT, FORWARD_IN, OUTPUT, FORWARD_OUT)
 _BLOCK = {"in": "drop", "out": "reject with tcp reset"}
 # Not "new": what connection tracking was told to skip, or takes for related, is no session that is to be spared.
 _NOT_ESTABLISHED = "ct state != established"
+HEAD = "ct state established accept"
+"""First line of each chain."""
 
 _SINCE_DEFINITION = "type inet_service flags timeout"
 
 _ALLOW_LINE = re.compile(
     r"(?:(?P<protocol>ip6?) saddr @(?P<source>\w+) )?"
     r"(?:(?P<protocol2>ip6?) daddr @(?P<destination>\w+) )?"
-    rf'tcp dport (?P<port>\d+) {_NOT_ESTABLISHED} counter accept comment "(?P<row>\w+)"'
+    r'tcp dport (?P<port>\d+) counter accept comment "(?P<row>\w+)"'
 )
-_FORMER = re.compile(r"^(.*tcp dport \d+ )(counter accept comment \"\w+\")$")
 _LOCAL_SIDE = re.compile(r"(?P<protocol>ip6?) [sd]addr @(?P<name>\w+) ")
 _BLOCK_LINE = re.compile(r'.* tcp dport (?P<port>\d+) .* comment "(?P<row>\w+) guard"')
 _COUNTER = re.compile(r"\bcounter packets \d+ bytes \d+")
@@ -105,7 +106,7 @@ class NftChain:
 class NftTable:
     """A table as text pieces; elements of sets stand apart because they change without their set.
 
-    is_former: whether a former release has made it, which counted packets of established connections too.
+    is_former: whether a former release has made it, whose counters have all packets of a connection.
     """
 
     sets: Dict[str, str] = field(default_factory=dict)
@@ -159,7 +160,10 @@ def _hook_line(hook: Hook) -> str:
 
 
 def _lines(rules: Sequence[Rule], hook: Hook, controls: Controls = NO_CONTROLS) -> Tuple[str, ...]:
-    """Return the lines of a chain. Limits stand before what they limit, and a guard behind what logs its packets."""
+    """Return the lines of a chain. Limits stand before what they limit, and a guard behind what logs its packets.
+
+    Established connections, which are most packets, leave the chain at once. So the others are those that count.
+    """
     found: List[str] = []
     for line, rule in _plain_lines(rules, hook):
         is_guard = " counter accept " not in line
@@ -168,7 +172,7 @@ def _lines(rules: Sequence[Rule], hook: Hook, controls: Controls = NO_CONTROLS) 
         elif not is_guard and hook in _LIMITING and rule.family != "any":
             found += limit_lines(_limited_side(rule), rule.row, rule.family, controls)
         found.append(line)
-    return tuple(found)
+    return (HEAD, *found) if found else ()
 
 
 def _plain_lines(rules: Sequence[Rule], hook: Hook) -> Iterator[Tuple[str, Rule]]:
@@ -315,13 +319,13 @@ def read_table(text: str) -> NftTable:
         if kind == "set":
             table.sets[name], table.elements[name] = _read_set(body)
         elif kind == "chain":
-            found = [normal(_COUNTER.sub("counter", line)) for line in body]
-            lines = [_FORMER.sub(rf"\1{_NOT_ESTABLISHED} \2", line) for line in found]
-            table.is_former = table.is_former or lines != found
+            lines = [normal(_COUNTER.sub("counter", line)) for line in body]
             hooked = bool(lines) and lines[0].startswith("type ")
             table.chains[name] = NftChain(lines[0] if hooked else "", tuple(lines[1:] if hooked else lines))
         else:
             table.others.append(f"{kind} {name}".strip())
+    rules = [line for chain in table.chains.values() for line in chain.rules]
+    table.is_former = bool(rules) and HEAD not in rules
     return table
 
 
@@ -379,26 +383,31 @@ def _chain_drift(table: NftTable, desired: NftTable, items: Sequence[Item], cont
     for hook in (PREROUTING, *_STAND_FOR):
         if hook.chain in table.chains:
             found_lines, expected = table.chains[hook.chain].rules, _lines(rules, hook, controls)
-            if hook is not PREROUTING:
+            if table.is_former:
+                expected = expected[1:]
+            if hook is not PREROUTING and set(found_lines) != set(expected):
                 # The other lines are items of the plan, whatever they are.
-                found_lines, expected = _controls_in(found_lines), _controls_in(expected)
+                found_lines, expected = _additional(found_lines), _additional(expected)
             drift += _difference(hook.chain, found_lines, expected)
     is_same = controls == _controls_of(desired)
     for hook in _DERIVED:
         if hook.chain in table.chains and hook.chain in desired.chains:
             both = [one.chains[hook.chain].rules for one in (table, desired)]
-            drift += _difference(hook.chain, *(both if is_same else map(_without_controls, both)))
+            drift += _difference(hook.chain, *(both if is_same else map(_without_additional, both)))
     return drift
 
 
-def _controls_in(lines: Sequence[str]) -> Tuple[str, ...]:
-    """Return the lines that limit or log, each with the one that it stands before."""
-    following = [*lines[1:], ""]
-    return tuple(text for one, after in zip(lines, following) if is_control(one) for text in (one, f"before {after}"))
+def _additional(lines: Sequence[str]) -> Tuple[str, ...]:
+    """Return the lines that stand for no rule: the first one, limits and log."""
+    return tuple(line for line in lines if _is_additional(line))
 
 
-def _without_controls(lines: Sequence[str]) -> Tuple[str, ...]:
-    return tuple(line for line in lines if not is_control(line))
+def _without_additional(lines: Sequence[str]) -> Tuple[str, ...]:
+    return tuple(line for line in lines if not _is_additional(line))
+
+
+def _is_additional(line: str) -> bool:
+    return line == HEAD or is_control(line)
 
 
 def _difference(chain: str, found: Sequence[str], expected: Sequence[str]) -> List[str]:
@@ -414,8 +423,7 @@ def _rule_line(rule: Rule, hook: Hook) -> str:
             f"{_local_side(rule) if rule.forwarded else hook.condition} tcp dport {rule.port} {_NOT_ESTABLISHED} "
             f'counter {_BLOCK[rule.direction]} comment "{rule.row} guard"'
         )
-    # A counter of new connections: packets of established ones come to the end of the chain.
-    return f'{_sides(rule)}tcp dport {rule.port} {_NOT_ESTABLISHED} counter accept comment "{rule.row}"'
+    return f'{_sides(rule)}tcp dport {rule.port} counter accept comment "{rule.row}"'
 
 
 def _sides(rule: Rule) -> str:
@@ -435,7 +443,7 @@ def _local_side(rule: Rule) -> str:
 
 def _read_chain(hook: Hook, table: NftTable, groups: Mapping[str, Group]) -> Iterator[Item]:
     chain = table.chains.get(hook.chain)
-    for line in _without_controls(chain.rules) if chain else ():
+    for line in _without_additional(chain.rules) if chain else ():
         rule = _read_rule(hook, line, groups)
         # Whatever the patterns let through, a rule is managed only if it would be written in just this way.
         if rule is not None and _rule_line(rule, hook) == line:

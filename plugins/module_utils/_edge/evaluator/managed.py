@@ -18,6 +18,12 @@ _established = number_matcher([point(CT_STATES["established"])])
 _NOT_ESTABLISHED = Match(compare("ct state", lambda one: opposite(_established(one))))
 
 
+def first_rule() -> FilterRule:
+    """Return the rule by which packets of established connections leave each chain of the managed table."""
+    content = Content((Match(compare("ct state", _established)), Verdict("accept")))
+    return FilterRule("ct state established accept", lambda: content)
+
+
 def allow_rules(rules: Sequence[Rule], direction: str, families: Sequence[str]) -> List[FilterRule]:
     """Return the allow rules of one direction and some families, as they would stand in a chain."""
     return [

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import re
+import select
+import subprocess
 import time
 import unittest.mock
 from datetime import datetime, timezone
@@ -113,6 +115,32 @@ def test_elements_change_without_touching_anything_else(first, second):
 def table_handle():
     """Handle of the managed table: one that was deleted and added again has another."""
     return re.search(r"table inet xmpp_edge \{ # handle (\d+)", listed("-a", "table", *TABLE.split()))[1]
+
+
+def test_one_network_more_sends_one_element():
+    many = [f"198.19.{number // 64}.{number % 64 * 4}/31" for number in range(4000)]
+    reconciled(desired_for(partner_networks=many))
+    monitor = subprocess.Popen(["nft", "monitor"], stdout=subprocess.PIPE, text=True)
+    try:
+        # Only what comes between two tables of ours is about the change.
+        while select.select([monitor.stdout], [], [], 0.2)[0] == []:
+            nft("add table inet before")
+            nft("delete table inet before")
+        reconciled(desired_for(partner_networks=[*many, "198.18.7.9"]))
+        nft("add table inet afterwards")
+        seen = []
+        for line in monitor.stdout:
+            seen.append(line)
+            if "afterwards" in line:
+                break
+    finally:
+        monitor.kill()
+        monitor.wait()
+        nft("delete table inet afterwards")
+    changes = [line for line in seen if not line.startswith("#") and "inet before" not in line]
+    # A partner is the source of one row and the destination of another one; one set serves both.
+    assert [line.split("element")[0] for line in changes[:-1]] == ["add "], changes
+    assert "{ 198.18.7.9 }" in changes[0]
 
 
 def test_rules_change_in_the_table_that_is_there_and_keep_counters():

@@ -48,7 +48,9 @@ def test_what_is_written_is_read_back(options):
 
 
 def test_every_rule_has_a_counter_and_its_row_as_comment():
-    lines = [line for name in ("input", "output") for line in TABLE.chains[name].rules]
+    chains = [TABLE.chains[name].rules for name in ("input", "output")]
+    assert {chain[0] for chain in chains} == {"ct state established accept"}
+    lines = [line for chain in chains for line in chain[1:]]
     assert len(lines) == len(RULES)
     for rule, line in zip(RULES, lines):
         assert re.search(rf' counter .* comment "{rule.row}( guard)?"$', line)
