@@ -52,6 +52,7 @@ FRESH = (
     "systemctl disable --quiet xmpp-edge 2> /dev/null; rm -rf /etc/systemd/system/xmpp-edge.service "
     "/etc/systemd/system/nftables.service.d /etc/systemd/system/netfilter-persistent.service.d; systemctl daemon-reload"
 )
+LIMITS = json.dumps({"xmpp_edge_limit_new": 60, "xmpp_edge_limit_open": 100, "xmpp_edge_log_blocked": True})
 WITH_UFW = f"{FRESH}; ufw --force reset > /dev/null; ufw --force enable"
 WITH_FIREWALLD = f"{FRESH}; systemctl start firewalld"
 
@@ -62,11 +63,22 @@ def cases(many: Path) -> list[Case]:
         Case("floor: one ping task", "tests/bench/ping.yml", FRESH),
         *both("xmpp.edge, nftables", "playbooks/site.yml", FRESH),
         *both(f"xmpp.edge, nftables, {MANY_NETWORKS} networks", "playbooks/site.yml", FRESH, "-e", f"@{many}"),
+        *both("xmpp.edge, nftables, limits and log", "playbooks/site.yml", FRESH, "-e", LIMITS),
         *both("xmpp.edge, iptables", "playbooks/site.yml", FRESH, "-e", "xmpp_edge_backend=iptables"),
+        *both(
+            f"xmpp.edge, iptables, {MANY_NETWORKS} networks",
+            "playbooks/site.yml",
+            FRESH,
+            *("-e", "xmpp_edge_backend=iptables", "-e", f"@{many}"),
+        ),
         *both("ansible.builtin.iptables", "tests/bench/iptables.yml", FRESH),
         *both("xmpp.edge, ufw", "playbooks/site.yml", WITH_UFW),
+        *both(f"xmpp.edge, ufw, {MANY_NETWORKS} networks", "playbooks/site.yml", WITH_UFW, "-e", f"@{many}"),
         *both("community.general.ufw", "tests/bench/ufw.yml", WITH_UFW),
         *both("xmpp.edge, firewalld", "playbooks/site.yml", WITH_FIREWALLD),
+        *both(
+            f"xmpp.edge, firewalld, {MANY_NETWORKS} networks", "playbooks/site.yml", WITH_FIREWALLD, "-e", f"@{many}"
+        ),
         *both("ansible.posix.firewalld", "tests/bench/firewalld.yml", WITH_FIREWALLD),
     ]
 
