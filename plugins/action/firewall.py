@@ -245,8 +245,7 @@ class ActionModule(ActionBase):
     def _linux_firewall(self, options: Options, rules: t.Sequence[Rule], variables: Variables) -> dict[str, t.Any]:
         """Return the answer of the host side. Raises EdgeError where the connection is lost on the way."""
         arguments = {**host_arguments(options, rules), "rollback_after": options.confirm_timeout}
-        host = self._task.delegate_to or variables["inventory_hostname"]
-        pipeline_unless_said(self._connection, self._play_context, variables["hostvars"].get(host, {}))
+        pipeline_unless_said(self._connection, self._play_context, self._said_in_variables(variables))
         try:
             answer = self._on_host("xmpp.edge.linux_firewall", arguments, variables)
         except AnsibleConnectionFailure as error:
@@ -263,6 +262,14 @@ class ActionModule(ActionBase):
         # What a module warns of itself is out of the action's hands since ansible-core 2.19.
         answer["warnings"] = [*answer.get("warnings", []), *answer.pop("notes", [])]
         return answer
+
+    def _said_in_variables(self, variables: Variables) -> set[str]:
+        """Return the names of variables that inventory, play, blocks and task have, without those that Ansible adds."""
+        host, hosts = self._task.delegate_to or variables["inventory_hostname"], variables["hostvars"]
+        # A host that is not in the inventory has none, and may not be asked for.
+        said = set(hosts[host]) if host in hosts else set()
+        play = getattr(self._task._parent, "_play", None)
+        return {*said, *self._task.get_vars(), *(play.get_vars() if play else ())}
 
     def _on_host(self, module: str, arguments: t.Mapping[str, t.Any], variables: Variables) -> dict[str, t.Any]:
         answer: dict[str, t.Any] = self._execute_module(

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ansible import constants
@@ -17,10 +18,10 @@ _VARIABLES = ("ansible_pipelining", "ansible_ssh_pipelining")
 _SSH_ARGUMENTS = ("ssh_args", "ssh_common_args", "ssh_extra_args")
 
 
-def pipeline_unless_said(connection: t.Any, play_context: t.Any, inventory: t.Mapping[str, t.Any]) -> None:
+def pipeline_unless_said(connection: t.Any, play_context: t.Any, said: t.Collection[str]) -> None:
     """Switch pipelining on for this task, if the user has set it neither on nor off and the task needs no become.
 
-    inventory: variables of the host as its inventory has them, without those that Ansible adds for a task.
+    said: names of the variables that the user has set, without those that Ansible adds for a task.
 
     Without it a module takes five commands on the host: two make a folder, one makes the copy executable, one runs it,
     one removes it. Ansible leaves it off by default because sudo may insist on a terminal (requiretty), so a task with
@@ -33,7 +34,7 @@ def pipeline_unless_said(connection: t.Any, play_context: t.Any, inventory: t.Ma
         _value, origin = connection.get_option_and_origin("pipelining")
     except KeyError:  # A connection plugin without the option goes by the global one.
         _value, origin = constants.config.get_config_value_and_origin("ANSIBLE_PIPELINING")
-        if origin == _DEFAULT and not any(name in inventory for name in _VARIABLES):
+        if origin == _DEFAULT and not any(name in said for name in _VARIABLES):
             # Releases of ansible-core differ in which of both they read.
             play_context.pipelining = connection._play_context.pipelining = True
         return
@@ -42,8 +43,9 @@ def pipeline_unless_said(connection: t.Any, play_context: t.Any, inventory: t.Ma
 
 
 def _asks_for_a_terminal(connection: t.Any) -> bool:
-    """Return whether ssh gets an option RequestTTY, which ansible-core before 2.19 does not look for."""
+    """Return whether ssh is told to ask for a terminal, which ansible-core before 2.19 does not look for."""
     try:
-        return any("requesttty" in str(connection.get_option(name)).lower() for name in _SSH_ARGUMENTS)
+        words = " ".join(str(connection.get_option(name)) for name in _SSH_ARGUMENTS)
     except KeyError:
         return False
+    return re.search(r"(?:^|\s)-t+(?:\s|$)|requesttty", words, re.IGNORECASE) is not None

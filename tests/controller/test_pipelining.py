@@ -124,7 +124,7 @@ def test_a_host_that_does_not_answer(pipelined):
         """The action of a task, on a host that is out of reach."""
 
         def __init__(self):
-            self._task = SimpleNamespace(check_mode=False, delegate_to=None)
+            self._task = SimpleNamespace(check_mode=False, delegate_to=None, get_vars=dict, _parent=None)
             self._connection = connection_to("ssh", {"ansible_pipelining": pipelined})
             self._play_context = PlayContext()
 
@@ -139,3 +139,47 @@ def test_a_host_that_does_not_answer(pipelined):
     fate = "; if the connection was made and then lost, a change that it has begun is not confirmed; "
     assert (fate in said) is pipelined
     assert ("rolls the change back by itself within 30 seconds" in said) is pipelined
+
+
+@pytest.mark.parametrize("words", ["-tt", "-C -t", "-o RequestTTY=force"])
+def test_an_ssh_that_asks_for_a_terminal_is_left_alone(words):
+    assert not is_pipelined(connection_to("ssh", {"ansible_ssh_common_args": words}))
+
+
+def test_a_word_that_begins_alike_asks_for_none():
+    assert is_pipelined(connection_to("ssh", {"ansible_ssh_common_args": "-o ProxyCommand=none -4"}))
+
+
+@pytest.mark.parametrize("place", ["play", "block", "task"])
+def test_what_a_play_says_counts_as_said(place):
+    action = import_module("ansible_collections.xmpp.edge.plugins.action.firewall")
+    said = {"ansible_pipelining": False}
+    # As Ansible has it: a task gives the variables of its blocks as its own.
+    task = SimpleNamespace(
+        delegate_to=None,
+        get_vars=lambda: said if place in ("block", "task") else {},
+        _parent=SimpleNamespace(_play=SimpleNamespace(get_vars=lambda: said if place == "play" else {})),
+    )
+    found = action.ActionModule._said_in_variables(
+        SimpleNamespace(_task=task), {"inventory_hostname": "edge1", "hostvars": {"edge1": {}}}
+    )
+    assert found == {"ansible_pipelining"}
+
+
+def test_a_host_that_is_delegated_to_need_not_be_in_the_inventory(tmp_path):
+    task = {
+        "xmpp.edge.firewall": {"access_addresses": ["198.51.100.7"], "rows": ["federation_in"]},
+        "delegate_to": "somewhere",
+        "vars": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable},
+    }
+    path = tmp_path / "play.yml"
+    path.write_text(yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "tasks": [task]}]))
+    done = subprocess.run(
+        ["unshare", "--net", ansible_command("ansible-playbook"), "-i", "localhost,", "--check", str(path)],
+        env=environment(tmp_path),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert "access_addresses: '198.51.100.7' is not on this host" in done.stdout, done.stdout

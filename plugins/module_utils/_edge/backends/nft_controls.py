@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from typing import Dict, Iterable, Iterator, List, Mapping, Sequence, Tuple
 
+from ..host.managed_table import KEYS, PREFIX
 from ..model.addresses import FAMILIES, PROTOCOLS
 from ..model.controls import DEFAULT_BURST, EXEMPT, Controls, Limits
 from ..model.literals import Family
@@ -27,16 +28,10 @@ LOG_A_MINUTE, LOG_BURST = 6, 5
 LOG_A_SECOND = 1
 """Lines of one guard, of which as many as LOG_BURST may come at once."""
 
-PREFIX = "xmpp-edge"
-"""First word of each line in the log."""
-
-_KEYS: Mapping[Family, str] = {"ipv4": "ip saddr", "ipv6": "ip6 saddr & ffff:ffff:ffff:ffff::"}
-"""What a source is known by. A host may have all addresses of an IPv6 network of 64 bits."""
 _NEW, _OPEN, _LOG = "new", "open", "log"
 # What has no SYN goes on with a connection that the kernel has forgotten, and is spared.
 _SYN = "tcp flags syn ct state new"
 
-_CONTROL = re.compile(r"(?:update|add) @\w+ \{ .*\}| log prefix ")
 _RATE = re.compile(
     r"update @(?P<row>\w+)_new_ipv[46] \{ .* limit rate over (?P<new>\d+)/minute(?: burst (?P<burst>\d+) packets)? \}"
 )
@@ -50,17 +45,12 @@ def normal(line: str) -> str:
     return _DEFAULT_BURST.sub("", line)
 
 
-def is_control(line: str) -> bool:
-    """Return whether a line of a chain limits or logs."""
-    return _CONTROL.search(line) is not None
-
-
 def limit_lines(match: str, row: str, family: Family, controls: Controls) -> Iterator[str]:
     """Yield the limits on what an allow rule matches. match: its conditions; row, family: its own."""
     limits = controls.limits
     if limits is None or limits.row != row:
         return
-    key = _KEYS[family]
+    key = KEYS[family]
     exempt = limits.exempt_of(family)
     spared = f"{PROTOCOLS[family]} saddr != @{exempt.name} " if exempt else ""
     start = f"{match}{_SYN} {spared}"
@@ -85,7 +75,7 @@ def log_lines(guard: str, row: str) -> Iterator[str]:
     named = [family for family in FAMILIES if re.match(rf"(?:ct original )?{PROTOCOLS[family]} ", match)]
     for family in named or FAMILIES:
         limit = f"limit rate {LOG_A_MINUTE}/minute burst {LOG_BURST} packets"
-        update = f"update @{_LOG}_{family} {{ {_KEYS[family]} {limit} }}"
+        update = f"update @{_LOG}_{family} {{ {KEYS[family]} {limit} }}"
         every = f"limit rate {LOG_A_SECOND}/second burst {LOG_BURST} packets"
         yield normal(f'{match} {update} {every} {_LOGGED}{row} blocked " comment "{row} log"')
 

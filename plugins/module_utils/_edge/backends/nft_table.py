@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, FrozenSet, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from ..host.managed_table import SINCE, SINCE_ELEMENT
+from ..host.managed_table import SINCE, SINCE_ELEMENT, is_control
 from ..model.addresses import FAMILIES, PROTOCOLS, canonical_network
 from ..model.controls import NO_CONTROLS, Controls
 from ..model.literals import Direction, Family
@@ -22,7 +22,6 @@ from ..model.plan import Item, Observation, Unmanaged
 from ..model.rules import CONTAINERS, Group, Rule, groups_of, make_group
 from .nft_controls import (
     control_sets,
-    is_control,
     is_filled_by_packets,
     limit_lines,
     log_lines,
@@ -245,9 +244,11 @@ def write_update(current: NftTable, desired: NftTable, text: str) -> Optional[st
     """
     rows = [{_comment_of(line) for chain in one.chains.values() for line in chain.rules} for one in (current, desired)]
     guards = [{comment for comment in one if comment.endswith(" guard")} for one in rows]
-    if current.others or SINCE not in current.sets or guards[0] != guards[1]:
+    if current.others or current.sets.get(SINCE) != _SINCE_DEFINITION or guards[0] != guards[1]:
         return None
-    is_same = _controls_of(current).limits == _controls_of(desired).limits
+    counters = _counters_in(text)
+    if any(sum(map(_packets, found)) and not _lines_with(key, desired) for key, found in counters.items()):
+        return None
     stale = [
         name
         for name, chain in current.chains.items()
@@ -255,7 +256,8 @@ def write_update(current: NftTable, desired: NftTable, text: str) -> Optional[st
     ]
     kept, flushed = [], []
     for name, definition in desired.sets.items():
-        if definition == current.sets.get(name) and (is_same or not is_filled_by_packets(definition)):
+        # What packets have made carries the rate of the line that made it.
+        if definition == current.sets.get(name) and _makers(name, current) == _makers(name, desired):
             kept.append(name)
             if name != SINCE and not is_filled_by_packets(definition):
                 flushed.append(name)
@@ -263,10 +265,9 @@ def write_update(current: NftTable, desired: NftTable, text: str) -> Optional[st
     lines += [f"delete chain {TABLE} {name}\n" for name in stale]
     lines += [f"delete set {TABLE} {name}\n" for name in current.sets if name not in kept]
     lines += [f"flush set {TABLE} {name}\n" for name in flushed]
-    counters = _counters_in(text)
     blocks = [_write_set(name, desired.sets[name], desired.elements[name], name in kept) for name in desired.sets]
     for name, chain in desired.chains.items():
-        rules = [_with_counter(line, counters.get((name, *_key_of(line)), [])) for line in chain.rules]
+        rules = [_with_counter(name, line, counters, desired) for line in chain.rules]
         blocks.append(_block(f"chain {name}", [chain.hook, *rules]))
     body = "\n".join(blocks)
     return f"{''.join(lines)}table {TABLE} {{\n{body}}}\n"
@@ -277,24 +278,45 @@ def _comment_of(line: str) -> str:
     return text.rstrip('"')
 
 
-def _key_of(line: str) -> Tuple[str, str]:
-    """Return what tells the counters of a chain apart: the family, and the comment."""
-    return ("ip6" if "ip6 " in line else "ip" if "ip " in line else ""), _comment_of(line)
+Counters = Dict[Tuple[str, str], List[str]]
+"""The counters of each chain and comment, in their order."""
 
 
-def _counters_in(text: str) -> Dict[Tuple[str, str, str], List[str]]:
-    """Return the counters of a listed table, in their order, by chain, family and comment."""
-    found: Dict[Tuple[str, str, str], List[str]] = {}
+def _counters_in(text: str) -> Counters:
+    found: Counters = {}
     for kind, name, body in _read_blocks(without_handles(text)):
         for line in body if kind == "chain" else ():
             counter = _COUNTER.search(line)
             if counter:
-                found.setdefault((name, *_key_of(line)), []).append(counter[0])
+                found.setdefault((name, _comment_of(line)), []).append(counter[0])
     return found
 
 
-def _with_counter(line: str, counters: List[str]) -> str:
-    return line.replace(" counter ", f" {counters.pop(0)} ", 1) if counters and " counter " in line else line
+def _packets(counter: str) -> int:
+    return int(counter.split()[2])
+
+
+def _lines_with(key: Tuple[str, str], table: NftTable) -> List[str]:
+    chain, comment = key
+    return [line for line in table.chains.get(chain, NftChain("", ())).rules if _comment_of(line) == comment]
+
+
+def _with_counter(chain: str, line: str, counters: Counters, desired: NftTable) -> str:
+    """Return a line with the next counter of its chain and comment; the last such line gets all that are left."""
+    key = (chain, _comment_of(line))
+    left = counters.get(key, [])
+    if " counter " not in line or not left:
+        return line
+    mine = left if _lines_with(key, desired)[-1] == line else left[:1]
+    packets, size = (sum(int(counter.split()[place]) for counter in mine) for place in (2, 4))
+    counters[key] = left[len(mine) :]
+    return line.replace(" counter ", f" counter packets {packets} bytes {size} ", 1)
+
+
+def _makers(name: str, table: NftTable) -> FrozenSet[str]:
+    """Return the statements of a table's rules by which packets fill a set."""
+    lines = [line for chain in table.chains.values() for line in chain.rules]
+    return frozenset(found for line in lines for found in re.findall(rf"(?:update|add) @{name} \{{[^}}]*\}}", line))
 
 
 def write_element_changes(current: NftTable, desired: NftTable) -> Optional[str]:

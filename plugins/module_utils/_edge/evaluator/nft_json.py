@@ -28,7 +28,6 @@ from typing import (
 
 from ..model.addresses import FAMILIES, family_of, number_of, point
 from ..model.literals import Family, Side
-from ..model.ownership import TABLE
 from .fields import (
     OTHER_PROTOCOLS,
     REWRITTEN,
@@ -114,11 +113,14 @@ _CONDITIONS = frozenset(("match", "limit", "quota"))
 _WITHOUT_CONDITION = _NO_EFFECT | {*("accept", "drop", "return", "jump", "goto", "reject", "notrack", "mangle", "set")}
 
 
-def read_ruleset(listing: Mapping[str, Any], asked: Optional[Set[SetName]] = None) -> Ruleset:
+def read_ruleset(
+    listing: Mapping[str, Any], asked: Optional[Set[SetName]] = None, harmless: FrozenSet[Tuple[str, int]] = frozenset()
+) -> Ruleset:
     """Return the model of a listing, already parsed as JSON. Never fails on an unsupported expression.
 
     asked: for a terse listing, which leaves out what sets have; it gets the name of each such set that a packet is
-    looked up in. That look-up is unknown. Without it, a set that lists no elements has none.
+    looked up in. That look-up is unknown. Without it, a set that lists no elements has none. harmless: table and handle
+    of rules that are known to do nothing to the first packets of a source.
     """
     entries = [entry for entry in listing.get("nftables", ()) if isinstance(entry, dict)]
     sets = {
@@ -139,6 +141,9 @@ def read_ruleset(listing: Mapping[str, Any], asked: Optional[Set[SetName]] = Non
             rule = entry["rule"]
             chain = ruleset.chains.get((_table(rule), rule["chain"]))
             if chain is not None:
+                if (_table(rule), rule.get("handle")) in harmless:
+                    chain.rules.append(_harmless(rule))
+                    continue
                 chain.rules.append(_rule(rule, lambda table: _RuleReader(table, sets, asked, finders, conditional)))
     _heed_flags(ruleset, flags)
     return ruleset
@@ -211,6 +216,11 @@ def _rule(entry: Mapping[str, Any], reader: Callable[[str], _RuleReader]) -> Fil
     return FilterRule(text, lambda: reader(_table(entry)).read(entry.get("expr", ())), entry.get("handle"), comment)
 
 
+def _harmless(entry: Mapping[str, Any]) -> FilterRule:
+    content = Content((), is_record=True)
+    return FilterRule(f"handle {entry.get('handle')}", lambda: content, entry.get("handle"), entry.get("comment", ""))
+
+
 class _RuleReader:
     """Reader of the rules of one table."""
 
@@ -230,8 +240,6 @@ class _RuleReader:
 
     def read(self, statements: Sequence[Mapping[str, Any]]) -> Content:
         """Return what a rule's statements do."""
-        if self._table == TABLE and _is_managed_control(statements):
-            return Content((), is_record=True)
         steps = tuple(step for statement in statements for step in self._followed(statement))
         named = [kind for statement in statements for kind in self._kinds(statement)]
         targets = [target for statement in statements for target in self._targets(statement)]
@@ -490,14 +498,6 @@ def _is_everything(content: Any) -> bool:
     right = content.get("right") if isinstance(content, dict) else None
     prefix = right.get("prefix") if isinstance(right, dict) else None
     return isinstance(prefix, dict) and prefix.get("len") == 0 and content.get("op") == "=="
-
-
-def _is_managed_control(statements: Sequence[Mapping[str, Any]]) -> bool:
-    """Return whether a rule of the managed table logs, or drops what is over a limit, which one connection is not."""
-    plain = [statement for statement in statements if isinstance(statement, dict)]
-    verdicts = {name for statement in plain for name in statement} & {"accept", "drop", "reject", "jump", "goto"}
-    limits = any(isinstance(one.get("set"), dict) and one["set"].get("stmt") for one in plain)
-    return verdicts == {"drop"} if limits and verdicts else not verdicts and any("log" in one for one in plain)
 
 
 def _is_record(statements: Sequence[Mapping[str, Any]]) -> bool:

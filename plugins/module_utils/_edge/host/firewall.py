@@ -23,7 +23,7 @@ from ..model.literals import Family
 from ..model.ownership import COMMENT, TABLE
 from .devices import lacks_devices, with_devices
 from .loaders import nft_script
-from .managed_table import SINCE, without_filled
+from .managed_table import SINCE, controls_in, without_filled
 from .runner import Completed, Runner, find_program
 from .sets import MOST_MEGABYTES, MOST_SECONDS, Elements, read_sets, with_elements
 
@@ -120,7 +120,7 @@ def _host_firewall(
     with understood("what nft -j list ruleset prints"):
         guards = _listing_with_handles(TABLE, run) if TABLE in _tables_of(listing or {}) else ""
         whole = with_elements(_with_own_elements(listing or {}, guards), elements)
-        ruleset = nft_json.read_ruleset(whole, asked)
+        ruleset = nft_json.read_ruleset(whole, asked, controls_in(guards))
     ruleset.owners.update({table: owner for table, owner in _OWNED.items() if table in ruleset.tables()})
     saves: Dict[str, str] = {}
     for family, program in _IPTABLES.items():

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timezone
-from typing import Any, Dict, Iterator, Mapping, Optional, Tuple
+from typing import Any, Dict, FrozenSet, Iterator, Mapping, Optional, Tuple
 
+from ..model.literals import Family
 from ..model.ownership import TABLE
 
 _LATER_CHAINS = ("input", "postrouting")
@@ -23,6 +24,30 @@ _EXPIRES = re.compile(rf"\b{SINCE_ELEMENT} expires (\w+)")
 _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 _FILLED = re.compile(r"(\tflags dynamic[^}]*?)\t\telements = \{[^}]*\}\n")
+
+KEYS: Mapping[Family, str] = {"ipv4": "ip saddr", "ipv6": "ip6 saddr & ffff:ffff:ffff:ffff::"}
+"""What a source is known by. A host may have all addresses of an IPv6 network of 64 bits."""
+PREFIX = "xmpp-edge"
+"""First word of each line in the log."""
+
+# As releases of nft list them, of which some leave the default burst out.
+_KEY = "(?:" + "|".join(map(re.escape, KEYS.values())) + ")"
+_LIMITED = (
+    r'(?:iifname != "lo" )?(?:ip6? [sd]addr @\w+ )*tcp dport \d+ tcp flags syn ct state new '
+    r"(?:ip6? saddr != @limit_exempt_ipv[46] )?"
+)
+_CONTROLS = (
+    rf"{_LIMITED}update @\w+_new_ipv[46] \{{ {_KEY} limit rate over [1-9]\d*/minute(?: burst \d+ packets)? \}} "
+    r'counter(?: packets \d+ bytes \d+)? drop comment "\w+ limit of new connections"',
+    rf"{_LIMITED}add @\w+_open_ipv[46] \{{ {_KEY} ct count over [1-9]\d* \}} "
+    r'counter(?: packets \d+ bytes \d+)? drop comment "\w+ limit of open connections"',
+    rf"{_LIMITED}{_KEY} != @\w+_ipv[46] limit rate 1/minute burst 1 packets "
+    rf'log prefix "{PREFIX} \w+ not limited " comment "\w+ set of (?:new|open) connections is full"',
+    rf"[^{{}}]* update @log_ipv[46] \{{ {_KEY} limit rate \d+/minute(?: burst \d+ packets)? \}} "
+    rf'limit rate \d+/second(?: burst \d+ packets)? log prefix "{PREFIX} \w+ blocked " comment "\w+ log"',
+)
+_CONTROL = re.compile("|".join(f"(?:{pattern})" for pattern in _CONTROLS))
+_LISTED_RULE = re.compile(r"^\t\t(.*) # handle (\d+)$", re.MULTILINE)
 
 ALLOWED, BLOCKED, LIMITED = "allowed", "blocked", "limited"
 
@@ -70,6 +95,19 @@ def seconds_counted(text: str) -> Optional[float]:
 def without_filled(text: str) -> str:
     """Return the listing of a table without what packets have put into its sets."""
     return _FILLED.sub(r"\1", text)
+
+
+def is_control(line: str) -> bool:
+    """Return whether a line of a chain is one that limits or logs, in just the form in which it is written.
+
+    Such a line does nothing to the first packets of a source, whatever else is edited.
+    """
+    return _CONTROL.fullmatch(line) is not None
+
+
+def controls_in(text: str) -> FrozenSet[Tuple[str, int]]:
+    """Return table and handle of each rule of a listed table that limits or logs. text: as "nft -a" lists it."""
+    return frozenset((TABLE, int(found[2])) for found in _LISTED_RULE.finditer(text) if is_control(found[1]))
 
 
 def _seconds(time: str) -> float:

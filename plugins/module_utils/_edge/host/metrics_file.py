@@ -20,7 +20,7 @@ def refuse_unusable(path: str) -> None:
         raise OptionError("metrics_file", path, "is in no folder of this host", "make that folder first")
     if os.path.isdir(path):
         raise OptionError("metrics_file", path, "is a folder of this host", "name a file in it")
-    if read_text(path) and not is_managed(path):
+    if os.path.lexists(path) and not is_managed(path):
         raise OptionError("metrics_file", path, "is a file of somebody else", "name one that is not there yet")
 
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, Mapping, Optional, Tuple
 
 from .errors import EdgeError
 from .plan import Setting
@@ -50,23 +50,21 @@ class Controls:
     @property
     def settings(self) -> Tuple[Setting, ...]:
         """Return them as items of a change."""
-        return tuple(map(Setting, self._lines()))
-
-    def _lines(self) -> List[str]:
         limits = self.limits
-        lines = []
+        found = []
         if limits and limits.new:
             rate = f"{limits.new} new connections a minute, {limits.burst} at once"
-            lines.append(f"{limits.row}  limit {rate}, of each source")
+            found.append(Setting(f"{limits.row}  limit {rate}, of each source"))
         if limits and limits.opened:
-            lines.append(f"{limits.row}  limit {limits.opened} open connections of each source")
+            found.append(Setting(f"{limits.row}  limit {limits.opened} open connections of each source"))
         if limits and limits.exempt:
             networks = [network for group in limits.exempt for network in group.networks]
             few = len(networks) <= LONGEST_SPELLED_OUT
-            lines.append(f"{limits.row}  no limit for {', '.join(networks) if few else f'{len(networks)} networks'}")
+            shown = ", ".join(networks) if few else f"{len(networks)} networks"
+            found.append(Setting(f"{limits.row}  no limit for {shown}", limits.exempt))
         if self.log:
-            lines.append("all guards  log what they block")
-        return lines
+            found.append(Setting("all guards  log what they block"))
+        return tuple(found)
 
 
 NO_CONTROLS = Controls()

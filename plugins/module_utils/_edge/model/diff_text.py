@@ -118,6 +118,6 @@ def _members(items: Sequence[Item]) -> Dict[str, Dict[str, None]]:
     """The networks of each group, in order. Drift may bring two groups of one name."""
     found: Dict[str, Dict[str, None]] = {}
     for item in items:
-        for group in item.groups if isinstance(item, Rule) else ():
+        for group in item.groups if isinstance(item, (Rule, Setting)) else ():
             found.setdefault(group.name, {}).update(dict.fromkeys(group.networks))
     return found

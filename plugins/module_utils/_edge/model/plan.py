@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Iterable, List, Sequence, Tuple, Union
 
-from .rules import Rule
+from .rules import Group, Rule
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,13 @@ class Placed:
 
 @dataclass(frozen=True)
 class Setting:
-    """Something else that the managed table does. text: as a line of a diff has it."""
+    """Something else that the managed table does.
+
+    text: as a line of a diff has it; groups: the networks that it is about.
+    """
 
     text: str
+    groups: Tuple[Group, ...] = ()
 
 
 Item = Union[Rule, Unmanaged, Placed, Setting]

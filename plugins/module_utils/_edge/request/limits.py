@@ -12,7 +12,7 @@ from ..model.controls import DEFAULT_BURST, EXEMPT, Limits
 from ..model.errors import OptionError
 from ..model.port_table import ACCESS, PORT_TABLE
 from ..model.rules import Group
-from .address_input import ANY, by_family, merge, parse_network, text_of
+from .address_input import ANY, WHOLE_FAMILY, by_family, merge, parse_network, text_of
 from .scalars import entries_of, number_of, texts_of
 
 LIMITED = next(row for row in PORT_TABLE if row.direction == "in" and row.local is ACCESS)
@@ -52,12 +52,15 @@ def _count(option: str, value: Any, what: str) -> int:
 
 def _exempt(value: Any) -> Tuple[Group, ...]:
     """Return the networks that no limit holds for, a group for each family."""
-    if not value:
+    if value in ([], ""):
         return ()
     texts = texts_of(EXEMPT, entries_of(EXEMPT, value, "name networks, or leave it out"))
     if ANY in texts:
         raise OptionError(EXEMPT, ANY, "would exempt everybody", "name networks, or leave the limits out")
     networks = merge(by_family(parse_network(EXEMPT, text) for text in texts))
+    for family, found in networks.items():
+        if found == (WHOLE_FAMILY[family],):
+            raise OptionError(EXEMPT, value, f"would exempt all {family} addresses", "leave the limits out")
     return tuple(
         Group(f"{EXEMPT}_{family}", tuple(canonical_network(text_of(network)) for network in found))
         for family, found in networks.items()

@@ -32,7 +32,7 @@ def module_arguments(options: Options, rules: Sequence[Rule]) -> Dict[str, Any]:
     limits = {"limit_new": options.limits.new, "limit_open": options.limits.opened} if options.limits else {}
     given: Dict[str, Any] = {**limits, "log_blocked": options.log_blocked, "metrics_file": options.metrics_file}
     for option, value in given.items():
-        if value:
+        if value and options.state == "present":
             raise OptionError(
                 option,
                 value,

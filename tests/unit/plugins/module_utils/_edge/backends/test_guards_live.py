@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import select
 import subprocess
 import time
 import unittest.mock
+from dataclasses import replace
 from datetime import datetime, timezone
 
 import former
@@ -21,6 +23,7 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends import gu
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends.guards import Guards
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends.nft_table import NftTable, read_rules
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.host import firewall
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model import diff_text
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.controls import Controls
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.desired import ABSENT, Desired
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import EdgeError
@@ -251,13 +254,97 @@ def test_an_edited_control_is_drift_once(name):
     assert reconciled(desired).rows["federation_in"].effective == "yes"
 
 
-def test_an_edited_limit_that_drops_all_is_no_limit():
+UPDATE = "update @federation_in_new_ipv4 {{ ip saddr limit rate {} }}"
+NOT_HARMLESS = {
+    "a drop with the comment of a limit": 'tcp dport 5269 tcp flags syn drop comment "federation_in limit of new"',
+    "a rate below which it drops": f"tcp dport 5269 {UPDATE.format('60000/minute')} drop",
+    "no connection at all": "tcp dport 5269 add @federation_in_open_ipv4 { ip saddr ct count over 0 } drop",
+    "a verdict behind a log": 'log prefix "xmpp-edge federation_in blocked " tcp dport vmap { 5269 : drop }',
+}
+
+
+@pytest.mark.parametrize("name", NOT_HARMLESS)
+def test_an_edited_control_is_evaluated_as_what_it_does(name):
     reconciled(desired_for(**LIMITS))
-    line = 'iifname != "lo" tcp dport 5269 tcp flags syn drop comment "federation_in limit of new connections"'
-    nft(f"insert rule {TABLE} prerouting {line}")
+    nft(f"insert rule {TABLE} prerouting {NOT_HARMLESS[name]}")
+    assert look().rows["federation_in"].effective != "yes"
+
+
+def test_an_edited_log_that_lets_pass_is_no_guard():
+    reconciled(desired_for(**LIMITS))
+    for chain in ("prerouting", "input"):
+        nft(f'insert rule {TABLE} {chain} log prefix "xmpp-edge federation_in blocked " return')
+    assert look().guards["federation_in"].guarded == "no"
+
+
+def look():
+    """Return the verdicts on the host as it is."""
     facts = observe(namespace.run, desired_for())
-    found = evaluate_host(namespace.run, facts, facts.firewall.ruleset, desired_for())
-    assert found.rows["federation_in"].effective == "no"
+    return evaluate_host(namespace.run, facts, facts.firewall.ruleset, desired_for())
+
+
+def test_limits_are_no_drop_for_releases_of_nft_that_list_them_without_their_rate(monkeypatch):
+    # nft before 1.0.6 leaves out of its JSON what an element is made with.
+    def stripped(arguments, stdin):
+        done = namespace.run(arguments, stdin)
+        if arguments[1:2] != ["-j"]:
+            return done
+        listing = json.loads(done.stdout)
+        for entry in listing["nftables"]:
+            for step in entry.get("rule", {}).get("expr", ()):
+                step.get("set", {}).pop("stmt", None)
+        return replace(done, stdout=json.dumps(listing))
+
+    reconciled(desired_for(**LIMITS))
+    facts = observe(stripped, desired_for())
+    found = evaluate_host(stripped, facts, facts.firewall.ruleset, desired_for())
+    assert {verdict.effective for verdict in found.rows.values()} == {"yes"}
+    assert {verdict.guarded for verdict in found.guards.values()} == {"yes"}
+
+
+def test_a_long_list_of_exceptions_changes():
+    many = [f"198.18.{number}.0/24" for number in range(8, 48, 2)]
+    reconciled(desired_for(**LIMITS, limit_exempt=many[:10]))
+    desired = desired_for(**LIMITS, limit_exempt=many[10:])
+    plan = reconciled(desired).change.plan
+    assert "limit_exempt_ipv4  198.18.28.0/24" in diff_text.after(plan)
+    assert "198.18.8.0/24" not in listed("table", *TABLE.split())
+    assert not reconciled(desired).change.plan.changed
+    nft(f"delete element {TABLE} limit_exempt_ipv4 {{ 198.18.32.0/24 }}")
+    assert reconciled(desired).change.plan.changed
+    assert "198.18.32.0/24" in listed("table", *TABLE.split())
+
+
+def test_counters_of_a_family_that_goes_are_not_lost():
+    both = desired_for(access_addresses=["198.18.0.2", "2001:db8::2"])
+    reconciled(both)
+    count(COUNTED)
+    one = desired_for(access_addresses=["198.18.0.2"])
+    assert reconciled(one).packets["federation_in"]["allowed"] == 14
+    assert reconciled(both).packets["federation_in"]["allowed"] == 14
+
+
+def test_counters_begin_anew_where_what_they_counted_is_gone():
+    reconciled(desired_for(**LIMITS))
+    count(COUNTED)
+    assert reconciled(desired_for()).packets["federation_in"] == {
+        "allowed": 0,
+        "blocked": 0,
+        "limited": 0,
+        "since": unittest.mock.ANY,
+    }
+
+
+def test_each_set_of_sources_lives_as_long_as_its_own_limit():
+    reconciled(desired_for(**LIMITS))
+    remember_sources()
+    reconciled(desired_for(**{**LIMITS, "limit_open": 50, "limit_exempt": ["198.18.8.0/24", "2001:db8:8::/48"]}))
+    assert remembered() == set(SOURCES)
+    # A line that was edited has made sources with its own rate.
+    text = listed("table", *TABLE.split()).replace("ip saddr limit rate over 60/", "ip saddr limit rate over 6000/")
+    nft(f"delete table {TABLE}\n{text}")
+    reconciled(desired_for(**LIMITS))
+    assert "federation_in_new_ipv4" not in remembered()
 
 
 def test_counters_tell_since_when_they_count():
