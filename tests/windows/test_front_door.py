@@ -461,6 +461,10 @@ def test_failure_of_the_module_is_the_message(windows):
     [
         ({"front_end_networks": []}, "front_end_networks: [] is empty"),
         ({"persist": False}, "persist: False cannot be had on a Windows host"),
+        ({"limit_new": 60}, "limit_new: 60 cannot be had on a Windows host, whose firewall neither limits"),
+        ({"limit_open": 100}, "limit_open: 100 cannot be had on a Windows host"),
+        ({"log_blocked": True}, "log_blocked: True cannot be had on a Windows host"),
+        ({"metrics_file": "/var/lib/edge.prom"}, "metrics_file: '/var/lib/edge.prom' cannot be had on a Windows host"),
         ({"partner_networks": ["240.0.0.0/4", "2001:db8:7::/48"]}, "partner_networks: 240.0.0.0/4 can be no side"),
         ({"partner_networks": ["198.18.7.0/24", "240.0.0.0/8"]}, "partner_networks: 240.0.0.0/8 can be no side"),
         ({"on_policy_override": "ignore"}, "on_policy_override: 'ignore' is not a choice"),
@@ -470,6 +474,11 @@ def test_invalid_option_contacts_no_host(windows, changes, message):
     refused = windows.run(**changes)
     assert refused["failed"] is True and refused["msg"].startswith(message)
     assert windows.firewall["calls"] == 0
+
+
+def test_removal_reads_no_option_that_windows_has_not(windows):
+    gone = windows.run(state="absent", metrics_file="/var/lib/edge.prom", limit_new=60, log_blocked=True)
+    assert not gone.get("failed"), gone
 
 
 @pytest.mark.parametrize("windows", ["replacement"], indirect=True)
