@@ -5,10 +5,7 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-from concurrent.futures import ThreadPoolExecutor
-
+import connections
 import edge
 import matrix
 
@@ -96,31 +93,15 @@ def flows():
 
 def observe(inside):
     """Return the outcome of every flow. inside: the command that runs another one where the server is."""
-    hosts = dict.fromkeys(flow.host for flow in flows())
 
-    def attempt(name):
-        mine = [flow for flow in flows() if flow.host == name]
-        attempts = [
-            (
-                None if name == "edge" else edge.TOPOLOGY.address(name, flow.source_side, flow.family),
-                edge.TOPOLOGY.address(flow.target, flow.target_side, flow.family),
-                flow.port,
-            )
-            for flow in mine
-        ]
-        command = ["podman", "exec", "--interactive", edge.TOPOLOGY.container(name)]
-        command += inside.split() if name == "edge" else []
-        done = subprocess.run(
-            [*command, "python3", "/opt/test/connect.py"],
-            input=json.dumps(attempts),
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
-        )
-        return dict(zip(mine, json.loads(done.stdout), strict=True))
+    def try_of(flow):
+        own = None if flow.host == "edge" else edge.TOPOLOGY.address(flow.host, flow.source_side, flow.family)
+        return own, edge.TOPOLOGY.address(flow.target, flow.target_side, flow.family), flow.port
 
-    with ThreadPoolExecutor() as pool:
-        return {flow: word for words in pool.map(attempt, hosts) for flow, word in words.items()}
+    def attempt(name, tries):
+        return connections.attempt(edge.TOPOLOGY.container(name), tries, *(inside.split() if name == "edge" else ()))
+
+    return connections.observe(flows(), lambda flow: flow.host, try_of, attempt)
 
 
 def wrong(inside, inputs):

@@ -61,18 +61,11 @@ def flood(address: str, sources: list[str], vantage: str = "outsider") -> Iterat
     result.tried, result.opened, result.seconds = json.loads(output)
 
 
-def connect(vantage: str, tries: list[tuple[str | None, str, int]]) -> list[str]:
-    """Return the outcomes of connections that are tried at once, and held until the last of them is decided."""
-    command = ["podman", "exec", "--interactive", edge.TOPOLOGY.container(vantage), "python3", "/opt/test/connect.py"]
-    done = subprocess.run(command, input=json.dumps(tries), stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(done.stdout)
-
-
 def once_a_second(tries: list[tuple[str | None, str, int]], times: int = 6) -> list[str]:
     """Return the outcomes of connections of the partner, one round a second."""
     words = []
     for _round in range(times):
-        words += connect("partner", tries)
+        words += edge.connect("partner", tries)
         time.sleep(1)
     return words
 

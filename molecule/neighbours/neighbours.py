@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from ipaddress import ip_address
 
 import edge
@@ -40,18 +38,9 @@ def reach():
     """Return the outcome of a connection from each vantage point to port 5269 of the edge, by family."""
     words = {}
     for vantage in ("partner", "outsider"):
-        attempts = json.dumps([[None, address, 5269] for address in ACCESS])
-        command = [
-            "podman",
-            "exec",
-            "--interactive",
-            edge.TOPOLOGY.container(vantage),
-            "python3",
-            "/opt/test/connect.py",
-        ]
-        done = subprocess.run(command, input=attempts, stdout=subprocess.PIPE, text=True, check=True)
+        found = edge.connect(vantage, [(None, address, 5269) for address in ACCESS])
         # How a neighbour refuses is its own decision.
-        words[vantage] = ["shut" if word in ("filtered", "refused") else word for word in json.loads(done.stdout)]
+        words[vantage] = ["shut" if word in ("filtered", "refused") else word for word in found]
     return words
 
 

@@ -9,8 +9,8 @@ import json
 import os
 import re
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
 
+import connections
 import edge
 from perimeter_inventory import CONTAINERS, internal_addresses
 from topology import FAMILIES
@@ -73,27 +73,17 @@ def is_open(flow, opened):
 
 def observe(access="server"):
     """Return the outcome of every flow, by flow and family."""
-    listed = list(flows(access))
 
-    def attempt(source):
-        mine = [(flow, family) for flow in listed if flow[0] == source for family in FAMILIES]
-        tries = [
-            (addresses(flow[1])[family] if flow[1] else None, addresses(flow[2])[family], flow[3])
-            for flow, family in mine
-        ]
-        command = ["podman", "exec", "--interactive", edge.TOPOLOGY.container(CONTAINERS[source])]
-        done = subprocess.run(
-            [*command, "python3", "/opt/test/connect.py"],
-            input=json.dumps(tries),
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
-        )
-        return dict(zip(mine, json.loads(done.stdout), strict=True))
+    def try_of(key):
+        (_source, bound, target, port), family = key
+        return addresses(bound)[family] if bound else None, addresses(target)[family], port
 
-    with ThreadPoolExecutor() as pool:
-        found = pool.map(attempt, dict.fromkeys(flow[0] for flow in listed))
-        return {flow: word for words in found for flow, word in words.items()}
+    keys = [(flow, family) for flow in flows(access) for family in FAMILIES]
+    return connections.observe(keys, lambda key: key[0][0], try_of, _attempt)
+
+
+def _attempt(name, tries):
+    return connections.attempt(edge.TOPOLOGY.container(CONTAINERS[name]), tries)
 
 
 def wrong(opened=True, access="server"):
@@ -107,12 +97,7 @@ def wrong(opened=True, access="server"):
 
 def attempts(source, target, port):
     """Return the outcomes of connections between two hosts, by family."""
-    tries = json.dumps([(None, address, port) for address in addresses(target).values()])
-    command = ["podman", "exec", "--interactive", edge.TOPOLOGY.container(CONTAINERS[source])]
-    done = subprocess.run(
-        [*command, "python3", "/opt/test/connect.py"], input=tries, stdout=subprocess.PIPE, text=True, check=True
-    )
-    return json.loads(done.stdout)
+    return _attempt(source, [(None, address, port) for address in addresses(target).values()])
 
 
 def play(playbook, *arguments, **variables):

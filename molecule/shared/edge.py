@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import connections
 import matrix
 import testinfra
 from topology import Topology
@@ -47,6 +48,11 @@ def cleaned(script: str) -> Iterator[testinfra.host.Host]:
     found.run(script)
     yield found
     found.run(script)
+
+
+def connect(vantage: str, tries: list[connections.Try]) -> list[str]:
+    """Return the outcomes of connections from a host that are tried at once."""
+    return connections.attempt(TOPOLOGY.container(vantage), tries)
 
 
 def reboot(name: str = "edge") -> None:

@@ -9,14 +9,12 @@ Usage: matrix.py [untouched|narrowed|any|closed|opened]; exit status 1 when a fl
 
 from __future__ import annotations
 
-import json
-import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import Iterator, Optional
+
+import connections
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -92,23 +90,15 @@ def agrees(word: str, desired: str) -> bool:
 
 def observe(topology: Topology) -> dict[Flow, str]:
     """Return the outcome of every flow, tried from all hosts at once."""
-    by_host = {host: list(group) for host, group in groupby(sorted(flows(), key=lambda f: f.host), lambda f: f.host)}
 
-    def attempt(host: str) -> dict[Flow, str]:
-        attempts = [
-            (
-                topology.address(host, flow.source_side, flow.family),
-                topology.address(flow.target, flow.target_side, flow.family),
-                flow.port,
-            )
-            for flow in by_host[host]
-        ]
-        command = ["podman", "exec", "--interactive", topology.container(host), "python3", "/opt/test/connect.py"]
-        done = subprocess.run(command, input=json.dumps(attempts), stdout=subprocess.PIPE, text=True, check=True)
-        return dict(zip(by_host[host], json.loads(done.stdout), strict=True))
+    def try_of(flow: Flow) -> connections.Try:
+        source = topology.address(flow.host, flow.source_side, flow.family)
+        return source, topology.address(flow.target, flow.target_side, flow.family), flow.port
 
-    with ThreadPoolExecutor() as pool:
-        return {flow: word for words in pool.map(attempt, by_host) for flow, word in words.items()}
+    def attempt(host: str, tries: list[connections.Try]) -> list[str]:
+        return connections.attempt(topology.container(host), tries)
+
+    return connections.observe(flows(), lambda flow: flow.host, try_of, attempt)
 
 
 def table(observed: dict[Flow, str], inputs: str) -> str:

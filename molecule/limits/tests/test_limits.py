@@ -16,7 +16,6 @@ from limits import (
     OUTSIDER,
     PARTNER,
     PORT,
-    connect,
     flood,
     once_a_second,
 )
@@ -66,9 +65,9 @@ def test_a_partner_that_is_exempt_may_restart():
     exempt = [f"{PARTNER[0]}/32", "2001:db8:0:bb::/64"]
     assert site(**LIMITS, xmpp_edge_limit_open=OPEN, xmpp_edge_limit_exempt=exempt).changed == 1
     for source, address in ((PARTNER[0], ACCESS[0]), (NEIGHBOURLY, ACCESS[1])):
-        assert connect("partner", [(source, address, PORT)] * 200).count("open") == 200
+        assert edge.connect("partner", [(source, address, PORT)] * 200).count("open") == 200
     # Everybody else is not.
-    assert connect("outsider", [(OUTSIDER[0], ACCESS[0], PORT)] * 200).count("open") <= most_of_a_burst()
+    assert edge.connect("outsider", [(OUTSIDER[0], ACCESS[0], PORT)] * 200).count("open") <= most_of_a_burst()
 
 
 def most_of_a_burst():
@@ -79,13 +78,13 @@ def most_of_a_burst():
 @pytest.mark.usefixtures("host")
 def test_open_connections_are_limited_by_themselves():
     assert site(xmpp_edge_limit_open=OPEN).changed == 1
-    words = connect("outsider", [(OUTSIDER[0], ACCESS[0], PORT)] * 200)
+    words = edge.connect("outsider", [(OUTSIDER[0], ACCESS[0], PORT)] * 200)
     assert words.count("open") == OPEN
     # Those that are closed make room, and those of another source count apart.
-    assert connect("outsider", [(OUTSIDER[0], ACCESS[0], PORT)] * 5) == ["open"] * 5
-    words = connect("outsider", [(source, ACCESS[1], PORT) for source in ONE_NETWORK for _again in range(5)])
+    assert edge.connect("outsider", [(OUTSIDER[0], ACCESS[0], PORT)] * 5) == ["open"] * 5
+    words = edge.connect("outsider", [(source, ACCESS[1], PORT) for source in ONE_NETWORK for _again in range(5)])
     assert words.count("open") == OPEN
-    assert connect("partner", [(NEIGHBOURLY, ACCESS[1], PORT)] * 5) == ["open"] * 5
+    assert edge.connect("partner", [(NEIGHBOURLY, ACCESS[1], PORT)] * 5) == ["open"] * 5
 
 
 def test_a_set_that_is_full_lets_pass_and_the_log_says_so(host, kernel_log):
@@ -95,16 +94,16 @@ def test_a_set_that_is_full_lets_pass_and_the_log_says_so(host, kernel_log):
     host.check_output(
         "printf %%s %s > /root/small.nft && nft delete table inet xmpp_edge && nft -f /root/small.nft", table
     )
-    words = [connect("outsider", [(source, ACCESS[1], PORT)] * 40).count("open") for source in ONE_NETWORK[:1]]
+    words = [edge.connect("outsider", [(source, ACCESS[1], PORT)] * 40).count("open") for source in ONE_NETWORK[:1]]
     assert words[0] < 40
-    assert connect("partner", [(NEIGHBOURLY, ACCESS[1], PORT)] * 40).count("open") < 40
+    assert edge.connect("partner", [(NEIGHBOURLY, ACCESS[1], PORT)] * 40).count("open") < 40
     own = edge.TOPOLOGY.addresses("partner", "external")[1]
-    assert connect("partner", [(own, ACCESS[1], PORT)] * 40) == ["open"] * 40
+    assert edge.connect("partner", [(own, ACCESS[1], PORT)] * 40) == ["open"] * 40
     assert len(kernel_log("xmpp-edge federation_in not limited ")) == 1
 
 
 @pytest.mark.usefixtures("host")
 def test_what_is_not_the_row_is_not_limited():
     assert site(**LIMITS, xmpp_edge_limit_open=OPEN).changed == 1
-    assert set(connect("outsider", [(None, ACCESS[0], 5222)] * 200)) == {"open"}
-    assert set(connect("edge", [(None, "127.0.0.1", PORT)] * 200)) == {"open"}
+    assert set(edge.connect("outsider", [(None, ACCESS[0], 5222)] * 200)) == {"open"}
+    assert set(edge.connect("edge", [(None, "127.0.0.1", PORT)] * 200)) == {"open"}

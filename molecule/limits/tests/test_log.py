@@ -8,7 +8,7 @@ from __future__ import annotations
 import edge
 import pytest
 from decisions import site
-from limits import ACCESS, ONE_NETWORK, OUTSIDER, PARTNER, PORT, connect, flood
+from limits import ACCESS, ONE_NETWORK, OUTSIDER, PARTNER, PORT, flood
 from prometheus_client.parser import text_string_to_metric_families
 
 LISTED = {"xmpp_edge_partner_networks": [f"{PARTNER[0]}/32", f"{PARTNER[1]}/128"]}
@@ -37,10 +37,10 @@ def test_a_thousand_blocked_packets_make_some_lines(kernel_log):
         assert all(shown in line and "DPT=5269" in line for line in lines), lines
     # What is allowed is not logged, nor what nobody guards.
     kernel_log.clear()
-    assert set(connect("partner", [(None, one, PORT) for one in ACCESS])) == {"open"}
-    connect("outsider", [(None, ACCESS[0], 5222)])
+    assert set(edge.connect("partner", [(None, one, PORT) for one in ACCESS])) == {"open"}
+    edge.connect("outsider", [(None, ACCESS[0], 5222)])
     # What leaves by an address that is not listed is rejected, and logged too.
-    assert connect("edge", [("198.18.1.2", PARTNER[0], PORT)]) != ["open"]
+    assert edge.connect("edge", [("198.18.1.2", PARTNER[0], PORT)]) != ["open"]
     assert kernel_log("xmpp-edge") == kernel_log("xmpp-edge federation_out blocked ")
 
 
@@ -51,8 +51,8 @@ def test_figures_are_written_by_every_run_and_read_by_prometheus(host):
     assert not host.file(FIGURES).exists
     assert site(**with_file).changed == 1
     first = figures(host)
-    connect("outsider", [(None, ACCESS[0], PORT)])
-    connect("partner", [(None, ACCESS[0], PORT)])
+    edge.connect("outsider", [(None, ACCESS[0], PORT)])
+    edge.connect("partner", [(None, ACCESS[0], PORT)])
     assert site(**with_file).changed == 0
     second = figures(host)
     assert first["xmpp_edge_last_run_changed"] == 1
