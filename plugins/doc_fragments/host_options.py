@@ -78,7 +78,7 @@ options:
     default: rollback
   log_blocked:
     description:
-      - Linux hosts only, with O(mode=exclusive). Whether the kernel logs what the guards block, with the prefix
+      - Linux hosts only, and only where there are guards. Whether the kernel logs what they block, with the prefix
         C(xmpp-edge ROW blocked).
       - There are at most 5 lines at once and 6 a minute about one source, and at most 5 at once and one a second from
         one guard.
