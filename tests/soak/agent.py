@@ -54,7 +54,10 @@ def output(*command):
 
 def live(manager):
     """All managed live rules, without what counts packets."""
-    return output("nft", "-s", "list", "table", "inet", "xmpp_edge") + accepts(manager)
+    table = output("nft", "-s", "list", "table", "inet", "xmpp_edge")
+    # Sets and chains are listed in the order in which they came.
+    blocks = sorted(block.strip() for block in table.partition("{\n")[2].rpartition("}")[0].split("\n\n"))
+    return "\n\n".join(blocks) + accepts(manager)
 
 
 def accepts(manager):
