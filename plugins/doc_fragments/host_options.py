@@ -87,8 +87,9 @@ options:
     version_added: 1.2.0
   metrics_file:
     description:
-      - Linux hosts only. Absolute path of a file on the host that every run without check mode writes its figures to,
-        in the text format of Prometheus, for the textfile collector of node exporter. Its folder has to exist.
+      - Linux hosts only. Absolute path of a file on the host for the textfile collector of node exporter. Each run that
+        comes to its end writes its figures there, in the text format of Prometheus. Check mode does not. The folder has
+        to exist.
       - Writing it is no change. The rollback of a change restores it. V(state=absent) removes it.
     type: path
     version_added: 1.2.0

@@ -11,7 +11,7 @@ import typing as t
 from ansible import constants
 
 _DEFAULT = "default"
-"""The origin of an option that nobody has set."""
+"""The origin of an option that is not set."""
 
 _VARIABLES = ("ansible_pipelining", "ansible_ssh_pipelining")
 

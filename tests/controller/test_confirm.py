@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.connection import ConnectionBase
-from connections import Nowhere
+from nowhere import Nowhere
 
 _EDGE = "ansible_collections.xmpp.edge.plugins.module_utils._edge"
 _confirm = import_module("ansible_collections.xmpp.edge.plugins.plugin_utils._confirm")

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from importlib import import_module
@@ -17,8 +16,8 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import become_loader, connection_loader
-from connections import Nowhere
-from plays import ansible_command, environment
+from nowhere import Nowhere
+from plays import IN_EMPTY_NETWORK, ansible_command, environment
 
 pipelining = import_module("ansible_collections.xmpp.edge.plugins.plugin_utils._pipelining")
 
@@ -51,7 +50,7 @@ def is_pipelined(connection, inventory=()):
 
 
 @pytest.mark.parametrize("kind", ["ssh", "local", "a container"])
-def test_a_module_goes_in_over_standard_input_where_nobody_has_said_anything(kind):
+def test_a_module_goes_in_over_standard_input_where_the_option_is_not_set(kind):
     assert not ActionBase._is_pipelining_enabled(action_over(connection_to(kind)), "new")
     assert is_pipelined(connection_to(kind))
 
@@ -75,6 +74,22 @@ def test_a_terminal_that_ssh_is_told_to_ask_for_stands_in_the_way():
     assert not is_pipelined(connection_to("ssh", {"ansible_ssh_extra_args": "-o RequestTTY=yes"}))
 
 
+def run(tmp_path, play, *arguments, **given):
+    """Run a play in check mode in an empty network, with variables of the environment."""
+    path = tmp_path / "play.yml"
+    path.write_text(yaml.safe_dump([play]))
+    kept = {key: value for key, value in environment(tmp_path).items() if key != "ANSIBLE_PIPELINING"}
+    return subprocess.run(
+        [*IN_EMPTY_NETWORK, ansible_command("ansible-playbook"), "-i", "localhost,", "--check", *arguments, str(path)],
+        env={**kept, **given},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+
+
 @pytest.mark.parametrize(("said", "commands"), [(None, 1), ("0", 5), ("1", 1)])
 def test_commands_of_a_whole_task(tmp_path, said, commands):
     # A task that is refused on the host needs no root, and goes all the way there.
@@ -84,22 +99,8 @@ def test_commands_of_a_whole_task(tmp_path, said, commands):
         "vars": {"ansible_python_interpreter": sys.executable},
         "tasks": [{"xmpp.edge.firewall": {"access_addresses": ["198.51.100.7"], "rows": ["federation_in"]}}],
     }
-    path = tmp_path / "play.yml"
-    path.write_text(yaml.safe_dump([play]))
-    given = {key: value for key, value in environment(tmp_path).items() if key != "ANSIBLE_PIPELINING"}
-    given.update({"ANSIBLE_PIPELINING": said} if said else {})
-    done = subprocess.run(
-        [
-            *("unshare", "--net", ansible_command("ansible-playbook"), "-i", "localhost,", "-c", "local"),
-            *("-vvv", "--check", str(path)),
-        ],
-        env=given,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        cwd=os.path.dirname(__file__),
-    )
+    said_so = {"ANSIBLE_PIPELINING": said} if said else {}
+    done = run(tmp_path, play, "-c", "local", "-vvv", **said_so)
     assert "is not on this host" in done.stdout
     assert done.stdout.count("> EXEC ") == commands, done.stdout
 
@@ -161,14 +162,5 @@ def test_a_host_that_is_delegated_to_need_not_be_in_the_inventory(tmp_path):
         "delegate_to": "somewhere",
         "vars": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable},
     }
-    path = tmp_path / "play.yml"
-    path.write_text(yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "tasks": [task]}]))
-    done = subprocess.run(
-        ["unshare", "--net", ansible_command("ansible-playbook"), "-i", "localhost,", "--check", str(path)],
-        env=environment(tmp_path),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    done = run(tmp_path, {"hosts": "localhost", "gather_facts": False, "tasks": [task]})
     assert "access_addresses: '198.51.100.7' is not on this host" in done.stdout, done.stdout

@@ -83,6 +83,8 @@ def test_ansible_pull_fails_once_the_host_differs(tmp_path, repository):
     assert "edge1 differs from the inventory, as the diff above says" in before[1]
     assert "+federation_in  allow in tcp any -> 198.18.0.2 port 5269" in before[1]
     assert applied[0] == 0, applied[1]
+    # The check before has changed nothing.
+    assert re.search(r"^edge1 .* changed=1 ", applied[1], re.MULTILINE), applied[1]
     assert same[0] == 0, same[1]
     assert changed[0] == 0
     assert after[0] != 0, after[1]
@@ -95,6 +97,14 @@ def test_the_check_of_nothing_is_a_failure(tmp_path):
     ((status, said),) = run_in_one_network(tmp_path, drift)
     assert status == 2, said
     assert "the group xmpp_edge has no host, so that nothing would be looked at" in said
+
+
+def test_a_host_that_is_not_reached_is_a_status_of_its_own(tmp_path):
+    out_of_reach = {**EDGE, "ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9}
+    (tmp_path / "inventory.yml").write_text(yaml.safe_dump({"xmpp_edge": {"hosts": {"edge1": out_of_reach}}}))
+    drift = [ansible_command("ansible-playbook"), "-i", "inventory.yml", str(CHECKOUT / "playbooks" / "drift.yml")]
+    ((status, said),) = run_in_one_network(tmp_path, drift)
+    assert status == 4, said
 
 
 def test_the_timer_starts_the_service():

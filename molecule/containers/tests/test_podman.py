@@ -39,7 +39,7 @@ def test_the_matrix_is_that_of_a_server_on_the_host(host):
     assert wrong(INSIDE_PODMAN, "untouched") == {}
 
 
-def test_a_flood_of_a_published_port_is_stopped_and_nobody_else(host):
+def test_a_flood_of_a_published_port_is_stopped_and_no_other_connection(host):
     podman_network(host)
     podman_server(host, 6)
     limits = {**edge.ANY, "xmpp_edge_limit_new": 60, "xmpp_edge_limit_burst": 30}

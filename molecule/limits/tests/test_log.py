@@ -35,7 +35,7 @@ def test_a_thousand_blocked_packets_make_some_lines(kernel_log):
         lines = kernel_log("xmpp-edge federation_in blocked ")
         assert 1 <= len(lines) <= 5 + found.seconds / 10 + 1
         assert all(shown in line and "DPT=5269" in line for line in lines), lines
-    # What is allowed is not logged, nor what nobody guards.
+    # What is allowed is not logged, nor what has no guard.
     kernel_log.clear()
     assert set(edge.connect("partner", [(None, one, PORT) for one in ACCESS])) == {"open"}
     edge.connect("outsider", [(None, ACCESS[0], 5222)])

@@ -313,7 +313,7 @@ class FirewalldBackend(Backend[FirewalldSnapshot]):
     def _fault(self) -> str:
         """Return in what file the permanent configuration has a fault, and which; empty where there is none."""
         # The daemon does what "firewall-cmd --check-config" does, in an eighth of the time.
-        done = self._run(_command(find_program("busctl") or "busctl", "", "checkPermanentConfig"), "")
+        done = self._ask("", "checkPermanentConfig")
         if done.returncode == 0:
             return ""
         said = done.complaint.replace(_CALL_FAILED, "", 1)
@@ -332,13 +332,16 @@ class FirewalldBackend(Backend[FirewalldSnapshot]):
 
     def _call(self, interface: str, method: str, *arguments: str) -> Any:
         """Call a method of the daemon; return its results, with their types where they are variants."""
-        done = self._run(_command(find_program("busctl") or "busctl", interface, method, *arguments), "")
+        done = self._ask(interface, method, *arguments)
         if done.returncode != 0:
             if "Unknown" in done.stderr and interface == "policy":
                 raise EdgeError(_TOO_OLD)
             _refuse_without_rights(done)
             raise EdgeError(f"firewalld refused: {done.complaint}")
         return json.loads(done.stdout)["data"] if done.stdout.strip() else []
+
+    def _ask(self, interface: str, method: str, *arguments: str) -> Completed:
+        return self._run(_command(find_program("busctl") or "busctl", interface, method, *arguments), "")
 
     def _default_in_file(self) -> str:
         for line in (read_text(os.path.join(self._folder, "firewalld.conf")) or "").splitlines():

@@ -115,6 +115,11 @@ class NftTable:
     is_former: bool = False
 
     @property
+    def lines(self) -> List[str]:
+        """The rules of all chains."""
+        return [line for chain in self.chains.values() for line in chain.rules]
+
+    @property
     def frame(self) -> Tuple[Mapping[str, str], Mapping[str, NftChain], Sequence[str], bool]:
         """All but the elements: where two tables agree on it, one becomes the other by elements alone."""
         return self.sets, self.chains, self.others, self.is_former
@@ -242,9 +247,7 @@ def write_update(current: NftTable, desired: NftTable, text: str) -> Optional[st
 
     text: the current table as nft lists it. None where it has other things, or other rows, of which nothing is kept.
     """
-    rows = [{_comment_of(line) for chain in one.chains.values() for line in chain.rules} for one in (current, desired)]
-    guards = [{comment for comment in one if comment.endswith(" guard")} for one in rows]
-    if current.others or current.sets.get(SINCE) != _SINCE_DEFINITION or guards[0] != guards[1]:
+    if current.others or current.sets.get(SINCE) != _SINCE_DEFINITION or _guards(current) != _guards(desired):
         return None
     counters = _counters_in(text)
     if any(sum(map(_packets, found)) and not _lines_with(key, desired) for key, found in counters.items()):
@@ -271,6 +274,10 @@ def write_update(current: NftTable, desired: NftTable, text: str) -> Optional[st
         blocks.append(_block(f"chain {name}", [chain.hook, *rules]))
     body = "\n".join(blocks)
     return f"{''.join(lines)}table {TABLE} {{\n{body}}}\n"
+
+
+def _guards(table: NftTable) -> FrozenSet[str]:
+    return frozenset(comment for comment in map(_comment_of, table.lines) if comment.endswith(" guard"))
 
 
 def _comment_of(line: str) -> str:
@@ -315,8 +322,9 @@ def _with_counter(chain: str, line: str, counters: Counters, desired: NftTable) 
 
 def _makers(name: str, table: NftTable) -> FrozenSet[str]:
     """Return the statements of a table's rules by which packets fill a set."""
-    lines = [line for chain in table.chains.values() for line in chain.rules]
-    return frozenset(found for line in lines for found in re.findall(rf"(?:update|add) @{name} \{{[^}}]*\}}", line))
+    return frozenset(
+        found for line in table.lines for found in re.findall(rf"(?:update|add) @{name} \{{[^}}]*\}}", line)
+    )
 
 
 def write_element_changes(current: NftTable, desired: NftTable) -> Optional[str]:
@@ -346,8 +354,7 @@ def read_table(text: str) -> NftTable:
             table.chains[name] = NftChain(lines[0] if hooked else "", tuple(lines[1:] if hooked else lines))
         else:
             table.others.append(f"{kind} {name}".strip())
-    rules = [line for chain in table.chains.values() for line in chain.rules]
-    table.is_former = bool(rules) and HEAD not in rules
+    table.is_former = bool(table.lines) and HEAD not in table.lines
     return table
 
 
@@ -388,7 +395,7 @@ def read_rules(table: NftTable, desired: NftTable) -> Observation:
 
 
 def _controls_of(table: NftTable) -> Controls:
-    return read_controls((line for chain in table.chains.values() for line in chain.rules), table.elements)
+    return read_controls(table.lines, table.elements)
 
 
 def _chain_drift(table: NftTable, desired: NftTable, items: Sequence[Item], controls: Controls) -> List[str]:
@@ -408,7 +415,7 @@ def _chain_drift(table: NftTable, desired: NftTable, items: Sequence[Item], cont
             if table.is_former:
                 expected = expected[1:]
             if hook is not PREROUTING and set(found_lines) != set(expected):
-                # The other lines are items of the plan, whatever they are.
+                # The other lines are items of the plan.
                 found_lines, expected = _additional(found_lines), _additional(expected)
             drift += _difference(hook.chain, found_lines, expected)
     is_same = controls == _controls_of(desired)

@@ -16,7 +16,7 @@ _LATER_CHAINS = ("input", "postrouting")
 """Chains that see packets again which another one has counted as allowed."""
 
 SINCE = "counted_since"
-"""Set with one element, whose age is that of the counters: whoever loads the table makes it anew."""
+"""Set with one element, whose age is that of the counters: each load of the table makes it anew."""
 
 _LIFE = 3650 * 86400.0
 SINCE_ELEMENT = "1 timeout 3650d"
@@ -67,11 +67,7 @@ def counted_by_row(listing: Mapping[str, Any]) -> Dict[str, Dict[str, int]]:
 
 def blocked_by_row(listing: Mapping[str, Any]) -> Dict[str, int]:
     """Return how many packets the guards of each row have blocked, in all chains."""
-    found: Dict[str, int] = {}
-    for row, kind, packets in _counters(listing):
-        if kind == BLOCKED:
-            found[row] = found.get(row, 0) + packets
-    return found
+    return {row: counted[BLOCKED] for row, counted in counted_by_row(listing).items()}
 
 
 def packets_by_row(listing: Mapping[str, Any], text: str, now: float) -> Dict[str, Dict[str, Any]]:
@@ -100,7 +96,7 @@ def without_filled(text: str) -> str:
 def is_control(line: str) -> bool:
     """Return whether a line of a chain is one that limits or logs, in just the form in which it is written.
 
-    Such a line does nothing to the first packets of a source, whatever else is edited.
+    Such a line does nothing to the first packets of a source, even where other lines are edited.
     """
     return _CONTROL.fullmatch(line) is not None
 

@@ -21,7 +21,7 @@ def refuse_unusable(path: str) -> None:
     if os.path.isdir(path):
         raise OptionError("metrics_file", path, "is a folder of this host", "name a file in it")
     if os.path.lexists(path) and not is_managed(path):
-        raise OptionError("metrics_file", path, "is a file of somebody else", "name one that is not there yet")
+        raise OptionError("metrics_file", path, "is no file of this collection", "name one that is not there yet")
 
 
 def is_managed(path: str) -> bool:

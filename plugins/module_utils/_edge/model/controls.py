@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Dict, Mapping, Optional, Tuple
 
+from .diff_text import spelled_out
 from .errors import EdgeError
 from .plan import Setting
 from .rules import Group, checked_name, group_from_payload
@@ -17,8 +18,6 @@ EXEMPT = "limit_exempt"
 
 DEFAULT_BURST = 5
 """Packets that the kernel lets pass at once where no burst is given. Source: nft_limit.c."""
-
-LONGEST_SPELLED_OUT = 8
 
 
 @dataclass(frozen=True)
@@ -59,9 +58,7 @@ class Controls:
             found.append(Setting(f"{limits.row}  limit {limits.opened} open connections of each source"))
         if limits and limits.exempt:
             networks = [network for group in limits.exempt for network in group.networks]
-            few = len(networks) <= LONGEST_SPELLED_OUT
-            shown = ", ".join(networks) if few else f"{len(networks)} networks"
-            found.append(Setting(f"{limits.row}  no limit for {shown}", limits.exempt))
+            found.append(Setting(f"{limits.row}  no limit for {spelled_out(networks)}", limits.exempt))
         if self.log:
             found.append(Setting("all guards  log what they block"))
         return tuple(found)

@@ -92,11 +92,12 @@ def undo_message(fault: Optional[str]) -> str:
 
 
 def _side(group: Optional[Group]) -> str:
-    if group is None:
-        return "any"
-    if len(group.networks) > LONGEST_SPELLED_OUT:
-        return f"{len(group.networks)} networks"
-    return ", ".join(group.networks) or "nothing"
+    return "any" if group is None else spelled_out(group.networks)
+
+
+def spelled_out(networks: Sequence[str]) -> str:
+    """Return networks as a line has them: their names, or their number where they are many."""
+    return f"{len(networks)} networks" if len(networks) > LONGEST_SPELLED_OUT else ", ".join(networks) or "nothing"
 
 
 def _text(items: Sequence[Item], others: Sequence[Item], notes: Sequence[str]) -> str:

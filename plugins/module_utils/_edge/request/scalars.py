@@ -14,7 +14,7 @@ MAX_LIST_LENGTH = 10_000
 
 
 def number_of(value: Any) -> Optional[int]:
-    """Return a number that is not negative, of at most five digits; None for whatever else."""
+    """Return a number that is not negative, of at most five digits; None for anything else."""
     text = str(value).strip()
     if isinstance(value, bool) or not (text.isascii() and text.isdigit() and len(text) <= 5):
         return None

@@ -32,6 +32,7 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.plan import 
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.reconcile import evaluate_host, observe
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.compile import compile_rules
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.options import parse_options
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.rollback import changes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from namespace import listed, nft, reconciled
@@ -226,6 +227,20 @@ def test_a_rollback_restores_limits_without_what_packets_put_into_sets(monkeypat
     assert remembered() == set()
 
 
+def test_a_rollback_restores_the_files_that_a_run_writes(monkeypatch, tmp_path):
+    saved = []
+    begin = changes.Changes.begin
+
+    def remember(self, data, *arguments):
+        saved.extend(path for one in data for path in one.paths)
+        return begin(self, data, *arguments)
+
+    monkeypatch.setattr(changes.Changes, "begin", remember)
+    reconciled(desired_for(**NARROW))
+    reconciled(desired_for(), files=(str(tmp_path / "edge.prom"),))
+    assert str(tmp_path / "edge.prom") in saved
+
+
 CONTROL_DRIFT = {
     "a limit is gone": ("federation_in limit of new connections", None),
     "a limit lets all pass": (
@@ -349,7 +364,7 @@ def test_each_set_of_sources_lives_as_long_as_its_own_limit():
 
 def test_counters_tell_since_when_they_count():
     began = time.time()
-    reconciled(desired_for(mode="permit"))
+    assert reconciled(desired_for(mode="permit")).packets == {}
     reconciled(desired_for())
     first = reconciled(desired_for()).packets["federation_in"]
     assert set(first) == {"allowed", "blocked", "limited", "since"}

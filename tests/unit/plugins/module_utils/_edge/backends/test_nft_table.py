@@ -18,6 +18,7 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends.nft_table
     write_element_changes,
     write_table,
 )
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.controls import Controls
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.plan import Unmanaged, make_plan
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.compile import compile_rules
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.options import parse_options
@@ -196,3 +197,14 @@ def test_element_changes_name_only_what_differs():
     assert write_element_changes(current, desired) == (
         "delete element inet xmpp_edge a_ipv4 { 198.18.0.2 }\nadd element inet xmpp_edge a_ipv4 { 198.18.0.3 }\n"
     )
+
+
+def test_edges_of_one_router_share_the_limit_of_a_source():
+    edges = {
+        name: {"access_addresses": [address], "rows": ["federation_in"], "partner_networks": [partner]}
+        for name, address, partner in (("a", "10.20.0.7", "198.18.7.0/24"), ("b", "10.20.0.8", "198.18.9.0/24"))
+    }
+    options = parse_options({"placement": "firewall", "rows": ["federation_in"], "limit_new": 60}, edges)
+    table = to_table(compile_rules(options), Controls(options.limits))
+    updates = [re.search(r"update @(\w+)", line)[1] for line in table.chains["forward_in"].rules if "update @" in line]
+    assert updates == ["federation_in_new_ipv4"] * 2

@@ -41,9 +41,9 @@ def test_a_file_is_written_whole_readable_for_all_and_removed_with_the_rules(tmp
     [
         ("none/edge.prom", "is in no folder of this host; make that folder first"),
         ("folder", "is a folder of this host; name a file in it"),
-        ("other.prom", "is a file of somebody else; name one that is not there yet"),
-        ("link.prom", "is a file of somebody else; name one that is not there yet"),
-        ("empty.prom", "is a file of somebody else; name one that is not there yet"),
+        ("other.prom", "is no file of this collection; name one that is not there yet"),
+        ("link.prom", "is no file of this collection; name one that is not there yet"),
+        ("empty.prom", "is no file of this collection; name one that is not there yet"),
     ],
 )
 def test_a_file_that_cannot_be_is_refused_before_anything_is_changed(tmp_path, name, words):
