@@ -48,6 +48,7 @@ options:
       - V(auto) puts accept rules, with a comment that is their ownership tag, immediately before what drops.
       - V(never) leaves them alone, so that the task fails where such a chain drops.
       - Rules that name a source or a port were meant, and are not overruled. Neither are chains that a program manages.
+    version_added: 1.1.0
     type: str
     choices:
       - auto
@@ -71,6 +72,7 @@ options:
       - V(rollback) fails the task, and rolls its change back. On Windows hosts it fails the task, and what was changed
         stays.
       - V(warn) commits the change, with a warning.
+    version_added: 1.1.0
     type: str
     choices:
       - rollback
@@ -84,7 +86,7 @@ options:
         one guard.
     type: bool
     default: false
-    version_added: 1.2.0
+    version_added: 2.0.0
   metrics_file:
     description:
       - Linux hosts only. Absolute path of a file on the host for the textfile collector of node exporter. Each run that
@@ -92,20 +94,21 @@ options:
         to exist.
       - Writing it is no change. The rollback of a change restores it. V(state=absent) removes it.
     type: path
-    version_added: 1.2.0
+    version_added: 2.0.0
   allow_absent_addresses:
     description:
       - Whether the rules are made although the host has none of the addresses in one of the lists, as on the passive
         host of a failover. Without it that is refused, since the addresses are most likely those of another host.
     type: bool
     default: false
-    version_added: 1.2.0
+    version_added: 2.0.0
   cut_revoked:
     description:
       - Linux hosts only. Whether established connections on the table's ports are closed once their source or their
         destination is not allowed any more. Without it they live on until one side ends them.
       - Only connections that a rule of the former run allowed and that a guard refuses now are closed, at the socket,
         by C(ss --kill). That needs iproute2 and a kernel with C(CONFIG_INET_DIAG_DESTROY), as distributions build it.
+    version_added: 1.1.0
     type: bool
     default: false
 """

@@ -72,6 +72,7 @@ options:
         required: true
       forwarded:
         description: Whether the rule is for packets that the host passes on, rather than for its own.
+        version_added: 2.0.0
         type: bool
         default: false
   groups:
@@ -86,11 +87,11 @@ options:
         it they are those of O(rules).
     type: dict
     default: {}
-    version_added: 1.2.0
+    version_added: 2.0.0
   limits:
     description: Limits on the new connections of a row, as M(xmpp.edge.firewall) makes them from its options.
     type: dict
-    version_added: 1.2.0
+    version_added: 2.0.0
     suboptions:
       row:
         description: The row of the port table whose connections are limited.
@@ -118,12 +119,13 @@ options:
         RV(drift) has how the host differs from O(rules). Nothing is changed or predicted.
     type: bool
     default: false
-    version_added: 1.2.0
+    version_added: 2.0.0
   rollback_after:
     description:
       - Seconds after which the host undoes the change by itself, unless the shell command in RV(confirmation) is run
         on it before. With V(0) it does not.
       - What undoes the change is armed on the host before the change is made, and needs neither Ansible nor Python.
+    version_added: 1.1.0
     type: int
     default: 0
 seealso:
@@ -159,6 +161,7 @@ backend:
 backend_reason:
   description: Why it is that one.
   returned: success, or when a row is not effective
+  version_added: 1.1.0
   type: str
   sample: no other firewall manager is live on this host
 persisted:
@@ -173,6 +176,7 @@ persistence:
     - The same for the guards and for the accept rules, as V(yes), V(no) or V(unknown). A part that the host does not
       have is left out. Whatever stands in the way is a warning, with what to do.
   returned: success, or when a row is not effective
+  version_added: 2.0.0
   type: dict
   sample:
     guards: "yes"
@@ -194,15 +198,18 @@ rows:
     guarded:
       description: Whether all that the table forbids of the row is closed - V(yes), V(no) or V(unknown).
       returned: with a guard
+      version_added: 2.0.0
       type: str
     guarded_by:
       description: The chain and rule that decide that, and where something passes the connection that shows it.
       returned: with a guard
+      version_added: 2.0.0
       type: str
     packets:
       description:
         - Packets of new connections that were C(allowed), C(blocked) by a guard and C(limited), and C(since) when they
           are counted, by the managed nftables table.
+      version_added: 1.1.0
       type: dict
   sample:
     federation_in:
@@ -213,43 +220,51 @@ rows:
 notes:
   description: Sentences for the administrator, which M(xmpp.edge.firewall) shows as warnings.
   returned: success, or failure
+  version_added: 2.0.0
   type: list
   elements: str
   sample: []
 drift:
   description: Differences that a run would end. Each has its sign, its diff line, and the rule where it is one.
   returned: with O(look)
+  version_added: 2.0.0
   type: list
   elements: dict
   sample: []
 not_compared:
   description: The reason why the host could not be compared with O(rules), if there is one.
   returned: with O(look)
+  version_added: 2.0.0
   type: str
 blocked:
   description: Packets that the guards of each row have blocked since the table was loaded, by row id.
   returned: with O(look)
+  version_added: 2.0.0
   type: dict
   sample: {federation_in: 3}
 absent:
   description: Addresses that O(groups) take for those of the host and that it does not have.
   returned: with O(look)
+  version_added: 2.0.0
   type: list
   elements: str
   sample: []
 confirmation:
   description: The shell command that confirms the change. It is to be run on the host, as the user that made it.
   returned: when O(rollback_after) is not 0 and a change was made
+  version_added: 1.1.0
   type: str
 cut:
   description: Established connections that are not allowed any more, and are closed once the change is to stand.
   returned: success, or when a row is not effective
+  version_added: 1.1.0
   type: list
   elements: str
   sample: ['198.18.0.2:5269 with 198.51.100.7:41256']
 steps:
   description: The exact steps that are done on the host, or in check mode would be.
   returned: with C(-v), and when something is to be done on a Linux host
+  version_added: 2.0.0
   type: list
   elements: str
   sample: ["/usr/sbin/nft -f - <<'END'\ndelete table inet xmpp_edge\nEND"]
