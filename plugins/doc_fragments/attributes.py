@@ -20,3 +20,22 @@ attributes:
     description: When run twice in a row with the same options, the second run changes nothing.
     support: full
 """
+
+    INFO = r"""
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying the host.
+    support: full
+    details:
+      - Only reads, and so does the same in check mode.
+  diff_mode:
+    description: Returns details on what has changed, or would change in check mode.
+    support: N/A
+    details:
+      - Changes nothing.
+  idempotent:
+    description: When run twice in a row with the same options, the second run changes nothing.
+    support: full
+    details:
+      - Changes nothing in any run.
+"""

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: connection_info
 short_description: Tell what this host itself knows of connections - packets that cross it, listeners, and routes
-version_added: 1.2.0
+version_added: 2.0.0
 description:
   - Part of the role P(xmpp.edge.xmpp_edge_verify#role), which so learns how far a connection has come that got no
     answer.
@@ -19,7 +19,7 @@ description:
 author:
   - xmpp.edge authors (@xmpp-edge)
 extends_documentation_fragment:
-  - xmpp.edge.attributes
+  - xmpp.edge.attributes.info
 attributes:
   platform:
     description: Hosts that it works on.

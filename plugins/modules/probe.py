@@ -19,7 +19,7 @@ description:
 author:
   - xmpp.edge authors (@xmpp-edge)
 extends_documentation_fragment:
-  - xmpp.edge.attributes
+  - xmpp.edge.attributes.info
 attributes:
   platform:
     description: Hosts that it works on.
@@ -77,7 +77,7 @@ options:
           - optional
           - none
         default: required
-        version_added: 1.2.0
+        version_added: 2.0.0
       certificate:
         description: File on this host with a client certificate, in PEM form.
         type: path
@@ -105,7 +105,7 @@ options:
     type: list
     elements: str
     default: []
-    version_added: 1.2.0
+    version_added: 2.0.0
   domains:
     description:
       - XMPP domains of which the records are looked up by this host's resolver, meanwhile. This needs the Python
@@ -113,7 +113,7 @@ options:
     type: list
     elements: str
     default: []
-    version_added: 1.2.0
+    version_added: 2.0.0
   pings:
     description:
       - Pings between servers, which the XMPP server of this host is asked to do meanwhile. So authentication and the
@@ -121,7 +121,7 @@ options:
     type: list
     elements: dict
     default: []
-    version_added: 1.2.0
+    version_added: 2.0.0
     suboptions:
       from:
         description: Domain of the server of this host.
@@ -163,6 +163,7 @@ routes:
 sources:
   description: The address that a connection to each address of O(sources) comes from; none where there is no route.
   returned: success, or when a target is not as expected
+  version_added: 2.0.0
   type: dict
   sample: {198.51.100.130: 198.51.100.7}
 names:
@@ -171,6 +172,7 @@ names:
       and C(port). C(addresses) has those of each target, or of the domain itself where it has no services. C(fault)
       says why something is not known.
   returned: when O(domains) is given and dnspython is there
+  version_added: 2.0.0
   type: dict
   sample:
     example.org:
@@ -180,12 +182,14 @@ names:
 names_not_asked:
   description: The reason why no records were looked up.
   returned: when O(domains) is given and could not be looked up
+  version_added: 2.0.0
   type: str
 pings:
   description:
     - The answer to each of O(pings), with C(from), C(to), C(detail) and C(answered). That is none where it is not
       known, for example because the host has no Prosody.
   returned: success, or when a target is not as expected
+  version_added: 2.0.0
   type: list
   elements: dict
   sample: [{from: example.net, to: example.org, answered: true, detail: ""}]

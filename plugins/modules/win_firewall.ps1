@@ -5,8 +5,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 #AnsibleRequires -CSharpUtil Ansible.Basic
-#AnsibleRequires -PowerShell ..module_utils.EdgeFirewall
-#AnsibleRequires -PowerShell ..module_utils.EdgeRules
+#AnsibleRequires -PowerShell ..module_utils._EdgeFirewall
+#AnsibleRequires -PowerShell ..module_utils._EdgeRules
 
 $spec = @{
     options = @{

@@ -16,7 +16,7 @@ HERE = Path(__file__).resolve().parent
 def make_overlay(folder: Path, adapter: Path | None = None) -> Path:
     """Make the copy in a folder, and return the path for ANSIBLE_COLLECTIONS_PATH.
 
-    adapter: replacement for EdgeFirewall.psm1.
+    adapter: replacement for _EdgeFirewall.psm1.
     """
     tree = folder / "ansible_collections" / "xmpp" / "edge"
     tree.mkdir(parents=True)
@@ -25,7 +25,7 @@ def make_overlay(folder: Path, adapter: Path | None = None) -> Path:
     (action / "firewall.py").rename(action / "front_door.py")
     (action / "firewall.py").write_text((HERE / "overlay" / "firewall.py").read_text())
     if adapter is not None:
-        (tree / "plugins" / "module_utils" / "EdgeFirewall.psm1").write_text(adapter.read_text())
+        (tree / "plugins" / "module_utils" / "_EdgeFirewall.psm1").write_text(adapter.read_text())
     return folder
 
 

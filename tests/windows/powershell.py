@@ -16,8 +16,8 @@ from tree_sitter import Language, Node, Parser
 
 PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 MODULE = PLUGINS / "modules" / "win_firewall.ps1"
-ADAPTER = PLUGINS / "module_utils" / "EdgeFirewall.psm1"
-RULES = PLUGINS / "module_utils" / "EdgeRules.psm1"
+ADAPTER = PLUGINS / "module_utils" / "_EdgeFirewall.psm1"
+RULES = PLUGINS / "module_utils" / "_EdgeRules.psm1"
 
 # The first grammar has no syntax newer than Windows PowerShell 5.1, except "&&" and "||".
 PARSERS = {

@@ -130,7 +130,7 @@ class Windows:
 
 @pytest.fixture(scope="module")
 def collections(tmp_path_factory):
-    return make_overlay(tmp_path_factory.mktemp("overlay"), HERE / "overlay" / "EdgeFirewall.psm1")
+    return make_overlay(tmp_path_factory.mktemp("overlay"), HERE / "overlay" / "_EdgeFirewall.psm1")
 
 
 @pytest.fixture(params=["replacement", "pwsh"])
