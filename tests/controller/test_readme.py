@@ -90,8 +90,27 @@ def test_inventory_of_windows_hosts_is_one(tmp_path):
     assert shells == {"edge-linux": None, "edge-winrm": "winrm", "edge-psrp": "psrp", "edge-ssh": "ssh"}
 
 
-def test_inventory_of_vantage_points_can_be_verified(tmp_path):
+def example_of(role):
+    """Return the text of the example that a role has in its documentation."""
+    specs = CHECKOUT / "roles" / role / "meta" / "argument_specs.yml"
+    return yaml.safe_load(specs.read_text())["argument_specs"]["main"]["examples"]
+
+
+def test_the_example_of_the_role_runs(tmp_path):
+    (tmp_path / "inventory.yml").write_text("xmpp_edge: {hosts: {edge1.example.net: }}")
+    (tmp_path / "play.yml").write_text(example_of("xmpp_edge"))
+    done = check(tmp_path, tmp_path / "inventory.yml", tmp_path / "play.yml")
+    assert done.returncode == 0, done.stdout
+    assert "+gateway_in  allow in tcp 10.20.1.0/24 -> 10.20.0.7 port 23456" in done.stdout
+
+
+@pytest.mark.parametrize("of_the_role", [False, True])
+def test_inventory_of_vantage_points_can_be_verified(tmp_path, of_the_role):
     assert len(hosts_of(tmp_path, "verify.md")) == 4
+    playbook = CHECKOUT / "playbooks" / "verify.yml"
+    if of_the_role:
+        playbook = tmp_path / "play.yml"
+        playbook.write_text(example_of("xmpp_edge_verify"))
     local = {
         "ansible_connection": "local",
         "ansible_python_interpreter": sys.executable,
@@ -100,8 +119,9 @@ def test_inventory_of_vantage_points_can_be_verified(tmp_path):
     done = subprocess.run(
         [
             *(*IN_EMPTY_NETWORK, ansible_command("ansible-playbook"), "-i", str(tmp_path / "inventory.yml")),
-            *("-e", json.dumps(local), str(CHECKOUT / "playbooks" / "verify.yml")),
+            *("-e", json.dumps(local), str(playbook)),
         ],
+        cwd=tmp_path,
         env=environment(tmp_path),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -114,6 +134,7 @@ def test_inventory_of_vantage_points_can_be_verified(tmp_path):
     cause = r"^    route: partner\.example\.org.* has no route to 198\.51\.100\.7"
     assert re.search(cause, done.stdout, re.MULTILINE), done.stdout
     assert "Traceback" not in done.stdout
+    assert (tmp_path / "evidence").exists() is of_the_role
 
 
 def test_inventory_of_routers_gives_the_rows_that_pass_there(tmp_path):
