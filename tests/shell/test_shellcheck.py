@@ -1,7 +1,8 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shellcheck reads every shell tool of the project, and one rendering of every script that is generated for a host.
+"""Shellcheck reads every shell tool of the project, and one rendering of every script that is generated for a host,
+and the steps of workflows.
 
 A new generated script is a function with the decorator "generated" that returns its text.
 """
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Callable
 
 import pytest
+import yaml
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends import iptables_lines, nft_accepts
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.backends.lines import lines_of
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.rollback_data import (
@@ -126,6 +128,29 @@ def test_generated_script(name, tmp_path):
     rendered = tmp_path / name
     rendered.write_text(GENERATED[name](tmp_path).rstrip("\n") + "\n")
     shellcheck("-s", "sh", rendered)
+
+
+def steps_of(workflow):
+    """Yield the name and the script of each step that a Linux shell runs; ${{ }} becomes a word."""
+    jobs = yaml.safe_load(workflow.read_text())["jobs"]
+    for job, content in jobs.items():
+        for number, step in enumerate(content.get("steps", [])):
+            if "run" in step and step.get("shell") != "powershell":
+                yield f"{workflow.stem}-{job}-{number}", re.sub(r"\$\{\{.*?\}\}", "word", step["run"])
+
+
+STEPS = dict(step for workflow in sorted(CHECKOUT.glob(".github/workflows/*.yml")) for step in steps_of(workflow))
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_step_of_a_workflow(name, tmp_path):
+    script_file = tmp_path / name
+    script_file.write_text(STEPS[name].rstrip("\n") + "\n")
+    shellcheck("-s", "bash", script_file)
+
+
+def test_steps_of_workflows_are_found():
+    assert len(STEPS) > 5
 
 
 def test_all_tools_are_found():
