@@ -17,6 +17,7 @@ spec = import_module(f"{_EDGE}.request.option_spec")
 port_table = import_module(f"{_EDGE}.model.port_table")
 linux_firewall = import_module("ansible_collections.xmpp.edge.plugins.modules.linux_firewall")
 probe = import_module("ansible_collections.xmpp.edge.plugins.modules.probe")
+rehearse_spec = import_module(f"{_EDGE}.rehearse.spec")
 verify_spec = import_module(f"{_EDGE}.verify.spec")
 levels = import_module(f"{_EDGE}.probe.model")
 host_options = import_module("ansible_collections.xmpp.edge.plugins.doc_fragments.host_options")
@@ -64,6 +65,16 @@ def test_probe_documentation_has_every_outcome():
 def test_documentation_of_the_check_from_outside_says_what_its_specs_say(name):
     documented = load(CHECKOUT / "plugins" / "modules" / f"verify_{name}.yml")["DOCUMENTATION"]["options"]
     assert as_spec(documented) == getattr(verify_spec, f"{name.upper()}_OPTIONS")
+
+
+def test_the_role_that_rehearses_hands_the_options_of_its_module_on():
+    documented = load(CHECKOUT / "plugins" / "modules" / "rehearsal.yml")["DOCUMENTATION"]["options"]
+    assert as_spec(documented) == rehearse_spec.OPTIONS
+    role = CHECKOUT / "roles" / "xmpp_edge_rehearse"
+    variables = load(role / "meta" / "argument_specs.yml")["argument_specs"]["main"]["options"]
+    shared = {name: variables[f"xmpp_edge_rehearse_{name}"] for name in rehearse_spec.OPTIONS}
+    assert as_spec(shared) == rehearse_spec.OPTIONS
+    assert load(role / "defaults" / "main.yml") == {name: one["default"] for name, one in variables.items()}
 
 
 def test_role_variables_are_the_module_s_options():

@@ -43,7 +43,7 @@ EXAMPLES = [
     ("lookup", "port_table"),
 ]
 # Examples of these need other hosts, or what the example before has registered. Scenarios run them.
-NOT_ALONE = {"connection_info", "doctor", "verify_flows", "verify_report", "win_firewall"}
+NOT_ALONE = {"connection_info", "doctor", "rehearsal", "verify_flows", "verify_report", "win_firewall"}
 
 
 @pytest.mark.parametrize("plugin_type", ["module", "lookup"])

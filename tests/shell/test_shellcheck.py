@@ -32,7 +32,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 SHEBANG = re.compile(rb"#!\S*[/ ](ba|da)?sh\b")
 TOOLS = [
     path
-    for folder in (".ci", "molecule", "tests")
+    for folder in (".ci", "molecule", "roles", "tests")
     for path in sorted((CHECKOUT / folder).rglob("*"))
     if path.is_file() and SHEBANG.match(path.read_bytes()[:80])
 ]
@@ -140,6 +140,20 @@ def steps_of(workflow):
 
 
 STEPS = dict(step for workflow in sorted(CHECKOUT.glob(".github/workflows/*.yml")) for step in steps_of(workflow))
+_HEADER, GITLAB = yaml.safe_load_all((CHECKOUT / "ci" / "gitlab.yml").read_text())
+STEPS["gitlab"] = "\n".join(GITLAB["rehearse"]["script"])
+MANAGERS = sorted(CHECKOUT.glob("roles/xmpp_edge_rehearse/files/managers/*.sh"))
+
+
+@pytest.mark.parametrize("manager", MANAGERS, ids=lambda path: path.name)
+def test_set_up_of_a_rehearsal(manager):
+    shellcheck("-s", "sh", manager)
+
+
+def test_the_include_for_gitlab_is_valid(tmp_path):
+    job = tmp_path / "job.yml"
+    job.write_text(yaml.safe_dump(GITLAB))
+    subprocess.run(["check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", job], check=True)
 
 
 @pytest.mark.parametrize("name", STEPS)
