@@ -6,15 +6,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, List, Mapping, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Sequence, Tuple
 
 from ..model.errors import OptionError
-from ..model.port_table import FRONT_ENDS, PARTNERS, Endpoint
+from ..model.port_table import ADDRESS_ENDPOINTS, FRONT_ENDS, PARTNERS, Endpoint
 from ..request.address_input import ANY, Network, parse_network
 from ..request.option_spec import OPTIONS
 from ..request.options import FRONT_END
 from ..request.scalars import entries_of
-from ..request.variables import PREFIX
+from ..request.variables import EDGES as EDGES_VARIABLE
+from ..request.variables import PREFIX, names_in
 from ..verify.flows import EDGES, GROUP_OF, Edge, given_options, read_edge
 from ..verify.routers import ROUTERS, Router, read_router
 
@@ -61,7 +62,7 @@ def read_subject(groups: Mapping[str, Sequence[str]], variables: Variables) -> S
     names = groups.get(EDGES) or ()
     if not names:
         raise OptionError(EDGES, None, "has no hosts", "put the edges into this group of the inventory")
-    edges = [read_edge(name, variables[name]) for name in names]
+    edges, variables, shared = _apart([read_edge(name, variables[name]) for name in names], variables)
     routers = [read_router(name, variables, edges) for name in groups.get(ROUTERS) or ()]
     found = [router for router in routers if router is not None and router.name not in names]
     front_ends = tuple(
@@ -69,7 +70,7 @@ def read_subject(groups: Mapping[str, Sequence[str]], variables: Variables) -> S
         for name in groups.get(GROUP_OF[FRONT_ENDS.option]) or ()
         if name not in names and variables[name].get(f"{PREFIX}placement") == FRONT_END
     )
-    carriers = (*names, *(router.name for router in found), *front_ends)
+    carriers = (*(edge.name for edge in edges), *(router.name for router in found), *front_ends)
     return Subject(
         tuple(edges),
         tuple(found),
@@ -77,7 +78,7 @@ def read_subject(groups: Mapping[str, Sequence[str]], variables: Variables) -> S
         _listed(edges, PARTNERS, variables),
         _listed(edges, FRONT_ENDS, variables),
         variables,
-        (*_stand_ins(carriers, variables), *_translated(edges), *_without_metrics(carriers, variables)),
+        (*shared, *_stand_ins(carriers, variables), *_translated(edges), *_without_metrics(carriers, variables)),
     )
 
 
@@ -86,7 +87,58 @@ def given_to(subject: Subject, name: str) -> Dict[str, Any]:
     variables = subject.variables[name]
     options = {option: value for option, value in given_options(variables).items() if option != METRICS}
     given: Dict[str, Any] = {f"{PREFIX}{option}": value for option, value in options.items()}
-    return {**given, **{key: variables[key] for key in (f"{PREFIX}of",) if key in variables}}
+    if EDGES_VARIABLE in variables:
+        here = {edge.name for edge in subject.edges}
+        given[EDGES_VARIABLE] = [one for one in names_in(EDGES_VARIABLE, variables[EDGES_VARIABLE]) if one in here]
+    return given
+
+
+def _apart(edges: Sequence[Edge], variables: Variables) -> Tuple[List[Edge], Variables, List[str]]:
+    """Return edges of which no two have the same address, as those of a failover do, with their variables and notes.
+
+    The first edge has such an address, and the others have not. One that has no other address is left out.
+    """
+    holders: Dict[str, str] = {}
+    apart: List[Edge] = []
+    changed: Dict[str, Mapping[str, Any]] = {}
+    notes: List[str] = []
+    for whole in edges:
+        edge = whole
+        options = [one.option for one in ADDRESS_ENDPOINTS if edge.addresses(one.option)]
+        shared = [
+            one for option in options for one in edge.addresses(option) if holders.get(one, edge.name) != edge.name
+        ]
+        left = {option: [one for one in edge.addresses(option) if one not in shared] for option in options}
+        if shared:
+            where = ", ".join(f"{one} is at {holders[one]}" for one in dict.fromkeys(shared))
+            notes.append(
+                f"{edge.name}: {where} here, {'and left out' if all(left.values()) else 'so this edge is left out'}"
+            )
+        if not all(left.values()):
+            continue
+        if shared:
+            given = {f"{PREFIX}{option}": addresses for option, addresses in left.items()}
+            changed[edge.name] = {**variables[edge.name], **given}
+            edge = read_edge(edge.name, changed[edge.name])
+        holders.update((one, edge.name) for addresses in left.values() for one in addresses)
+        apart.append(edge)
+    return apart, _Changed(variables, changed), notes
+
+
+class _Changed(Mapping[str, Mapping[str, Any]]):
+    """The variables of all hosts, which Ansible makes when they are read, with those of some hosts replaced."""
+
+    def __init__(self, variables: Variables, changed: Variables) -> None:
+        self._variables, self._changed = variables, changed
+
+    def __getitem__(self, name: str) -> Mapping[str, Any]:
+        return self._changed[name] if name in self._changed else self._variables[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._variables)
+
+    def __len__(self) -> int:
+        return len(self._variables)
 
 
 def _listed(edges: Sequence[Edge], endpoint: Endpoint, variables: Variables) -> Listed:

@@ -62,20 +62,17 @@ def links_of(subject: Subject, extras: Sequence[Extra]) -> List[Link]:
         before = [one for one in routers[:index] if one.edges >= router.edges and _sides(one) >= _sides(router)]
         ends.append((before[-1].name if before else WORLD, router.name, UPLINK, ()))
     for edge in subject.edges:
-        for side, addresses in own_addresses(subject.edges, edge).items():
+        for side, addresses in own_addresses(edge).items():
             passed = [router for router in routers if edge.name in router.edges and side in _sides(router)]
             ends.append((passed[-1].name if passed else WORLD, edge.name, side, addresses))
     ends += [(WORLD, extra.name, UPLINK, extra.addresses) for extra in extras]
     return [Link(number, *one) for number, one in enumerate(ends)]
 
 
-def own_addresses(edges: Sequence[Edge], edge: Edge) -> Dict[str, Tuple[str, ...]]:
-    """Return the addresses of an edge by side. One that several edges have, as for a failover, is the first one's."""
-    earlier = edges[: edges.index(edge)]
-    taken = {address for one in earlier for option in (ACCESS, INTERNAL) for address in one.addresses(option.option)}
-    external = tuple(address for address in edge.addresses(ACCESS.option) if address not in taken)
-    taken.update(external)
-    inside = tuple(address for address in edge.addresses(INTERNAL.option) if address not in taken)
+def own_addresses(edge: Edge) -> Dict[str, Tuple[str, ...]]:
+    """Return the addresses of an edge by side. One that is on both is on the external side."""
+    external = tuple(edge.addresses(ACCESS.option))
+    inside = tuple(address for address in edge.addresses(INTERNAL.option) if address not in external)
     return {side: found for side, found in ((EXTERNAL, external), (INSIDE, inside)) if found}
 
 

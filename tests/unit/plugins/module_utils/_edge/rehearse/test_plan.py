@@ -141,10 +141,18 @@ def test_an_address_of_a_failover_is_that_of_the_first_edge():
     shared = {**ONE_SIDE, "xmpp_edge_access_addresses": ["198.51.100.9", "198.51.100.10"]}
     other = {**ONE_SIDE, "xmpp_edge_access_addresses": ["198.51.100.9", "198.51.100.11"]}
     planned = plan({"xmpp_edge": {"one": shared, "two": {**other, "xmpp_edge_allow_absent_addresses": True}}})
-    having = [
-        name for name in ("one", "two") if any("add 198.51.100.9/32" in one for one in commands_of(planned, name))
-    ]
-    assert having == ["one"]
+    assert any("add 198.51.100.9/32" in one for one in commands_of(planned, "one"))
+    assert variables_of(planned)["two"]["xmpp_edge_access_addresses"] == ["198.51.100.11"]
+    assert planned["notes"] == ["two: 198.51.100.9 is at one here, and left out"]
+
+
+def test_an_edge_that_has_nothing_but_an_address_of_another_is_left_out():
+    standby = {**ONE_SIDE, "xmpp_edge_allow_absent_addresses": True}
+    router = {"xmpp_edge_placement": "firewall", "xmpp_edge_of": "active, standby"}
+    planned = plan({"xmpp_edge": {"active": ONE_SIDE, "standby": standby}, "xmpp_firewall": {"router": router}})
+    assert "standby" not in variables_of(planned)
+    assert variables_of(planned)["router"]["xmpp_edge_of"] == ["active"]
+    assert planned["notes"] == ["standby: 198.51.100.9 is at active here, so this edge is left out"]
 
 
 def test_routers_stand_between_the_world_and_their_edges():
