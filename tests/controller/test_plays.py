@@ -41,12 +41,13 @@ EXAMPLES = [
     ("module", "linux_firewall"),
     ("module", "probe"),
     ("lookup", "port_table"),
+    ("filter", "cs_topology"),
 ]
 # Examples of these need other hosts, or what the example before has registered. Scenarios run them.
 NOT_ALONE = {"connection_info", "doctor", "rehearsal", "verify_flows", "verify_report", "win_firewall"}
 
 
-@pytest.mark.parametrize("plugin_type", ["module", "lookup"])
+@pytest.mark.parametrize("plugin_type", ["module", "lookup", "filter"])
 def test_ansible_doc_finds_every_plugin(folder, plugin_type):
     command = [ansible_command("ansible-doc"), "--json", "--list", "-t", plugin_type, "xmpp.edge"]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment(folder))
