@@ -19,7 +19,7 @@ OWN_ADDRESSES = ("198.18.0.2", "2001:db8::2", "198.18.1.2", "198.51.100.7", "200
 
 # A network without even a loopback address behaves in ways that no host's does.
 IN_EMPTY_NETWORK = ("unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh")
-_ADD = " && ".join(f"ip address add {address} dev lo" for address in OWN_ADDRESSES)
+_ADD = " && ".join(f"ip address add {address} dev lo nodad" for address in OWN_ADDRESSES)
 IN_OWN_NETWORK = ("unshare", "--net", "sh", "-c", f'ip link set lo up && {_ADD} && exec "$@"', "sh")
 CHECKOUT = Path(__file__).resolve().parents[2]
 

@@ -30,7 +30,7 @@ table inet t {
 def own_network():
     namespace.enter(addresses=())
     for address in ("198.18.0.2/32", "2001:db8::2/128"):
-        subprocess.run(["ip", "address", "replace", address, "dev", "lo"], check=True)
+        subprocess.run(["ip", "address", "replace", address, "dev", "lo", "nodad"], check=True)
     subprocess.run(["nft", "-f", "-"], input=RULES, text=True, check=True)
 
 
