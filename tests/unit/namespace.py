@@ -40,8 +40,8 @@ def enter(addresses=OWN_ADDRESSES):
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(CLONE_NEWNET) != 0:
         raise OSError(ctypes.get_errno(), "unshare")
-    # A network without any address at all behaves in ways that no host's does. Addresses can be used at once: the kernel
-    # looks for others that have them on the loopback device too, though only for a moment.
+    # A network without any address at all behaves in ways that no host's does. Without "nodad" the kernel looks for
+    # others that have an IPv6 address, here too, and it cannot be used at once.
     commands = ["link set lo up", *(f"address add {address} dev lo nodad" for address in addresses)]
     subprocess.run(["ip", "-batch", "-"], input="\n".join(commands), text=True, check=True)
 
