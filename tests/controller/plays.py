@@ -39,6 +39,19 @@ def environment(folder: Path) -> dict[str, str]:
     }
 
 
+def started(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of Ansible in a folder, and return how it ended, with all that it said as one text."""
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=environment(folder),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+
+
 def ansible_command(name: str) -> str:
     """Path of one of Ansible's commands, of the same installation that runs the tests."""
     return str(Path(sys.executable).parent / name)

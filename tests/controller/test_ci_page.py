@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
 
 import yaml
-from plays import CHECKOUT, environment
+from plays import CHECKOUT, started
 from test_readme import INVENTORY
 
 PAGE = (CHECKOUT / "docs" / "ci.md").read_text()
@@ -19,15 +18,7 @@ PAGE = (CHECKOUT / "docs" / "ci.md").read_text()
 def test_the_cheap_check_shows_what_would_be_written(tmp_path):
     (tmp_path / "inventory.yml").write_text(INVENTORY)
     (command,) = re.findall(r"```console\n\$ (unshare .*?)```", PAGE, re.DOTALL)
-    done = subprocess.run(
-        shlex.split(command.replace("\\\n", " ")),
-        cwd=tmp_path,
-        env=environment(tmp_path),
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        check=False,
-    )
+    done = started(tmp_path, *shlex.split(command.replace("\\\n", " ")))
     assert done.returncode == 0, done.stdout
     assert "+gateway_in  allow in tcp 10.20.1.0/24 -> 10.20.0.7 port 23456" in done.stdout
     assert re.search(r"^edge1.example.net: predicted, changed, nftables, ", done.stdout, re.MULTILINE), done.stdout

@@ -6,12 +6,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 
 import pytest
 import yaml
-from plays import CHECKOUT, ansible_command, environment
+from plays import CHECKOUT, ansible_command, started
 
 POOL = CHECKOUT / "tests/unit/plugins/module_utils/_edge/request/topologies/pool.xml"
 
@@ -22,15 +21,8 @@ def play(tmp_path):
     (tmp_path / "topology.xml").write_bytes(POOL.read_text().encode("utf-16"))
 
     def run(playbook, *arguments, prefix=()):
-        return subprocess.run(
-            [*prefix, ansible_command("ansible-playbook"), str(CHECKOUT / "playbooks" / f"{playbook}.yml"), *arguments],
-            cwd=tmp_path,
-            env=environment(tmp_path),
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
+        path = str(CHECKOUT / "playbooks" / f"{playbook}.yml")
+        return started(tmp_path, *prefix, ansible_command("ansible-playbook"), path, *arguments)
 
     return run
 

@@ -12,7 +12,7 @@ import sys
 
 import pytest
 import yaml
-from plays import CHECKOUT, IN_EMPTY_NETWORK, IN_OWN_NETWORK, ansible_command, environment
+from plays import CHECKOUT, IN_EMPTY_NETWORK, IN_OWN_NETWORK, ansible_command, environment, started
 
 README = (CHECKOUT / "README.md").read_text()
 REQUIREMENTS, PROSODY, INVENTORY, PLAY = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
@@ -23,26 +23,17 @@ def check(folder, inventory, playbook):
     local = (
         f'{{"ansible_connection": "local", "ansible_become": false, "ansible_python_interpreter": "{sys.executable}"}}'
     )
-    return subprocess.run(
-        [
-            *IN_OWN_NETWORK,
-            *(
-                ansible_command("ansible-playbook"),
-                "-i",
-                str(inventory),
-                "--check",
-                "--diff",
-                "-e",
-                local,
-                str(playbook),
-            ),
-        ],
-        env=environment(folder),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    command = [
+        ansible_command("ansible-playbook"),
+        "-i",
+        str(inventory),
+        "--check",
+        "--diff",
+        "-e",
+        local,
+        str(playbook),
+    ]
+    return started(folder, *IN_OWN_NETWORK, *command)
 
 
 def test_readme_example_gives_the_readme_s_output(tmp_path):
@@ -116,18 +107,8 @@ def test_inventory_of_vantage_points_can_be_verified(tmp_path, of_the_role):
         "ansible_python_interpreter": sys.executable,
         "xmpp_edge_verify_timeout": 0.2,
     }
-    done = subprocess.run(
-        [
-            *(*IN_EMPTY_NETWORK, ansible_command("ansible-playbook"), "-i", str(tmp_path / "inventory.yml")),
-            *("-e", json.dumps(local), str(playbook)),
-        ],
-        cwd=tmp_path,
-        env=environment(tmp_path),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    command = [ansible_command("ansible-playbook"), "-i", str(tmp_path / "inventory.yml"), "-e", json.dumps(local)]
+    done = started(tmp_path, *IN_EMPTY_NETWORK, *command, str(playbook))
     # In a network with nothing in it no flow that has to be possible is.
     assert done.returncode == 2, done.stdout
     assert re.search(r"^\d+ of \d+ flows are as the table says", done.stdout, re.MULTILINE)
@@ -147,17 +128,9 @@ def test_inventory_of_routers_gives_the_rows_that_pass_there(tmp_path):
         "xmpp_edge_on_ineffective": "warn",
         "xmpp_edge_allow_absent_addresses": True,
     }
-    done = subprocess.run(
-        [
-            *(*IN_OWN_NETWORK, ansible_command("ansible-playbook"), "-i", str(tmp_path / "inventory.yml"), "--check"),
-            *("--forks", "1", "--diff", "-e", json.dumps(local), str(CHECKOUT / "playbooks" / "site.yml")),
-        ],
-        env=environment(tmp_path),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    command = [ansible_command("ansible-playbook"), "-i", str(tmp_path / "inventory.yml"), "--check", "--diff"]
+    site = str(CHECKOUT / "playbooks" / "site.yml")
+    done = started(tmp_path, *IN_OWN_NETWORK, *command, "--forks", "1", "-e", json.dumps(local), site)
     assert done.returncode == 0, done.stdout
     shown = re.split(r"^--- before: (\w+)", done.stdout, flags=re.MULTILINE)[1:]
     rows = {
