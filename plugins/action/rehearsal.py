@@ -11,16 +11,19 @@ import shutil
 import subprocess
 import typing as t
 
+from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import connection_loader
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import EdgeError
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.rehearse.plan import clashes, plan_rehearsal
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.rehearse.spec import OPTIONS
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.rehearse.subject import read_subject
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.variables import PREFIX
 
 Result = dict[str, t.Any]
 
 _CONNECTION = "containers.podman.podman"
+_OF_THE_HOST = ("ansible_connection", "ansible_shell_type")
 
 
 class ActionModule(ActionBase):
@@ -38,12 +41,27 @@ class ActionModule(ActionBase):
         variables = task_vars or {}
         try:
             _refuse_without_tools()
-            subject = read_subject(variables["groups"], variables["hostvars"])
+            groups = variables["groups"]
+            hosts = {host: _role_variables(host, variables["hostvars"][host]) for host in groups["all"]}
+            subject = read_subject(groups, hosts)
             plan = plan_rehearsal(subject, options["name"], options["backend"], options["most"])
         except EdgeError as error:
             return {**result, "failed": True, "msg": str(error)}
         plan["notes"] += clashes(plan, _networks())
         return {**result, **plan, "changed": False}
+
+
+def _role_variables(host: str, variables: t.Mapping[str, t.Any]) -> Result:
+    """Return what a plan needs of a host's variables. Raises EdgeError where one cannot be read."""
+    found = {}
+    for name in variables:
+        if name.startswith(PREFIX) or name in _OF_THE_HOST:
+            try:
+                found[name] = variables[name]
+            except AnsibleError as error:
+                reason = str(error).splitlines()[0]
+                raise EdgeError(f"{host}: {name}: cannot be read without its host: {reason}") from None
+    return found
 
 
 def _refuse_without_tools() -> None:

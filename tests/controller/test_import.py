@@ -50,7 +50,7 @@ def test_an_inventory_that_is_there_is_left_alone(tmp_path, play):
     (tmp_path / "mine" / "hosts.yml").write_text("xmpp_edge: {}\n")
     done = play("import_topology", "-e", "topology=topology.xml inventory=mine")
     assert done.returncode == 2
-    assert "mine/hosts.yml is there already; remove it, or name another folder with -e inventory=FOLDER" in done.stdout
+    assert "mine is a file, or has a hosts.yml already; remove it, or name another folder" in done.stdout
     assert (tmp_path / "mine" / "hosts.yml").read_text() == "xmpp_edge: {}\n"
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
-from typing import Iterator, List, Mapping, Optional, Sequence, Set, Tuple, Union
+from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple, Union
 
 from ..model.addresses import FAMILIES
 from ..model.port_table import ACCESS, FRONT_ENDS, INTERNAL, PARTNERS
@@ -69,6 +69,7 @@ class _Casting:
         }
         self.names: Set[str] = set(subject.variables)
         self.notes: List[str] = []
+        self.chosen: Dict[str, Dict[str, List[Network]]] = {}
 
     def run(self) -> Cast:
         """Return the hosts."""
@@ -84,6 +85,7 @@ class _Casting:
         families = self._families(INTERNAL.option if is_inside else ACCESS.option)
         extras = self._unlisted(word, families, is_inside, group) if listed.any else []
         chosen = {family: self._sampled(listed, family, option) for family in families}
+        self.chosen[option] = chosen
         for family, networks in chosen.items():
             for number, network in enumerate(networks):
                 own = self._pick(network)
@@ -113,12 +115,21 @@ class _Casting:
     def _with_front_ends(self, generated: Sequence[Extra]) -> Iterator[Extra]:
         """Yield the Front Ends. Those of the inventory that carry the table take the first places."""
         places = list(generated)
-        for name in self.subject.front_ends:
-            if places:
+        for number, name in enumerate(self.subject.front_ends):
+            if number < len(generated):
                 place = places.pop(0)
                 yield Extra(name, place.group, place.addresses, place.stands_for, is_inside=True)
+                continue
+            addresses = [
+                self._pick(networks[number % len(networks)]) if networks else self._pick_unlisted(family)
+                for family, networks in self.chosen[FRONT_ENDS.option].items()
+                if networks or self.subject.inside.any
+            ]
+            found = tuple(address for address in addresses if address)
+            if found:
+                yield Extra(name, GROUP_OF[FRONT_ENDS.option], found, "another of its list", is_inside=True)
             else:
-                self.notes.append(f"{name}: has no place here, since all addresses of its list are taken")
+                self.notes.append(f"{name}: has no place here, since no address of its list is free")
         yield from places
 
     def _unlisted(self, word: str, families: Sequence[str], is_inside: bool, group: str = OUTSIDERS) -> List[Extra]:

@@ -5,21 +5,25 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 from ..model.addresses import common, merged, span_of
+from ..model.errors import OptionError
 from ..model.port_table import ADDRESS_ENDPOINTS
 from ..request.variables import INSTALL, PREFIX
 from ..verify.flows import EDGES, GROUP_OF
 from ..verify.routers import ROUTERS
 from .casting import Extra, cast
 from .subject import Subject, given_to
-from .topology import WORLD, commands_of, links_of
+from .topology import WORLD, bypassed, commands_of, links_of
 
 AUTO, MANAGER = "auto", "nftables"
 """The word for the manager that the inventory names, and the one of hosts for which it names none."""
 
+_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,40}")
 _LONGEST_HOSTNAME = 60
 _BACKEND = f"{PREFIX}backend"
 _CONNECTION = {
@@ -37,18 +41,24 @@ _VERIFY = {
 
 
 def plan_rehearsal(subject: Subject, name: str, backend: str, most: int) -> Dict[str, Any]:
-    """Return the plan, as plain data for a playbook.
+    """Return the plan, as plain data for a playbook. Raises OptionError.
 
     name: the beginning of the containers' names; backend: firewall manager of every host, or AUTO; most: networks of
     each list and family that get a host.
     """
+    if not _NAME.fullmatch(name):
+        raise OptionError(
+            f"{PREFIX}rehearse_name", name, "is no beginning of a container's name", "say one like my-edges"
+        )
+    if most < 1:
+        raise OptionError(f"{PREFIX}rehearse_most", most, "leaves every listed network without a host", "say 1 or more")
     found = cast(subject, most)
     links = links_of(subject, found.extras)
     inside = [address for extra in found.extras if extra.is_inside for address in extra.addresses]
     managers = _managers(subject, found.extras, backend)
     names = list(dict.fromkeys((WORLD, *managers, *(extra.name for extra in found.extras))))
     number_of = {one: number for number, one in enumerate(names)}
-    return {
+    plan: Dict[str, Any] = {
         "hosts": [
             {
                 "name": one,
@@ -70,8 +80,13 @@ def plan_rehearsal(subject: Subject, name: str, backend: str, most: int) -> Dict
             {"name": one.name, "stands_for": one.stands_for, "addresses": list(one.addresses)} for one in found.extras
         ],
         "inventory": _inventory(subject, found.extras, backend, {one: f"{name}-{number_of[one]}" for one in names}),
-        "notes": [*subject.notes, *found.notes],
+        "carriers": list(managers),
+        "connection": dict(_CONNECTION),
+        "notes": [*subject.notes, *found.notes, *bypassed(subject, links)],
     }
+    # What containers that are up are known by.
+    made = json.dumps([plan["hosts"], plan["links"], plan["ports"]], sort_keys=True)
+    return {**plan, "digest": hashlib.sha256(made.encode()).hexdigest()[:16]}
 
 
 def clashes(plan: Mapping[str, Any], networks: Sequence[Tuple[str, str]]) -> List[str]:

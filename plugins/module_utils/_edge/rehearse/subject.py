@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, Iterator, List, Mapping, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Sequence, Set, Tuple
 
 from ..model.errors import OptionError
 from ..model.port_table import ADDRESS_ENDPOINTS, FRONT_ENDS, PARTNERS, Endpoint
@@ -15,7 +15,7 @@ from ..request.option_spec import OPTIONS
 from ..request.options import FRONT_END
 from ..request.scalars import entries_of
 from ..request.variables import EDGES as EDGES_VARIABLE
-from ..request.variables import PREFIX, names_in
+from ..request.variables import IGNORED, PREFIX, check_variables, names_in
 from ..verify.flows import EDGES, GROUP_OF, Edge, given_options, read_edge
 from ..verify.routers import ROUTERS, Router, read_router
 
@@ -59,18 +59,27 @@ def read_subject(groups: Mapping[str, Sequence[str]], variables: Variables) -> S
 
     groups: the names of hosts by group.
     """
-    names = groups.get(EDGES) or ()
-    if not names:
+    if not groups.get(EDGES):
         raise OptionError(EDGES, None, "has no hosts", "put the edges into this group of the inventory")
+    everywhere = [one for group in (EDGES, ROUTERS, GROUP_OF[FRONT_ENDS.option]) for one in groups.get(group) or ()]
+    absent = [one for one in dict.fromkeys(everywhere) if variables[one].get(f"{PREFIX}state") == "absent"]
+    names = [name for name in groups[EDGES] if name not in absent]
+    if not names:
+        raise OptionError(EDGES, None, "has no hosts that carry the table", f"say {PREFIX}state: present for one")
     edges, variables, shared = _apart([read_edge(name, variables[name]) for name in names], variables)
-    routers = [read_router(name, variables, edges) for name in groups.get(ROUTERS) or ()]
-    found = [router for router in routers if router is not None and router.name not in names]
+    here = {edge.name for edge in edges}
+    routers = [read_router(name, variables, edges) for name in groups.get(ROUTERS) or () if name not in absent]
+    standing = [router for router in routers if router is not None and router.name not in names]
+    found = [router for router in standing if router.edges & here]
+    before_nothing = [router.name for router in standing if not router.edges & here]
     front_ends = tuple(
         name
         for name in groups.get(GROUP_OF[FRONT_ENDS.option]) or ()
-        if name not in names and variables[name].get(f"{PREFIX}placement") == FRONT_END
+        if name not in (*names, *absent) and variables[name].get(f"{PREFIX}placement") == FRONT_END
     )
     carriers = (*(edge.name for edge in edges), *(router.name for router in found), *front_ends)
+    left_out = [f"{', '.join(absent)}: {PREFIX}state is absent, so it is left out here"] if absent else []
+    left_out += [f"{name}: none of its edges is rehearsed, so it is left out here" for name in before_nothing]
     return Subject(
         tuple(edges),
         tuple(found),
@@ -78,7 +87,15 @@ def read_subject(groups: Mapping[str, Sequence[str]], variables: Variables) -> S
         _listed(edges, PARTNERS, variables),
         _listed(edges, FRONT_ENDS, variables),
         variables,
-        (*shared, *_stand_ins(carriers, variables), *_translated(edges), *_without_metrics(carriers, variables)),
+        (
+            *_checked(carriers, variables),
+            *left_out,
+            *shared,
+            *_stand_ins(carriers, variables),
+            *_translated(edges),
+            *_without_metrics(carriers, variables),
+            *_elsewhere(carriers, here, variables),
+        ),
     )
 
 
@@ -155,6 +172,26 @@ def _listed(edges: Sequence[Edge], endpoint: Endpoint, variables: Variables) -> 
                 else:
                     networks[parse_network(endpoint.option, str(entry))] = None
     return Listed(tuple(networks), is_any)
+
+
+def _checked(names: Sequence[str], variables: Variables) -> Iterator[str]:
+    """Yield a note for each variable of a host that is none of the role's. Raises OptionError on a misspelt one."""
+    for name in names:
+        ignored = names_in(IGNORED, variables[name].get(IGNORED) or [])
+        try:
+            warnings = check_variables(variables[name], ignored, ())
+        except OptionError as error:
+            raise OptionError(f"{name}: {error.option}", None, error.problem, error.remedy) from None
+        yield from (f"{name}: {warning}" for warning in warnings)
+
+
+def _elsewhere(names: Sequence[str], here: Set[str], variables: Variables) -> Iterator[str]:
+    """Yield a note for each host that stands before edges which are not rehearsed."""
+    for name in names:
+        named = names_in(EDGES_VARIABLE, variables[name].get(EDGES_VARIABLE) or [])
+        others = [one for one in named if one not in here]
+        if others:
+            yield f"{name}: {', '.join(others)} of its {EDGES_VARIABLE} is not rehearsed, and left out of it"
 
 
 def _stand_ins(names: Sequence[str], variables: Variables) -> List[str]:

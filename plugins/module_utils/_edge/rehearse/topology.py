@@ -20,7 +20,8 @@ from ..verify.routers import Router
 from .casting import Extra
 from .subject import Subject
 
-WORLD = "world"
+WORLD = "the world"
+"""Name of the router in the middle, which no host of an inventory has."""
 EXTERNAL, INSIDE = "external", "internal"
 """Names of an edge's interfaces, and so of its sides."""
 UPLINK = "uplink"
@@ -57,9 +58,11 @@ class Link:
 def links_of(subject: Subject, extras: Sequence[Extra]) -> List[Link]:
     """Return all links, those of routers first."""
     ends: List[Tuple[str, str, str, Tuple[str, ...]]] = []
+    # A router stands behind another one that is before all of its edges, on one of its sides at least: what is none of
+    # its rows it forwards.
     routers = sorted(subject.routers, key=lambda router: (-len(router.edges), -len(_sides(router))))
     for index, router in enumerate(routers):
-        before = [one for one in routers[:index] if one.edges >= router.edges and _sides(one) >= _sides(router)]
+        before = [one for one in routers[:index] if one.edges >= router.edges and _sides(one) & _sides(router)]
         ends.append((before[-1].name if before else WORLD, router.name, UPLINK, ()))
     for edge in subject.edges:
         for side, addresses in own_addresses(edge).items():
@@ -67,6 +70,26 @@ def links_of(subject: Subject, extras: Sequence[Extra]) -> List[Link]:
             ends.append((passed[-1].name if passed else WORLD, edge.name, side, addresses))
     ends += [(WORLD, extra.name, UPLINK, extra.addresses) for extra in extras]
     return [Link(number, *one) for number, one in enumerate(ends)]
+
+
+def bypassed(subject: Subject, links: Sequence[Link]) -> List[str]:
+    """Return a note for each router that is not on the way to one of its edges, since links are a tree."""
+    parents = {link.child: link.parent for link in links if not link.addresses}
+    notes = []
+    for edge in subject.edges:
+        for link in links:
+            if link.child != edge.name:
+                continue
+            way = [link.parent]
+            while way[-1] in parents:
+                way.append(parents[way[-1]])
+            where = f"the {link.device} addresses of {edge.name}"
+            notes += [
+                f"{router.name}: is not on the way to {where} here, so nothing shows that it lets those packets pass"
+                for router in subject.routers
+                if edge.name in router.edges and link.device in _sides(router) and router.name not in way
+            ]
+    return notes
 
 
 def own_addresses(edge: Edge) -> Dict[str, Tuple[str, ...]]:

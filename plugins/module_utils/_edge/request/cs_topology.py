@@ -10,7 +10,7 @@ XMPP federation switched on exactly when it has the two ports of the component X
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, TypeVar, Union
 
 from ..model.addresses import family_of
 from ..model.errors import EdgeError, OptionError, shown
@@ -36,6 +36,7 @@ ServiceId = Tuple[str, str, str]
 """Site, role and instance of a service."""
 ClusterId = Tuple[str, str]
 """Site and number of a cluster, which administrators call a pool."""
+_Id = TypeVar("_Id", ServiceId, ClusterId)
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,8 @@ class _Reader:
     """The clusters and services of one topology, and the notes so far."""
 
     def __init__(self, topology: Element) -> None:
-        self.clusters = {_cluster_of(one): one for one in topology.within("Cluster")}
-        self.services = {_service_of(one): one for one in topology.within("Service")}
+        self.clusters = _by_id("pool", [(_cluster_of(one), one) for one in topology.within("Cluster")])
+        self.services = _by_id("service", [(_service_of(one), one) for one in topology.within("Service")])
         self.notes: List[str] = []
 
     def run(self) -> Import:
@@ -131,7 +132,10 @@ class _Reader:
         """Yield the servers of an Edge pool with their variables. One whose addresses are not known is left out."""
         numbers = {_PORT_OPTION[side]: port for side, (port, _interface) in ports.items()}
         given = {PREFIX + option: port for option, port in numbers.items() if port != DEFAULT_PORTS[option]}
-        for machine in self._machines(service):
+        machines = self._machines(service)
+        if not machines:
+            self.notes.append(f"{self._pool(service)}: has no servers in the topology")
+        for machine in machines:
             name = _name_of(machine)
             try:
                 access, public = self._addresses(machine, _EXTERNAL, ports[_EXTERNAL][1], ACCESS.option)
@@ -199,6 +203,15 @@ class _Reader:
         return _name_of(cluster)
 
 
+def _by_id(kind: str, found: Sequence[Tuple[_Id, Element]]) -> Dict[_Id, Element]:
+    """Return elements by what identifies them. Raises EdgeError where two have the same."""
+    by_id: Dict[_Id, Element] = {}
+    for key, element in found:
+        if by_id.setdefault(key, element) is not element:
+            raise EdgeError(f"the topology has two of the {kind} {shown('-'.join(map(str, key)))}; publish it anew")
+    return by_id
+
+
 def _pair(element: Element) -> ClusterId:
     return element.attributes.get("SiteId", ""), element.attributes.get("Number", "")
 
@@ -231,6 +244,6 @@ def _name_of(element: Element) -> str:
 def _port_number(port: Element, pool: str) -> int:
     """Return the port. Raises EdgeError."""
     text = port.attributes.get("Port", "")
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65535):
+    if not (text.isascii() and text.isdigit() and len(text) <= len("65535") and 1 <= int(text) <= 65535):
         raise EdgeError(f"{pool}: its XMPP proxy has the port {shown(text)}, which is no TCP port")
     return int(text)

@@ -16,6 +16,8 @@ LONGEST = 16 * 1024 * 1024
 """Most bytes of a document. A topology of hundreds of servers has less than a tenth of that."""
 DEEPEST = 64
 """Most elements within each other."""
+MOST = 200_000
+"""Most elements. A server has some dozens."""
 
 _BYTE_ORDER_MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
@@ -76,6 +78,7 @@ class _Reading:
     def __init__(self) -> None:
         # Above the root there is one more element, so that the root is a child as others are.
         self.open = [Element("", {})]
+        self.count = 0
         self.parser = expat.ParserCreate("utf-8")
         self.parser.StartElementHandler = self._start
         self.parser.EndElementHandler = self._end
@@ -94,8 +97,11 @@ class _Reading:
         element = Element(name.rpartition(":")[2], attributes)
         self.open[-1].children.append(element)
         self.open.append(element)
+        self.count += 1
         if len(self.open) > DEEPEST:
             raise EdgeError(f"the topology has more than {DEEPEST} elements within each other; that is no topology")
+        if self.count > MOST:
+            raise EdgeError(f"the topology has more than {MOST} elements; that is no topology")
 
     def _end(self, _name: str) -> None:
         self.open.pop()

@@ -152,7 +152,10 @@ def test_an_edge_that_has_nothing_but_an_address_of_another_is_left_out():
     planned = plan({"xmpp_edge": {"active": ONE_SIDE, "standby": standby}, "xmpp_firewall": {"router": router}})
     assert "standby" not in variables_of(planned)
     assert variables_of(planned)["router"]["xmpp_edge_of"] == ["active"]
-    assert planned["notes"] == ["standby: 198.51.100.9 is at active here, so this edge is left out"]
+    assert planned["notes"] == [
+        "standby: 198.51.100.9 is at active here, so this edge is left out",
+        "router: standby of its xmpp_edge_of is not rehearsed, and left out of it",
+    ]
 
 
 def test_routers_stand_between_the_world_and_their_edges():
@@ -178,13 +181,98 @@ def test_routers_stand_between_the_world_and_their_edges():
     )
     names = {host["container"]: host["name"] for host in planned["hosts"]}
     parents = {(names[child], device): names[parent] for parent, _up, child, device in planned["links"]}
-    assert parents["all", "uplink"] == "world"
+    assert parents["all", "uplink"] == "the world"
     assert parents["outer", "uplink"] == parents["inner", "uplink"] == "all"
     assert (parents["edge", "external"], parents["edge", "internal"]) == ("outer", "inner")
     assert extras(planned)["pool"]["stands_for"] == "10.20.1.0/24"
     assert "other" not in names.values()
-    assert [host["name"] for host in planned["hosts"] if host["routes"]] == ["world", "inner", "outer", "all"]
+    assert [host["name"] for host in planned["hosts"] if host["routes"]] == ["the world", "inner", "outer", "all"]
     assert variables_of(planned)["pool"]["xmpp_edge_of"] == ["edge"]
+
+
+FEDERATION = {"xmpp_edge_placement": "firewall", "xmpp_edge_rows": ["federation_in", "federation_out"]}
+ALL_ROWS = {"xmpp_edge_placement": "firewall"}
+
+
+def parents_in(planned):
+    """Return the host towards the world of each host and device."""
+    names = {host["container"]: host["name"] for host in planned["hosts"]}
+    return {(names[child], device): names[parent] for parent, _up, child, device in planned["links"]}
+
+
+def test_a_router_of_one_edge_stands_behind_that_of_several():
+    second = {
+        **TWO_SIDES,
+        "xmpp_edge_access_addresses": ["198.51.100.8"],
+        "xmpp_edge_internal_addresses": ["10.20.0.8"],
+    }
+    routers = {"ra": {**FEDERATION, "xmpp_edge_of": ["e1", "e2"]}, "rb": {**ALL_ROWS, "xmpp_edge_of": ["e1"]}}
+    planned = plan({"xmpp_edge": {"e1": TWO_SIDES, "e2": second}, "xmpp_firewall": routers})
+    parents = parents_in(planned)
+    assert (parents["e1", "external"], parents["rb", "uplink"], parents["ra", "uplink"]) == ("rb", "ra", "the world")
+    assert planned["notes"] == []
+
+
+def test_a_router_that_nothing_passes_is_told():
+    edges = {f"e{number}": {**ONE_SIDE, "xmpp_edge_access_addresses": [f"198.51.100.{number}"]} for number in (1, 2, 3)}
+    routers = {"ra": {**FEDERATION, "xmpp_edge_of": ["e1", "e2"]}, "rb": {**FEDERATION, "xmpp_edge_of": ["e2", "e3"]}}
+    planned = plan({"xmpp_edge": edges, "xmpp_firewall": routers})
+    assert planned["notes"] == [
+        "ra: is not on the way to the external addresses of e2 here, so nothing shows that it lets those packets pass"
+    ]
+
+
+def test_all_front_ends_have_a_place():
+    pool = {f"f{number}": {"xmpp_edge_placement": "front_end", "xmpp_edge_of": ["edge"]} for number in (1, 2, 3)}
+    planned = plan({"xmpp_edge": {"edge": TWO_SIDES}, "xmpp_front_end": pool})
+    network = ipaddress.ip_network("10.20.1.0/24")
+    addresses = [ipaddress.ip_address(extras(planned)[name]["addresses"][0]) for name in pool]
+    assert len(set(addresses)) == 3
+    assert all(address in network for address in addresses)
+    full = {**TWO_SIDES, "xmpp_edge_front_end_networks": ["10.20.1.9"]}
+    assert plan({"xmpp_edge": {"edge": full}, "xmpp_front_end": pool})["notes"] == [
+        f"f{number}: has no place here, since no address of its list is free" for number in (2, 3)
+    ]
+
+
+def test_what_is_not_to_carry_the_table_is_left_out():
+    gone = {**ONE_SIDE, "xmpp_edge_state": "absent"}
+    router = {**FEDERATION, "xmpp_edge_of": ["gone"]}
+    planned = plan({"xmpp_edge": {"edge": TWO_SIDES, "gone": gone}, "xmpp_firewall": {"router": router}})
+    assert {"gone", "router"} & set(variables_of(planned)) == set()
+    assert planned["notes"] == [
+        "gone: xmpp_edge_state is absent, so it is left out here",
+        "router: none of its edges is rehearsed, so it is left out here",
+    ]
+
+
+def test_containers_of_another_plan_are_told_apart():
+    digests = {
+        plan({"xmpp_edge": {"edge": options}})["digest"]
+        for options in (TWO_SIDES, {**TWO_SIDES, "xmpp_edge_partner_networks": ["203.0.113.128/25"]}, ONE_SIDE)
+    }
+    assert len(digests) == 3
+    assert plan({"xmpp_edge": {"edge": TWO_SIDES}})["digest"] in digests
+
+
+def test_a_host_may_be_called_like_the_world():
+    planned = plan({"xmpp_edge": {"world": TWO_SIDES}})
+    assert [host["name"] for host in planned["hosts"]][:2] == ["the world", "world"]
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"most": 0}, "xmpp_edge_rehearse_most: 0 leaves every listed network without a host; say 1 or more"),
+        ({"name": ""}, "xmpp_edge_rehearse_name: '' is no beginning of a container's name; say one like my-edges"),
+        ({"name": "a b"}, "xmpp_edge_rehearse_name: 'a b' is no beginning"),
+    ],
+)
+def test_options_are_checked(given, words):
+    subject = read_subject({"xmpp_edge": ["edge"]}, {"edge": TWO_SIDES})
+    with pytest.raises(OptionError) as refused:
+        plan_rehearsal(subject, **{"name": "test", "backend": "auto", "most": 8, **given})
+    assert words in str(refused.value)
 
 
 def reached(planned, start, target):
@@ -268,6 +356,11 @@ def test_names_that_the_inventory_has_are_not_given_again():
     [
         ({}, "xmpp_edge: has no hosts; put the edges into this group of the inventory"),
         ({"xmpp_edge": {"edge": {}}}, "edge: xmpp_edge_access_addresses: "),
+        (
+            {"xmpp_edge": {"edge": {**TWO_SIDES, "xmpp_edge_partner_network": ["192.0.2.0/24"]}}},
+            "edge: xmpp_edge_partner_network: is no variable of the role; say xmpp_edge_partner_networks",
+        ),
+        ({"xmpp_edge": {"edge": {**TWO_SIDES, "xmpp_edge_state": "absent"}}}, "xmpp_edge: has no hosts that carry"),
         (
             {"xmpp_edge": {"edge": {**TWO_SIDES, "xmpp_edge_partner_networks": ["203.0.113.1/24"]}}},
             "edge: xmpp_edge_partner_networks: '203.0.113.1/24' has host bits set",
