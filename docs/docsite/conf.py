@@ -31,11 +31,16 @@ _PAGES = {
     "list_of_collections": f"{_ANSIBLE}/collections/index.html",
 }
 """Pages of Ansible's own documentation to which those of the modules refer. Its inventory would be a download."""
+_BUILTIN = "ansible_collections.ansible.builtin."
+"""Beginning of the labels of Ansible's own modules."""
 
 
 def _to_ansible(_app, _env, node, text):
     """Return a link to a page of Ansible's documentation, or None for a reference to anything else."""
-    address = _PAGES.get(node["reftarget"])
+    target = node["reftarget"]
+    address = _PAGES.get(target)
+    if target.startswith(_BUILTIN):
+        address = f"{_ANSIBLE}/collections/ansible/builtin/{target[len(_BUILTIN) :]}.html"
     return nodes.reference("", "", text, internal=False, refuri=address) if address else None
 
 
