@@ -37,11 +37,11 @@ def test_the_variables_of_the_page_are_those_of_the_role():
 
 def test_the_workflows_of_the_page_call_what_there_is_with_inputs_that_it_has():
     called = yaml.safe_load((CHECKOUT / ".github" / "workflows" / "rehearse.yml").read_text())
-    header, _job = yaml.safe_load_all((CHECKOUT / "ci" / "gitlab.yml").read_text())
+    included = yaml.safe_load((CHECKOUT / "ci" / "gitlab.yml").read_text())
     *_molecule, github, gitlab = (yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL))
     job = github["jobs"]["rehearse"]
     assert job["uses"] == "xmpp-edge/xmpp.edge/.github/workflows/rehearse.yml@main"
     # YAML 1.1 reads the key "on" as true.
     assert set(job["with"]) <= set(called[True]["workflow_call"]["inputs"])
     assert gitlab["include"][0]["remote"].endswith("/main/ci/gitlab.yml")
-    assert set(gitlab["include"][0]["inputs"]) <= set(header["spec"]["inputs"])
+    assert set(gitlab["rehearse"]["variables"]) <= set(included["rehearse"]["variables"])

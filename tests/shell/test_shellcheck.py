@@ -140,8 +140,8 @@ def steps_of(workflow):
 
 
 STEPS = dict(step for workflow in sorted(CHECKOUT.glob(".github/workflows/*.yml")) for step in steps_of(workflow))
-_HEADER, GITLAB = yaml.safe_load_all((CHECKOUT / "ci" / "gitlab.yml").read_text())
-STEPS["gitlab"] = "\n".join(GITLAB["rehearse"]["script"])
+GITLAB = CHECKOUT / "ci" / "gitlab.yml"
+STEPS["gitlab"] = "\n".join(yaml.safe_load(GITLAB.read_text())["rehearse"]["script"])
 MANAGERS = sorted(CHECKOUT.glob("roles/xmpp_edge_rehearse/files/managers/*.sh"))
 
 
@@ -150,10 +150,8 @@ def test_set_up_of_a_rehearsal(manager):
     shellcheck("-s", "sh", manager)
 
 
-def test_the_include_for_gitlab_is_valid(tmp_path):
-    job = tmp_path / "job.yml"
-    job.write_text(yaml.safe_dump(GITLAB))
-    subprocess.run(["check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", job], check=True)
+def test_the_include_for_gitlab_is_valid():
+    subprocess.run(["check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", GITLAB], check=True)
 
 
 @pytest.mark.parametrize("name", STEPS)

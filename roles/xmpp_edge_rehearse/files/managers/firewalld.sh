@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # A host that rejects by default what is for itself, with firewalld as Debian sets it up. Its interfaces are in one zone, between
 # which firewalld forwards.
 systemctl enable --now firewalld

@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # A host that drops by default what is for itself, with iptables alone.
 for program in iptables ip6tables; do
   icmp=icmp

@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # A host that drops by default what is for itself, with nftables alone.
 cat > /etc/nftables.conf <<'RULES'
 #!/usr/sbin/nft -f
