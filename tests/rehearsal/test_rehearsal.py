@@ -108,12 +108,12 @@ def containers(name=NAME):
     return subprocess.run(listed, check=True, stdout=subprocess.PIPE, text=True).stdout.split()
 
 
-def rehearse(run, *arguments, **variables):
-    """Run the playbook with a name of its own and some variables."""
+def rehearse(run, *arguments, within=(), **variables):
+    """Run the playbook with a name of its own and some variables. within: a command that runs another one."""
     given = {"name": NAME, **variables}
     given = {f"xmpp_edge_rehearse_{name}": value for name, value in given.items()}
     command = ("ansible-playbook", "-i", "inventory.yml", "xmpp.edge.rehearse", "-e", json.dumps(given))
-    return run(*command, *arguments, **OF_THE_USER)
+    return run(*within, *command, *arguments, **OF_THE_USER)
 
 
 def changed(done):
@@ -122,13 +122,12 @@ def changed(done):
     return int(re.search(r"^\S*localhost\S*\s+: .*changed=(\d+)", COLOURS.sub("", done.stdout), re.MULTILINE)[1])
 
 
-def this_machine():
-    """Return what a rehearsal must leave alone: addresses, routes and rules of this machine."""
-    shown = []
-    for command in ("ip -json address show", "ip -json route show", "nft --stateless list ruleset"):
-        told = subprocess.run(command.split(), check=True, stdout=subprocess.PIPE, text=True).stdout
-        shown.append(re.sub(r'"\w*_life_time": *\d+', "", told))
-    return shown
+LOOK = "(ip -json address show; ip -json route show; nft --stateless list ruleset)"
+"""What a rehearsal must leave alone: addresses, routes and rules of the machine that it runs on."""
+_LOOKING = f'{LOOK} > before; "$@"; code=$?; {LOOK} > after; exit $code'
+_ADDRESSES = "ip link set lo up; ip address add 10.20.0.1/24 dev lo"
+IN_A_NETWORK = ("unshare", "--net", "sh", "-c", f"{_ADDRESSES}; {_LOOKING}", "sh")
+"""A network that other tests do not change meanwhile."""
 
 
 def evidence(folder):
@@ -140,11 +139,11 @@ def test_two_edges_with_three_partner_networks_in_both_families(here, run):
     (here / "inventory.yml").write_text(TWO_EDGES)
     (here / "group_vars").mkdir()
     (here / "group_vars" / "all.yml").write_text("{ansible_host: 198.51.100.7, ansible_shell_type: powershell}")
-    before = this_machine()
-    done = rehearse(run)
+    done = rehearse(run, within=IN_A_NETWORK)
     assert done.returncode == 0, done.stdout
+    assert "10.20.0.7, 10.20.0.8: this machine has 10.20.0.1/24 on lo; no packet of the rehearsal gets" in done.stdout
     assert "132 of 132 flows are as the table says" in done.stdout
-    assert this_machine() == before
+    assert (here / "before").read_text() == (here / "after").read_text() != ""
     assert containers() == []
     seen = evidence(here)
     assert seen["passed"] is True
