@@ -15,14 +15,13 @@ from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import connection_loader
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import EdgeError
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.rehearse.plan import clashes, plan_rehearsal
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.rehearse.plan import CONNECTION, clashes, plan_rehearsal
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.rehearse.spec import OPTIONS
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.rehearse.subject import read_subject
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.variables import PREFIX
 
 Result = dict[str, t.Any]
 
-_CONNECTION = "containers.podman.podman"
 _OF_THE_HOST = ("ansible_connection", "ansible_shell_type")
 
 
@@ -73,9 +72,9 @@ def _refuse_without_tools() -> None:
     for program, package in (("podman", "podman"), ("ip", "iproute2")):
         if shutil.which(program) is None:
             raise EdgeError(f"a rehearsal needs the program {program} on the controller; install the package {package}")
-    if not connection_loader.has_plugin(_CONNECTION):
+    if not connection_loader.has_plugin(CONNECTION):
         install = "run ansible-galaxy collection install containers.podman"
-        raise EdgeError(f"a rehearsal needs the connection plugin {_CONNECTION}; {install}")
+        raise EdgeError(f"a rehearsal needs the connection plugin {CONNECTION}; {install}")
 
 
 def _networks() -> list[tuple[str, str]]:

@@ -12,12 +12,13 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import EdgeError, shown
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.cs_topology import import_topology
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.topology_document import REMEDY
 
 
 def cs_topology(document: t.Any, base64: bool = False) -> dict[str, t.Any]:
     """Return edges, Front Ends and notes of a topology. Raises AnsibleFilterError with one sentence."""
     if not isinstance(document, (str, bytes)):
-        raise AnsibleFilterError(f"cs_topology: {shown(document)} is no text; give what Get-CsTopology -AsXml prints")
+        raise AnsibleFilterError(f"cs_topology: {shown(document)} is no text; {REMEDY}")
     try:
         found = import_topology(_bytes_of(document) if base64 else document)
     except EdgeError as error:

@@ -139,6 +139,7 @@ def test_two_edges_with_three_partner_networks_in_both_families(here, run):
     (here / "inventory.yml").write_text(TWO_EDGES)
     (here / "group_vars").mkdir()
     (here / "group_vars" / "all.yml").write_text("{ansible_host: 198.51.100.7, ansible_shell_type: powershell}")
+    (here / "ansible.cfg").write_text("[defaults]\nremote_user = deploy\nforce_handlers = true\n")
     done = rehearse(run, within=IN_A_NETWORK)
     assert done.returncode == 0, done.stdout
     assert "10.20.0.7, 10.20.0.8: this machine has 10.20.0.1/24 on lo; no packet of the rehearsal gets" in done.stdout

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
+from itertools import chain, count
 from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple, Union
 
 from ..model.addresses import FAMILIES
@@ -33,7 +34,7 @@ class Extra:
     """A host that is there for the rehearsal alone, or a Front End of the inventory.
 
     group: of the inventory; addresses: its own; stands_for: the network that it stands for, "any" or "none"; is_inside:
-    whether it is on the internal side of the edges.
+    true on the internal side of the edges.
     """
 
     name: str
@@ -114,10 +115,9 @@ class _Casting:
 
     def _with_front_ends(self, generated: Sequence[Extra]) -> Iterator[Extra]:
         """Yield the Front Ends. Those of the inventory that carry the table take the first places."""
-        places = list(generated)
         for number, name in enumerate(self.subject.front_ends):
             if number < len(generated):
-                place = places.pop(0)
+                place = generated[number]
                 yield Extra(name, place.group, place.addresses, place.stands_for, is_inside=True)
                 continue
             addresses = [
@@ -130,7 +130,7 @@ class _Casting:
                 yield Extra(name, GROUP_OF[FRONT_ENDS.option], found, "another of its list", is_inside=True)
             else:
                 self.notes.append(f"{name}: has no place here, since no address of its list is free")
-        yield from places
+        yield from generated[len(self.subject.front_ends) :]
 
     def _unlisted(self, word: str, families: Sequence[str], is_inside: bool, group: str = OUTSIDERS) -> List[Extra]:
         """Return a host with an address of each family that is in no list, or none."""
@@ -175,15 +175,11 @@ class _Casting:
 
     def _name(self, word: str) -> str:
         """Return a name that no host has yet."""
-        names = [word] if word in ("outsider", "intruder") else []
-        number = 0
-        while True:
-            for name in names:
-                if name not in self.names:
-                    self.names.add(name)
-                    return name
-            number += 1
-            names = [f"{word}-{number}"]
+        alone = [word] if word in ("outsider", "intruder") else []
+        numbered = (f"{word}-{number}" for number in count(1))
+        name = next(one for one in chain(alone, numbered) if one not in self.names)
+        self.names.add(name)
+        return name
 
 
 def sampled(networks: Sequence[Network], most: int) -> List[Network]:

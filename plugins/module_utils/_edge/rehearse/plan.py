@@ -10,7 +10,7 @@ import json
 import re
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
-from ..model.addresses import common, merged, span_of
+from ..model.addresses import family_of, overlap, span_of
 from ..model.errors import OptionError
 from ..model.port_table import ADDRESS_ENDPOINTS
 from ..request.variables import INSTALL, PREFIX
@@ -26,8 +26,14 @@ AUTO, MANAGER = "auto", "nftables"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,40}")
 _LONGEST_HOSTNAME = 60
 _BACKEND = f"{PREFIX}backend"
+_ADDRESSES = "rehearsed_addresses"
+"""Variable of the inventory with all addresses that its hosts have."""
+
+CONNECTION = "containers.podman.podman"
+"""Connection plugin that reaches the containers."""
+
 _CONNECTION = {
-    "ansible_connection": "containers.podman.podman",
+    "ansible_connection": CONNECTION,
     "ansible_python_interpreter": "/usr/bin/python3",
     "ansible_become": False,
 }
@@ -97,18 +103,13 @@ def clashes(plan: Mapping[str, Any], networks: Sequence[Tuple[str, str]]) -> Lis
     hosts = plan["inventory"]["all"]["vars"][_ADDRESSES]
     notes = []
     for device, network in networks:
-        same = [one for one in hosts if (":" in one) == (":" in network)]
-        here = merged([span_of(network)])
-        found = [one for one in same if common(here, [span_of(one)])]
+        same = [one for one in hosts if family_of(one) == family_of(network)]
+        found = [one for one in same if overlap([span_of(network)], [span_of(one)])]
         if found:
             notes.append(
                 f"{', '.join(found)}: this machine has {network} on {device}; no packet of the rehearsal gets there"
             )
     return notes
-
-
-_ADDRESSES = "rehearsed_addresses"
-"""Variable of the inventory with all addresses that its hosts have."""
 
 
 def _managers(subject: Subject, extras: Sequence[Extra], backend: str) -> Dict[str, str]:

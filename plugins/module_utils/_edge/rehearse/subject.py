@@ -139,23 +139,7 @@ def _apart(edges: Sequence[Edge], variables: Variables) -> Tuple[List[Edge], Var
             edge = read_edge(edge.name, changed[edge.name])
         holders.update((one, edge.name) for addresses in left.values() for one in addresses)
         apart.append(edge)
-    return apart, _Changed(variables, changed), notes
-
-
-class _Changed(Mapping[str, Mapping[str, Any]]):
-    """The variables of all hosts, which Ansible makes when they are read, with those of some hosts replaced."""
-
-    def __init__(self, variables: Variables, changed: Variables) -> None:
-        self._variables, self._changed = variables, changed
-
-    def __getitem__(self, name: str) -> Mapping[str, Any]:
-        return self._changed[name] if name in self._changed else self._variables[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._variables)
-
-    def __len__(self) -> int:
-        return len(self._variables)
+    return apart, {**variables, **changed}, notes
 
 
 def _listed(edges: Sequence[Edge], endpoint: Endpoint, variables: Variables) -> Listed:

@@ -16,7 +16,8 @@ from ..model.addresses import family_of
 from ..model.errors import EdgeError, OptionError, shown
 from ..model.port_table import ACCESS, DEFAULT_PORTS, FRONT_ENDS, INTERNAL, PORT_TABLE
 from .address_input import parse_address, text_of
-from .topology_document import Element, read_document
+from .scalars import number_of
+from .topology_document import REMEDY, Element, read_document
 from .variables import PREFIX
 
 _ROOT = "Topology"
@@ -61,13 +62,9 @@ def _topology_in(root: Element) -> Element:
     """Return the topology of a document, which in those of Topology Builder is within other elements."""
     found = [root] if root.name == _ROOT else [one for one in root.within(_ROOT) if one.first("Services")]
     if not found:
-        raise EdgeError(
-            f"the document has no topology, its root is {shown(root.name)}; give what Get-CsTopology -AsXml prints"
-        )
+        raise EdgeError(f"the document has no topology, its root is {shown(root.name)}; {REMEDY}")
     if len(found) > 1:
-        raise EdgeError(
-            f"the document has {len(found)} topologies; give what Get-CsTopology -AsXml prints, which has one"
-        )
+        raise EdgeError(f"the document has {len(found)} topologies; {REMEDY}, which has one")
     return found[0]
 
 
@@ -244,6 +241,7 @@ def _name_of(element: Element) -> str:
 def _port_number(port: Element, pool: str) -> int:
     """Return the port. Raises EdgeError."""
     text = port.attributes.get("Port", "")
-    if not (text.isascii() and text.isdigit() and len(text) <= len("65535") and 1 <= int(text) <= 65535):
+    number = number_of(text)
+    if number is None or not 1 <= number <= 65535:
         raise EdgeError(f"{pool}: its XMPP proxy has the port {shown(text)}, which is no TCP port")
-    return int(text)
+    return number

@@ -19,6 +19,8 @@ DEEPEST = 64
 MOST = 200_000
 """Most elements. A server has some dozens."""
 
+REMEDY = "give what Get-CsTopology -AsXml prints"
+
 _BYTE_ORDER_MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF16_LE: "utf-16",
@@ -53,16 +55,16 @@ def read_document(document: Union[str, bytes]) -> Element:
     """
     text = _decoded(document) if isinstance(document, bytes) else document
     if len(text) > LONGEST:
-        raise EdgeError(f"the topology is longer than {LONGEST} characters; give what Get-CsTopology -AsXml prints")
+        raise EdgeError(f"the topology is longer than {LONGEST} characters; {REMEDY}")
     if not text.strip("\ufeff\0 \r\n\t"):
-        raise EdgeError("the topology is empty; give what Get-CsTopology -AsXml prints")
+        raise EdgeError(f"the topology is empty; {REMEDY}")
     return _Reading().read(text.lstrip("\ufeff").lstrip())
 
 
 def _decoded(document: bytes) -> str:
     """Return the text of a document by its byte order mark, by the zeros of UTF-16, or else as UTF-8."""
     if len(document) > 2 * LONGEST:
-        raise EdgeError(f"the topology is longer than {LONGEST} characters; give what Get-CsTopology -AsXml prints")
+        raise EdgeError(f"the topology is longer than {LONGEST} characters; {REMEDY}")
     encoding = next((one for mark, one in _BYTE_ORDER_MARKS.items() if document.startswith(mark)), "")
     if not encoding:
         encoding = {b"<\0": "utf-16-le", b"\0<": "utf-16-be"}.get(document.lstrip(b"\r\n\t ")[:2], "utf-8")
@@ -90,7 +92,7 @@ class _Reading:
             self.parser.Parse(text.encode("utf-8", "surrogatepass"), True)
         except expat.ExpatError as error:
             where = f"line {error.lineno}: {expat.ErrorString(error.code)}"
-            raise EdgeError(f"the topology is no XML, {where}; give what Get-CsTopology -AsXml prints") from None
+            raise EdgeError(f"the topology is no XML, {where}; {REMEDY}") from None
         return self.open[0].children[0]
 
     def _start(self, name: str, attributes: Dict[str, str]) -> None:
