@@ -16,8 +16,7 @@ import json
 import os
 import re
 from dataclasses import dataclass, field
-from shlex import quote
-from typing import Any, ClassVar, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, ClassVar, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ..evaluator.managed import allow_rules
 from ..evaluator.rows import connections_of
@@ -35,6 +34,8 @@ from ..model.rollback_data import RollbackData, SharedFile, together
 from ..model.rules import Rule
 from ..model.steps import Command, RemoveFile, Step, WriteFile
 from .base import Backend, Change, Snapshot
+from .firewalld_bus import CONFIGURATION, ROOT, call, in_shell
+from .firewalld_copy import OwnCopy, changes, restoration
 from .firewalld_forward import (
     POLICIES,
     Policy,
@@ -59,8 +60,6 @@ from .firewalld_rules import (
 )
 from .lines import lines_of, rules_of, shortened
 
-SERVICE = "org.fedoraproject.FirewallD1"
-_OBJECT = "/org/fedoraproject/FirewallD1"
 _FOLDER = "/etc/firewalld"
 _SHIPPED = "/usr/lib/firewalld"
 _TOO_OLD = "firewalld on this host is older than 0.9, which has no policies; upgrade the package firewalld"
@@ -105,7 +104,9 @@ class FirewalldSnapshot(Snapshot):
     matter; files: the permanent file of each, by label; shipped: the text of the file that the package has; former:
     rich rules of policies of releases before 1.2, at runtime, by name; former_sets: entries of their ipsets;
     former_files: their files; forward: managed policies for forwarded packets at runtime, by name; forward_files: the
-    text of their files; program: path of busctl; fault: why firewalld will not load its permanent configuration,
+    text of their files; copies: firewalld's own copies of the permanent configuration of zones and policies, by label,
+    none where it has a fault; backups: the file of each to which firewalld copies the former one; program: path of
+    busctl; fault: why firewalld will not load its permanent configuration,
     empty where it will.
     """
 
@@ -120,6 +121,8 @@ class FirewalldSnapshot(Snapshot):
     former_files: Tuple[str, ...] = ()
     forward: Mapping[str, Policy] = field(default_factory=dict)
     forward_files: Mapping[str, str] = field(default_factory=dict)
+    copies: Mapping[str, OwnCopy] = field(default_factory=dict)
+    backups: Mapping[str, OpenFile] = field(default_factory=dict)
     program: str = "busctl"
     folder: str = _FOLDER
     fault: str = ""
@@ -169,10 +172,14 @@ class FirewalldBackend(Backend[FirewalldSnapshot]):
         files = {one.label: read_open_file(self._path(one)) for one in found}
         shipped = {one.label: read_text(self._path(one, self._shipped)) for one in found}
         shells = [name for name in _FORMER_POLICIES.values() if name in policies]
+        forward = self._forward(policies, forward_files) if running else {}
+        fault = self._fault() if running else ""
+        copies = self._copies(found, forward) if running and not fault else {}
+        backups = {label: read_open_file(copy.backup) for label, copy in copies.items()}
         return FirewalldSnapshot(
             facts,
             installed=find_program("firewall-cmd") is not None,
-            fault=self._fault() if running else "",
+            fault=fault,
             running=running,
             default=default,
             containers=tuple(found),
@@ -181,8 +188,10 @@ class FirewalldBackend(Backend[FirewalldSnapshot]):
             former={name: tuple(self._settings("policy", name).get("rich_rules", ())) for name in shells},
             former_sets=self._sets() if shells else {},
             former_files=former_files,
-            forward=self._forward(policies, forward_files) if running else {},
+            forward=forward,
             forward_files=forward_files,
+            copies=copies,
+            backups={label: file for label, file in backups.items() if file is not None},
             program=find_program("busctl") or "busctl",
             folder=self._folder,
         )
@@ -206,6 +215,7 @@ class FirewalldBackend(Backend[FirewalldSnapshot]):
         """See Backend.has_traces."""
         live = any(is_managed(rule) for container in snapshot.containers for rule in container.rules)
         live = live or any(policy.rules for policy in snapshot.forward.values()) or bool(snapshot.forward_files)
+        live = live or any(copy.managed for copy in snapshot.copies.values())
         return live or any(snapshot.former.values()) or bool(snapshot.former_files) or bool(_stale_files(snapshot))
 
     def plan(self, snapshot: FirewalldSnapshot, desired: Desired) -> Change:
@@ -222,9 +232,13 @@ class FirewalldBackend(Backend[FirewalldSnapshot]):
         keep = desired.persist or not snapshot.running
         _require_permanent(policies, keep)
         texts = _texts(snapshot, carried if keep else {})
+        told = _told(snapshot, carried if keep else {}, policies)
         observed = Observation(
             (*_observed(snapshot, carried), *_observed_policies(snapshot, policies)),
-            (*_drift(snapshot, texts, bool(target) and keep), *_drift_of_policies(snapshot, policies)),
+            (
+                *_drift(snapshot, {**texts, **told}, bool(target) and keep),
+                *_drift_of_policies(snapshot, policies, told),
+            ),
         )
         plan = make_plan(observed, target)
         steps = (*_live(snapshot, carried), *_live_policies(snapshot, policies))
@@ -232,8 +246,14 @@ class FirewalldBackend(Backend[FirewalldSnapshot]):
             plan=plan,
             live=steps if plan.changed and snapshot.running else (),
             simulated=simulated(_simulated(snapshot, carried), policies if snapshot.running else ()),
-            permanent=(*_permanent(snapshot, texts), *_permanent_policies(snapshot, policies)) if plan.changed else (),
-            rollback=together([_rollback(snapshot, carried, texts), _rollback_of_policies(snapshot, policies)]),
+            permanent=tuple(_permanent(snapshot, texts, told, policies)) if plan.changed else (),
+            rollback=together(
+                [
+                    _rollback(snapshot, carried, texts),
+                    _rollback_of_policies(snapshot, policies),
+                    _rollback_of_copies(snapshot, told),
+                ]
+            ),
             persisted=keep and not snapshot.fault,
             warnings=(*notes, *_warnings(snapshot, desired), *_reload_warning(snapshot, policies)),
         )
@@ -241,7 +261,7 @@ class FirewalldBackend(Backend[FirewalldSnapshot]):
     def _default_at_runtime(self) -> Optional[str]:
         """Return the default zone; None where firewalld does not answer. Raises EdgeError where it may not be asked."""
         program = find_program("busctl")
-        done = self._run(_command(program, "", "getDefaultZone"), "") if program else None
+        done = self._run(call(program, "", "getDefaultZone"), "") if program else None
         if done is not None and done.returncode != 0:
             _refuse_without_rights(done)
         return str(json.loads(done.stdout)["data"][0]) if done is not None and done.returncode == 0 else None
@@ -305,10 +325,28 @@ class FirewalldBackend(Backend[FirewalldSnapshot]):
         texts = {name: read_text(os.path.join(folder, f"{name}.xml")) for name in POLICIES.values()}
         return {name: text for name, text in texts.items() if text is not None}
 
+    def _copies(self, containers: Sequence[Container], forward: Mapping[str, Policy]) -> Dict[str, OwnCopy]:
+        """Return firewalld's own copies; none for what is there at runtime only."""
+        named = [(one.label, one.kind, one.name, self._path(one)) for one in containers]
+        folder = os.path.join(self._folder, _FOLDERS["policy"])
+        named += [(one.label, "policy", name, os.path.join(folder, f"{name}.xml")) for name, one in forward.items()]
+        copies = {}
+        for label, kind, name, file in named:
+            done = self._ask("config", f"get{kind.capitalize()}ByName", "s", name, path=CONFIGURATION)
+            if done.returncode == 0:
+                path = str(json.loads(done.stdout)["data"][0])
+                rules = (
+                    self._call("config.zone", "getRichRules", path=path)[0]
+                    if kind == "zone"
+                    else _plain(self._call("config.policy", "getSettings", path=path)[0]).get("rich_rules", ())
+                )
+                copies[label] = OwnCopy(kind, path, file, tuple(rules))
+        return copies
+
     def _settings(self, kind: str, name: str) -> Dict[str, Any]:
         """Return the runtime settings of a zone or policy, without their types."""
         method = "getZoneSettings2" if kind == "zone" else "getPolicySettings"
-        return {key: value["data"] for key, value in self._call(kind, method, "s", name)[0].items()}
+        return _plain(self._call(kind, method, "s", name)[0])
 
     def _fault(self) -> str:
         """Return in what file the permanent configuration has a fault, and which; empty where there is none."""
@@ -330,9 +368,9 @@ class FirewalldBackend(Backend[FirewalldSnapshot]):
         names = [name for name in self._call("ipset", "getIPSets")[0] if name.startswith(NAME_PREFIX)]
         return {name: tuple(self._call("ipset", "getEntries", "s", name)[0]) for name in names}
 
-    def _call(self, interface: str, method: str, *arguments: str) -> Any:
+    def _call(self, interface: str, method: str, *arguments: str, path: str = ROOT) -> Any:
         """Call a method of the daemon; return its results, with their types where they are variants."""
-        done = self._ask(interface, method, *arguments)
+        done = self._ask(interface, method, *arguments, path=path)
         if done.returncode != 0:
             if "Unknown" in done.stderr and interface == "policy":
                 raise EdgeError(_TOO_OLD)
@@ -340,8 +378,8 @@ class FirewalldBackend(Backend[FirewalldSnapshot]):
             raise EdgeError(f"firewalld refused: {done.complaint}")
         return json.loads(done.stdout)["data"] if done.stdout.strip() else []
 
-    def _ask(self, interface: str, method: str, *arguments: str) -> Completed:
-        return self._run(_command(find_program("busctl") or "busctl", interface, method, *arguments), "")
+    def _ask(self, interface: str, method: str, *arguments: str, path: str = ROOT) -> Completed:
+        return self._run(call(find_program("busctl") or "busctl", interface, method, *arguments, path=path), "")
 
     def _default_in_file(self) -> str:
         for line in (read_text(os.path.join(self._folder, "firewalld.conf")) or "").splitlines():
@@ -370,11 +408,9 @@ def _refuse_without_rights(done: Completed) -> None:
         raise EdgeError("firewalld may not be asked or changed: run as root (become: true)")
 
 
-def _command(program: str, interface: str, method: str, *arguments: str) -> List[str]:
-    """Return the command that calls a method of the daemon."""
-    name = f"{SERVICE}.{interface}" if interface else SERVICE
-    options = ["--auto-start=no", "--json=short", "--timeout=120"]
-    return [program, *options, "call", SERVICE, _OBJECT, name, method, *arguments]
+def _plain(settings: Mapping[str, Mapping[str, Any]]) -> Dict[str, Any]:
+    """Return settings without the types of their values."""
+    return {key: value["data"] for key, value in settings.items()}
 
 
 def _is_for(snapshot: FirewalldSnapshot, container: Container, rule: Rule) -> bool:
@@ -430,6 +466,8 @@ def _observed(snapshot: FirewalldSnapshot, carried: Mapping[str, Sequence[Rule]]
 
 
 _Policies = Sequence[Tuple[Policy, Tuple[Rule, ...]]]
+_Told = Mapping[str, Sequence[Elements]]
+"""The managed rules that firewalld's own copies are to have and do not have, by label."""
 
 
 def _require_permanent(policies: _Policies, keep: bool) -> None:
@@ -451,14 +489,14 @@ def _observed_policies(snapshot: FirewalldSnapshot, policies: _Policies) -> Iter
                 yield Placed(current.label, item) if isinstance(item, Rule) else item
 
 
-def _drift_of_policies(snapshot: FirewalldSnapshot, policies: _Policies) -> Iterator[str]:
+def _drift_of_policies(snapshot: FirewalldSnapshot, policies: _Policies, told: _Told) -> Iterator[str]:
     names = {policy.name for policy, _rules in policies}
     for policy, _rules in policies:
         current = snapshot.forward.get(policy.name)
         text = snapshot.forward_files.get(policy.name)
         if current is not None and policy.needs_reload(current):
             yield f"{policy.label}  is between other zones"
-        elif current is not None and text != policy.text:
+        elif current is not None and (text != policy.text or policy.label in told):
             yield f"{policy.label}  has another permanent configuration"
     for name in snapshot.forward_files:
         if name not in names:
@@ -474,11 +512,11 @@ def _live_policies(snapshot: FirewalldSnapshot, policies: _Policies) -> Iterator
             yield _set_policy(snapshot, name, list(map(write_rich_rule, policy.rules)))
 
 
-def _permanent_policies(snapshot: FirewalldSnapshot, policies: _Policies) -> Iterator[Step]:
+def _permanent_policies(snapshot: FirewalldSnapshot, policies: _Policies, told: _Told) -> Iterator[Step]:
     """Yield the steps that change the files of policies, and load them where that needs a reload."""
     names = {policy.name for policy, _rules in policies}
     for policy, _rules in policies:
-        if snapshot.forward_files.get(policy.name) != policy.text:
+        if snapshot.forward_files.get(policy.name) != policy.text or policy.label in told:
             yield WriteFile(snapshot.path_of_policy(policy.name), policy.text)
     for name in snapshot.forward_files:
         if name not in names:
@@ -540,6 +578,19 @@ def _texts(snapshot: FirewalldSnapshot, carried: Mapping[str, Sequence[Rule]]) -
     return texts
 
 
+def _told(snapshot: FirewalldSnapshot, carried: Mapping[str, Sequence[Rule]], policies: _Policies) -> _Told:
+    """Return what firewalld's own copies are to have and do not have."""
+    desired = {one.label: _lines(carried.get(one.label, ())) for one in snapshot.containers}
+    desired.update(
+        {policy.label: list(policy.rules) for policy, _rules in policies if not _is_reloaded(snapshot, policies)}
+    )
+    return {
+        label: rules
+        for label, rules in desired.items()
+        if label in snapshot.copies and sorted(snapshot.copies[label].managed) != sorted(rules)
+    }
+
+
 def _stale_files(snapshot: FirewalldSnapshot) -> List[str]:
     """Return the containers whose permanent file has managed rules."""
     return [label for label, file in snapshot.files.items() if any(map(is_managed, _rules_or_none(file.text)))]
@@ -552,11 +603,11 @@ def _rules_or_none(text: str) -> Sequence[Elements]:
         return ()
 
 
-def _drift(snapshot: FirewalldSnapshot, texts: Mapping[str, Optional[str]], kept: bool) -> Iterator[str]:
+def _drift(snapshot: FirewalldSnapshot, changed: Iterable[str], kept: bool) -> Iterator[str]:
     """Yield in what the permanent configuration is not as it should be, once there is anything managed."""
     live = any(is_managed(rule) for container in snapshot.containers for rule in container.rules)
     if live or not kept:
-        for label in texts:
+        for label in sorted({one.label for one in snapshot.containers} & set(changed)):
             yield f"{label}  has another permanent configuration"
     for path in snapshot.former_files:
         yield f"file {path}  is present"
@@ -610,22 +661,34 @@ def _policy_arguments(name: str, rules: Sequence[str]) -> Tuple[str, ...]:
 
 
 def _step(snapshot: FirewalldSnapshot, interface: str, method: str, *arguments: str) -> Step:
-    return Command(tuple(_command(snapshot.program, interface, method, *arguments)), manager="firewalld")
+    return Command(tuple(call(snapshot.program, interface, method, *arguments)), manager="firewalld")
 
 
-def _permanent(snapshot: FirewalldSnapshot, texts: Mapping[str, Optional[str]]) -> Iterator[Step]:
+def _permanent(
+    snapshot: FirewalldSnapshot, texts: Mapping[str, Optional[str]], told: _Told, policies: _Policies
+) -> Iterator[Step]:
+    """Yield the steps that change the permanent configuration: firewalld's own copies, then the files."""
+    for label, rules in told.items():
+        yield from changes(snapshot.program, snapshot.copies[label], rules)
     for container in snapshot.containers:
-        if container.label not in texts:
-            continue
-        text, file = texts[container.label], snapshot.files.get(container.label)
-        if text is None:
-            yield RemoveFile(snapshot.path(container))
-        elif file is None:
-            yield WriteFile(snapshot.path(container), text)
-        else:
-            yield WriteFile(file.path, text, file.mode, file.owner)
+        # firewalld has written a file of its own when it was told.
+        if container.label in texts or container.label in told:
+            yield _file(snapshot, container, texts)
+    yield from _permanent_policies(snapshot, policies, told)
+    for label in told:
+        copy, backup = snapshot.copies[label], snapshot.backups.get(label)
+        yield WriteFile(backup.path, backup.text, backup.mode, backup.owner) if backup else RemoveFile(copy.backup)
     for path in snapshot.former_files:
         yield RemoveFile(path)
+
+
+def _file(snapshot: FirewalldSnapshot, container: Container, texts: Mapping[str, Optional[str]]) -> Step:
+    """Return the step that gives a container its file."""
+    file = snapshot.files.get(container.label)
+    text = texts.get(container.label, file.text if file else None)
+    if text is None:
+        return RemoveFile(snapshot.path(container))
+    return WriteFile(file.path, text, file.mode, file.owner) if file else WriteFile(snapshot.path(container), text)
 
 
 def _rollback(
@@ -669,6 +732,15 @@ def _rollback(
     return RollbackData(paths=tuple(paths), shared_files=shared, data=data, live=tuple(live))
 
 
+def _rollback_of_copies(snapshot: FirewalldSnapshot, told: _Told) -> RollbackData:
+    """Return what tells firewalld's own copies of the rules as they are."""
+    copies = {label: snapshot.copies[label] for label in told}
+    return RollbackData(
+        paths=tuple(path for copy in copies.values() for path in (copy.file, copy.backup)),
+        live=tuple(restoration(snapshot.program, copy, told[label]) for label, copy in copies.items()),
+    )
+
+
 def _shared_files(
     snapshot: FirewalldSnapshot, texts: Mapping[str, Optional[str]]
 ) -> Tuple[Dict[str, SharedFile], Dict[str, str]]:
@@ -686,7 +758,7 @@ def _shared_files(
 
 
 def _shell(snapshot: FirewalldSnapshot, interface: str, method: str, *arguments: str) -> str:
-    return " ".join(map(quote, _command(snapshot.program, interface, method, *arguments)))
+    return in_shell(call(snapshot.program, interface, method, *arguments))
 
 
 def _is_chain_of(container: Container, key: Tuple[str, str]) -> bool:

@@ -90,9 +90,11 @@ def targets_in_file(text: str) -> Tuple[str, List[str], List[str]]:
 def with_managed(text: str, rules: Sequence[Elements]) -> str:
     """Return a file with managed rules at its end, in place of those that it has; every other byte stays.
 
+    A file that has just these rules stays as it is: firewalld writes them in another order, and others behind them.
     Raises ValueError for what is no file of a zone or policy.
     """
-    _parse(text)
+    if sorted(filter(is_managed, rules_in_file(text))) == sorted(rules):
+        return text
     bare = _RULE.sub(lambda found: "" if _is_managed_block(found[0]) else found[0], text)
     ends = list(_END.finditer(bare))
     if not ends:
