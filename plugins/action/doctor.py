@@ -46,6 +46,7 @@ class ActionModule(LookAction):
         probed = self.told("xmpp.edge.probe", case.probe_arguments(options["timeout"]), variables)
         told = self.told("xmpp.edge.connection_info", case.to_ask(watch), variables)
         rules = self.look(case.edge, variables)
+        case = case.with_rules(rules)
         peer_rules: Result = {}
         if case.partner.addresses:
             try:

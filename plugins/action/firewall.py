@@ -14,6 +14,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model import diff_text
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import EdgeError, OptionError
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.partner_domains import Answer, with_addresses
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.result import (
     after_installation,
     all_rows,
@@ -72,6 +73,10 @@ class ActionModule(ActionBase):
     _supports_check_mode = True
     _supports_diff = True
 
+    _answers: t.Sequence[Answer] = ()
+    _said_of_partners: t.Sequence[str] = ()
+    """What DNS has told of partners by domain, and what is to be said of it."""
+
     _was_reached = False
     """True once a command has come to its end on the host, so that a later fault is a lost connection."""
 
@@ -88,6 +93,7 @@ class ActionModule(ActionBase):
             refuse_own_port(self._connection, options, rules)
             on_host = self._on_windows if self._is_windows else self._on_linux
             answer = on_host(options, rules, variables)
+            rules = with_addresses(rules, answer.pop("partner_addresses", {}))
             answer["warnings"] = [*warnings, *family_warnings(options), *answer.get("warnings", [])]
         except EdgeError as error:
             answer = {"failed": True, "msg": str(error)}
@@ -164,12 +170,20 @@ class ActionModule(ActionBase):
 
         return unread_inputs(self._task.args, edges)
 
+    def _look_up_partners(self, options: Options) -> None:
+        """Look partners up by their domains. Raises OptionError."""
+        if options.domains:
+            from ansible_collections.xmpp.edge.plugins.plugin_utils._partner_domains import look_up_partners
+
+            self._answers, self._said_of_partners = look_up_partners(options)
+
     def _low_level_execute_command(self, *arguments: t.Any, **options: t.Any) -> t.Any:
         done = super()._low_level_execute_command(*arguments, **options)
         self._was_reached = True
         return done
 
     def _on_linux(self, options: Options, rules: t.Sequence[Rule], variables: Variables) -> dict[str, t.Any]:
+        self._look_up_partners(options)
         reached, not_reached = self._reached_through_it(options, variables)
         answer = self._linux_firewall(options, rules, variables)
         package = answer.get("missing_package")
@@ -244,7 +258,7 @@ class ActionModule(ActionBase):
 
     def _linux_firewall(self, options: Options, rules: t.Sequence[Rule], variables: Variables) -> dict[str, t.Any]:
         """Return the answer of the host side. Raises EdgeError where the connection is lost on the way."""
-        arguments = {**host_arguments(options, rules), "rollback_after": options.confirm_timeout}
+        arguments = {**host_arguments(options, rules, self._answers), "rollback_after": options.confirm_timeout}
         pipeline_unless_said(self._connection, self._play_context, self._said_in_variables(variables))
         try:
             answer = self._on_host("xmpp.edge.linux_firewall", arguments, variables)
@@ -260,7 +274,7 @@ class ActionModule(ActionBase):
                 raise AnsibleConnectionFailure(unreachable_message(options.confirm_timeout, str(error))) from None
             raise EdgeError(lost_message(options.confirm_timeout, str(error))) from None
         # What a module warns of itself is out of the action's hands since ansible-core 2.19.
-        answer["warnings"] = [*answer.get("warnings", []), *answer.pop("notes", [])]
+        answer["warnings"] = [*self._said_of_partners, *answer.get("warnings", []), *answer.pop("notes", [])]
         return answer
 
     def _said_in_variables(self, variables: Variables) -> set[str]:

@@ -113,6 +113,36 @@ options:
         description: Networks that no limit holds for, by a name that ends in their family.
         type: dict
         default: {}
+  partner_domains:
+    description:
+      - What the look-ups of partners by domain have told. Together with earlier answers, which the host keeps, it fills the
+        groups that are named there.
+    type: list
+    elements: dict
+    default: []
+    version_added: 2.1.0
+    suboptions:
+      group:
+        description: The name of the groups that the addresses are for, without their families.
+        type: str
+        required: true
+      domain:
+        description: The domain.
+        type: str
+        required: true
+      port:
+        description: The port that its servers have at the addresses.
+        type: int
+        required: true
+      addresses:
+        description: The addresses.
+        type: list
+        elements: str
+        default: []
+      fault:
+        description: Why not all addresses are known; empty where they are.
+        type: str
+        default: ""
   look:
     description:
       - Whether the host is only looked at, as M(xmpp.edge.verify_flows) does. RV(rows) is then as it is found, and
@@ -242,6 +272,12 @@ blocked:
   version_added: 2.0.0
   type: dict
   sample: {federation_in: 3}
+partner_addresses:
+  description: All addresses of partners by domain that the rules have, by the name of their groups without the family.
+  returned: with O(partner_domains)
+  version_added: 2.1.0
+  type: dict
+  sample: {partner_domains: ['198.51.100.7']}
 absent:
   description: Addresses that O(groups) take for those of the host and that it does not have.
   returned: with O(look)

@@ -12,6 +12,8 @@ import sys
 
 import pytest
 import yaml
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.options import parse_options
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.flows import given_options
 from plays import CHECKOUT, IN_EMPTY_NETWORK, IN_OWN_NETWORK, ansible_command, environment, started
 
 README = (CHECKOUT / "README.md").read_text()
@@ -79,6 +81,12 @@ def test_inventory_of_windows_hosts_is_one(tmp_path):
     variables = hosts_of(tmp_path, "windows.md")
     shells = {host.split(".")[0]: found.get("ansible_connection") for host, found in variables.items()}
     assert shells == {"edge-linux": None, "edge-winrm": "winrm", "edge-psrp": "psrp", "edge-ssh": "ssh"}
+
+
+def test_inventory_of_partners_by_domain_is_sound(tmp_path):
+    (variables,) = hosts_of(tmp_path, "partners.md").values()
+    options = parse_options(given_options(variables))
+    assert options.domains == {"partner_domains": (("other.example", "partner.example"), 5269)}
 
 
 def example_of(role):

@@ -465,6 +465,10 @@ def test_failure_of_the_module_is_the_message(windows):
         ({"limit_open": 100}, "limit_open: 100 cannot be had on a Windows host"),
         ({"log_blocked": True}, "log_blocked: True cannot be had on a Windows host"),
         ({"metrics_file": "/var/lib/edge.prom"}, "metrics_file: '/var/lib/edge.prom' cannot be had on a Windows host"),
+        (
+            {"partner_domains": ["partner.example"]},
+            "partner_domains: 'partner.example' cannot be had on a Windows host, which does not keep the answers",
+        ),
         ({"partner_networks": ["240.0.0.0/4", "2001:db8:7::/48"]}, "partner_networks: 240.0.0.0/4 can be no side"),
         ({"partner_networks": ["198.18.7.0/24", "240.0.0.0/8"]}, "partner_networks: 240.0.0.0/8 can be no side"),
         ({"on_policy_override": "ignore"}, "on_policy_override: 'ignore' is not a choice"),

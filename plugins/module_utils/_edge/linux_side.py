@@ -19,6 +19,7 @@ from .model.controls import from_payload as limits_from_payload
 from .model.desired import Desired
 from .model.drift import drift_of, rows_kept
 from .model.errors import EdgeError, MissingPackageError, failure
+from .model.partner_domains import Merged, answers_from_payload, filled, merged
 from .model.plan import Observation, make_plan
 from .model.result import Result, RowResult, diff_of
 from .model.rules import ACTIONS, DIRECTIONS, RULE_FAMILIES, from_payload
@@ -45,6 +46,18 @@ ARGUMENT_SPEC: Dict[str, Dict[str, Any]] = {
         },
     },
     "groups": {"type": "dict", "default": {}},
+    "partner_domains": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "group": {"type": "str", "required": True},
+            "domain": {"type": "str", "required": True},
+            "port": {"type": "int", "required": True},
+            "addresses": {"type": "list", "elements": "str", "default": []},
+            "fault": {"type": "str", "default": ""},
+        },
+    },
     "own_addresses": {"type": "dict", "default": {}},
     "limits": {
         "type": "dict",
@@ -91,16 +104,19 @@ def run_module(module: Module) -> NoReturn:
     choice: Optional[Choice] = None
     notes: List[str] = []
     try:
-        desired = _desired(options)
         lock.acquire()
         notes += _earlier_changes(run, lock, module.check_mode)
+        known = _partners(options)
+        notes += known.notes
+        desired = _desired(options, known)
         facts = observe(run, desired)
         notes += check_addresses(facts, desired, may_be_absent=options["allow_absent_addresses"])
         desired, facts = completed(run, desired, facts)
         choice = choose_backend(facts, run, options["backend"], desired)
         undo = options["on_ineffective"] == "rollback"
         files = _usable_files(options["metrics_file"], desired)
-        terms = Terms(lock, options["rollback_after"], undo, options["cut_revoked"], files=files)
+        restored = (*files, *_file_of_answers())
+        terms = Terms(lock, options["rollback_after"], undo, options["cut_revoked"], files=restored)
         outcome = reconcile(run, facts, choice, desired, check_mode=module.check_mode, terms=terms)
     except MissingPackageError as error:
         nothing_yet = make_plan(Observation(), desired.rules if desired else ())
@@ -117,6 +133,9 @@ def run_module(module: Module) -> NoReturn:
         from .host.metrics_file import write_figures
 
         notes += write_figures(path, result, desired, time.time())
+    if not module.check_mode and not outcome.rolled_back:
+        notes += _keep(known)
+    result.update({"partner_addresses": known.addresses} if known.addresses else {})
     _finish(module, outcome, result, undo, [*notes, *outcome.warnings])
 
 
@@ -124,7 +143,8 @@ def _look(module: Module, run: Runner) -> NoReturn:
     """Tell what this host has, without any change, and end the module."""
     options = module.params
     try:
-        desired = _desired(options)
+        known = _partners(options)
+        desired = _desired(options, known)
         desired, facts = completed(run, desired, observe(run, desired))
         found = evaluate_host(run, facts, facts.firewall.ruleset, desired)
     except EdgeError as error:
@@ -151,11 +171,38 @@ def _look(module: Module, run: Runner) -> NoReturn:
         absent=sorted(facts.own.absent),
         blocked=blocked_by_row(facts.firewall.listing or {}),
         notes=list(found.warnings),
+        **({"partner_addresses": known.addresses} if known.addresses else {}),
     )
 
 
-def _desired(options: Mapping[str, Any]) -> Desired:
-    rules = from_payload(options["rules"], options["groups"])
+def _partners(options: Mapping[str, Any]) -> Merged:
+    """Return what is known of partners by domain. Raises EdgeError where nothing is, and rules are to be made."""
+    if not options["partner_domains"]:
+        return Merged({}, {})
+    from .host.partner_answers import read_kept
+
+    kept, faults = read_kept()
+    answers = answers_from_payload(options["partner_domains"])
+    known = merged(answers, kept, int(time.time()), must_be_known=not options["look"])
+    return replace(known, notes=(*faults, *known.notes))
+
+
+def _file_of_answers() -> Tuple[str, ...]:
+    """Return the file of what is kept of partners by domain."""
+    from .host.partner_answers import ANSWERS_FILE
+
+    return (ANSWERS_FILE,)
+
+
+def _keep(known: Merged) -> List[str]:
+    """Keep what is known of partners by domain. Return what stood in the way."""
+    from .host.partner_answers import write_kept
+
+    return write_kept(known.kept)
+
+
+def _desired(options: Mapping[str, Any], known: Merged) -> Desired:
+    rules = from_payload(*filled(options["rules"], options["groups"], known.addresses))
     integrate = options["integrate"] == "auto"
     controls = Controls(limits_from_payload(options["limits"] or {}), options["log_blocked"])
     return Desired(options["state"], rules, options["persist"], integrate, options["own_addresses"], controls)

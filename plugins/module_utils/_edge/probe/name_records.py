@@ -35,6 +35,9 @@ _SLOW = "did not answer in time"
 _HOSTS = "/etc/hosts"
 _MAX_PARALLEL = 32
 
+_MOST_TARGETS = 64
+"""Most servers of a domain whose addresses are looked up."""
+
 Answers = Tuple[List[Any], str]
 """The records of a query, and why there are none that are known: empty where the answer is that there are none."""
 
@@ -81,10 +84,12 @@ def _records_of(domain: str, ask: Ask) -> Dict[str, Any]:
         # Whether the domain has services is not known, and its addresses may be a web server's.
         return {"services": services, "addresses": {}, "fault": faults[0]}
     listed = [one["target"] for records in services.values() for one in records if one["target"] != NOT_THERE]
-    targets = dict.fromkeys(listed if any(services.values()) else [name])
+    targets = list(dict.fromkeys(listed if any(services.values()) else [name]))
+    if len(targets) > _MOST_TARGETS:
+        faults.append(f"it has {len(targets)} servers, of which {_MOST_TARGETS} were looked up")
     addresses = {
         target: [str(one.address) for kind in _TYPES for one in asked(target, kind)] or _of_the_host(target)
-        for target in targets
+        for target in targets[:_MOST_TARGETS]
     }
     return {"services": services, "addresses": addresses, "fault": faults[0] if faults else ""}
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Dict, Iterator, List, Mapping, Sequence, Set, Tuple
 
 from ..model.errors import OptionError
+from ..model.partner_domains import OPTION as PARTNER_DOMAINS
 from ..model.port_table import ADDRESS_ENDPOINTS, FRONT_ENDS, PARTNERS, Endpoint
 from ..request.address_input import ANY, Network, parse_network
 from ..request.option_spec import OPTIONS
@@ -22,8 +23,8 @@ from ..verify.routers import ROUTERS, Router, read_router
 Variables = Mapping[str, Mapping[str, Any]]
 """The variables of all hosts, by name."""
 
-METRICS = "metrics_file"
-"""Option that is left out, since the folder of a collector is on the real hosts only."""
+LEFT_OUT = ("metrics_file", PARTNER_DOMAINS)
+"""Options that are left out: the folder of a collector, and the servers of partners, are none of a rehearsal's."""
 
 _WINDOWS_CONNECTIONS = ("winrm", "psrp")
 _WINDOWS_SHELLS = ("powershell", "cmd")
@@ -93,7 +94,7 @@ def read_subject(groups: Mapping[str, Sequence[str]], variables: Variables) -> S
             *shared,
             *_stand_ins(carriers, variables),
             *_translated(edges),
-            *_without_metrics(carriers, variables),
+            *_without(carriers, variables),
             *_elsewhere(carriers, here, variables),
         ),
     )
@@ -102,7 +103,7 @@ def read_subject(groups: Mapping[str, Sequence[str]], variables: Variables) -> S
 def given_to(subject: Subject, name: str) -> Dict[str, Any]:
     """Return the role variables of a host, without those of the role's own defaults."""
     variables = subject.variables[name]
-    options = {option: value for option, value in given_options(variables).items() if option != METRICS}
+    options = {option: value for option, value in given_options(variables).items() if option not in LEFT_OUT}
     given: Dict[str, Any] = {f"{PREFIX}{option}": value for option, value in options.items()}
     if EDGES_VARIABLE in variables:
         here = {edge.name for edge in subject.edges}
@@ -199,7 +200,7 @@ def _translated(edges: Sequence[Edge]) -> List[str]:
     return [f"{', '.join(behind)}: partners dial the own addresses here, since no translation is rehearsed"]
 
 
-def _without_metrics(names: Sequence[str], variables: Variables) -> List[str]:
-    """Return a note on hosts that are to write figures, which a rehearsal leaves out."""
-    writing = [name for name in names if variables[name].get(PREFIX + METRICS)]
-    return [f"{', '.join(writing)}: {PREFIX}{METRICS} is left out here"] if writing else []
+def _without(names: Sequence[str], variables: Variables) -> List[str]:
+    """Return a note on each option of hosts that a rehearsal leaves out."""
+    having = {option: [name for name in names if variables[name].get(PREFIX + option)] for option in LEFT_OUT}
+    return [f"{', '.join(found)}: {PREFIX}{option} is left out here" for option, found in having.items() if found]

@@ -9,10 +9,12 @@ from typing import Dict, Iterator, List, Optional, Tuple
 
 from ..model.addresses import FAMILIES, canonical_network
 from ..model.literals import Family
+from ..model.partner_domains import OPTION as PARTNER_DOMAINS
 from ..model.port_table import ADDRESS_ENDPOINTS, ROW_IDS, Endpoint, Row
 from ..model.rules import DIRECTIONS, Group, Rule, make_group
 from .address_input import WHOLE_FAMILY, text_of
 from .options import FIREWALL, FRONT_END, Inputs, Options
+from .partner_domains import ROW as DIALLED
 
 EDGE_ADDRESSES = "edge_addresses"
 """Name of the group of all addresses of the edges that a router stands before."""
@@ -24,11 +26,7 @@ def compile_rules(options: Options) -> Tuple[Rule, ...]:
     A row has an allow rule for each family in which both of its sides have addresses. A guard covers
     both families, because the port has to stay closed also where no address of the row exists.
     """
-    rules = [
-        rule
-        for number, inputs in enumerate(options.inputs, 1)
-        for rule in _Compiler(options, inputs, f"_{number}" if number > 1 else "").rules()
-    ]
+    rules = [rule for suffix, inputs in options.numbered.items() for rule in _Compiler(options, inputs, suffix).rules()]
     # Edges of one router may have the same ports, which a host guards once.
     return tuple(sorted(dict.fromkeys(rules), key=_order))
 
@@ -61,6 +59,12 @@ class _Compiler:
 
     def _allows(self, row: Row) -> Iterator[Rule]:
         forwarded = self._options.placement == FIREWALL
+        if row is DIALLED and self._inputs.domains:
+            for family in FAMILIES:
+                if family in self._inputs.endpoints[row.source.option]:
+                    source, partners = self._group(row.source, family), self._partners(family)
+                    yield Rule(row.id, "allow", row.direction, family, source, partners, self._port(row), forwarded)
+            return
         for family in FAMILIES:
             if all(family in self._inputs.endpoints[end.option] for end in (row.source, row.destination)):
                 source, destination = self._group(row.source, family), self._group(row.destination, family)
@@ -96,6 +100,15 @@ class _Compiler:
             texts = tuple(canonical_network(text_of(network)) for network in networks)
             self._groups[key] = None if whole else Group(f"{endpoint.option}{self._suffix}_{family}", texts)
         return self._groups[key]
+
+    def _partners(self, family: Family) -> Group:
+        """Return the group of partners by domain with the listed networks: "any" would not narrow anything.
+
+        It may be empty, since only the host knows what earlier answers have told.
+        """
+        networks = self._inputs.endpoints[DIALLED.destination.option].get(family, ())
+        given = () if networks == (WHOLE_FAMILY[family],) else networks
+        return make_group(f"{PARTNER_DOMAINS}{self._suffix}_{family}", map(text_of, given))
 
     def _edges(self, family: Family) -> Optional[Group]:
         """Return all addresses of the edges, whichever rows they carry."""

@@ -8,12 +8,18 @@ from __future__ import annotations
 from typing import Any, Dict, List, Mapping
 
 from ..model.errors import OptionError
+from ..model.partner_domains import OPTION as PARTNER_DOMAINS
 from ..model.port_table import ADDRESS_ENDPOINTS, DEFAULT_PORTS, NETWORK_ENDPOINTS
 from .nearest import nearest
 from .option_spec import OPTIONS
 from .variables import EDGES, PREFIX, names_in
 
-_TAKEN = ("rows", *(end.option for end in (*ADDRESS_ENDPOINTS, *NETWORK_ENDPOINTS)), *DEFAULT_PORTS)
+_TAKEN = (
+    "rows",
+    *(end.option for end in (*ADDRESS_ENDPOINTS, *NETWORK_ENDPOINTS)),
+    PARTNER_DOMAINS,
+    *DEFAULT_PORTS,
+)
 """Options of an edge that say who may reach it."""
 _PLACEMENT = "placement"
 

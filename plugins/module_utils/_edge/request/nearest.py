@@ -17,6 +17,9 @@ _BEGINNING, _SHORT = 3, 5
 _GENERIC = {"address", "network"}
 """Words that tell no option from another where a better one stands beside them."""
 
+_OF_OTHERS = {"domain"}
+"""Words that alone are a likely name of something else, such as the domain that an edge serves."""
+
 _MEANT = {
     **dict.fromkeys(("external", "public", "outside", "outer", "wan"), "access"),
     **dict.fromkeys(("inside", "inner", "private", "lan"), "internal"),
@@ -42,6 +45,8 @@ def candidates(name: str, known: Iterable[str]) -> List[str]:
     """
     names = sorted(known)
     words = _words(name)
+    if set(words) <= _OF_OTHERS:
+        return []
     including = _with_words(set(words), names)
     if not including:
         # As in internal_networks: the one word may be meant, or the other.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, Tuple
 
+from ..model.partner_domains import OPTION as PARTNER_DOMAINS
 from ..model.port_table import ADDRESS_ENDPOINTS, DEFAULT_PORTS, NETWORK_ENDPOINTS
 from .address_input import ANY
 from .host_options import HOST_OPTIONS
@@ -26,6 +27,7 @@ OPTIONS: Dict[str, Dict[str, Any]] = {
     **{end.option: {"type": "list", "elements": "str"} for end in ADDRESS_ENDPOINTS},
     **{end.option: {"type": "list", "elements": "str", "default": [ANY]} for end in NETWORK_ENDPOINTS},
     **{option: {"type": "int", "default": port} for option, port in DEFAULT_PORTS.items()},
+    PARTNER_DOMAINS: {"type": "list", "elements": "str", "default": []},
     **{f"limit_{kind}": {"type": "int", "default": 0} for kind in ("new", "burst", "open")},
     "limit_exempt": {"type": "list", "elements": "str", "default": []},
 }

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ..model.controls import Limits
 from ..model.errors import OptionError, shown
+from ..model.partner_domains import OPTION as PARTNER_DOMAINS
 from ..model.port_table import (
     ACCESS,
     ADDRESS_ENDPOINTS,
@@ -35,6 +36,8 @@ from .address_input import (
 from .limits import LIMITED, read_limits
 from .nearest import nearest
 from .option_spec import OPTIONS, PLACEMENTS
+from .partner_domains import ROW as DIALLED
+from .partner_domains import Domains, read_domains
 from .scalars import entries_of, number_of, texts_of
 
 LONGEST_TIMEOUT = 3600
@@ -53,13 +56,14 @@ class Inputs:
 
     names: of those edges in the inventory, empty for this host itself; rows: those of the port table that are carried;
     endpoints: the networks of each endpoint option that one of them needs, by family, where "any" is the whole of both
-    families; ports: the port of each port option that one of them needs.
+    families; ports: the port of each port option that one of them needs; domains: partners by domain.
     """
 
     names: Tuple[str, ...]
     rows: Tuple[Row, ...]
     endpoints: Mapping[str, ByFamily]
     ports: Mapping[str, int]
+    domains: Tuple[str, ...] = ()
 
 
 NO_INPUTS = Inputs((), (), {}, {})
@@ -104,6 +108,20 @@ class Options:
     def ports(self) -> Mapping[str, int]:
         """Return the port of each port option of an edge."""
         return next(iter(self.inputs), NO_INPUTS).ports
+
+    @property
+    def numbered(self) -> Dict[str, Inputs]:
+        """Return the inputs of each edge by the end of the names of its groups, without their families."""
+        return {f"_{number}" if number > 1 else "": one for number, one in enumerate(self.inputs, 1)}
+
+    @property
+    def domains(self) -> Domains:
+        """Return the partners by domain, and the port at which they are, by the name of their groups."""
+        return {
+            f"{PARTNER_DOMAINS}{suffix}": (one.domains, one.ports[DIALLED.port_option])
+            for suffix, one in self.numbered.items()
+            if one.domains
+        }
 
     @property
     def own_addresses(self) -> Dict[str, List[str]]:
@@ -206,9 +224,14 @@ def _inputs(names: Tuple[str, ...], rows: Sequence[Row], values: Mapping[str, An
         if endpoint in needed:
             endpoints[endpoint.option] = _networks(endpoint, values[endpoint.option])
     _check_sides(endpoints)
+    # A router carries some of the rows of its edges, and a Front End none that the domains are for.
+    is_carried = DIALLED in rows or bool(names) or placement == FRONT_END
+    domains = read_domains(values[PARTNER_DOMAINS], is_carried)
+    domains = domains if DIALLED in rows and placement != FRONT_END else ()
     for row in rows if placement != FRONT_END else ():
-        _check_families_meet(row, endpoints)
-    return Inputs(names, tuple(rows), endpoints, ports)
+        if not (row is DIALLED and domains):
+            _check_families_meet(row, endpoints)
+    return Inputs(names, tuple(rows), endpoints, ports, domains)
 
 
 def _inputs_of_edge(name: str, rows: Sequence[Row], given: Mapping[str, Any], placement: str) -> Inputs:
@@ -227,7 +250,7 @@ def _joined(inputs: Sequence[Inputs]) -> List[Inputs]:
     for one in inputs:
         remotes = {end.option: one.endpoints.get(end.option) for end in NETWORK_ENDPOINTS}
         if one.rows:
-            found.setdefault(str((one.rows, remotes, one.ports)), []).append(one)
+            found.setdefault(str((one.rows, remotes, one.ports, one.domains)), []).append(one)
     return [_as_one(alike) for alike in found.values()]
 
 
@@ -237,13 +260,15 @@ def _as_one(alike: Sequence[Inputs]) -> Inputs:
         found = [network for one in alike for part in one.endpoints.get(end.option, {}).values() for network in part]
         if found:
             endpoints[end.option] = distinct(by_family(found))
-    return Inputs(tuple(name for one in alike for name in one.names), alike[0].rows, endpoints, alike[0].ports)
+    return replace(alike[0], names=tuple(name for one in alike for name in one.names), endpoints=endpoints)
 
 
 def family_warnings(options: Options) -> List[str]:
     """Return a sentence for each own address that no listed network can reach, since none is of its family."""
     rows_of: Dict[Tuple[str, str, str], List[str]] = {}
     for inputs, row in ((one, row) for one in options.inputs for row in one.rows if options.placement != FRONT_END):
+        if row is DIALLED and inputs.domains:
+            continue  # Their families are known once they are looked up.
         remote = inputs.endpoints[row.remote.option]
         for family, networks in inputs.endpoints[row.local.option].items():
             if family not in remote:

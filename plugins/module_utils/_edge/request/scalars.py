@@ -34,8 +34,8 @@ def entries_of(option: str, value: Any, remedy: str) -> Sequence[Any]:
     return value
 
 
-def texts_of(option: str, entries: Sequence[Any]) -> List[str]:
-    """Return the entries of a list of addresses, which all have to be text. Raises OptionError."""
+def texts_of(option: str, entries: Sequence[Any], kind: str = "an IP address") -> List[str]:
+    """Return the entries of a list, which all have to be text. kind: what they are. Raises OptionError."""
     if len(entries) > MAX_LIST_LENGTH:
         raise OptionError(
             option, entries, f"has {len(entries)} entries", f"give at most {MAX_LIST_LENGTH}, by naming wider networks"
@@ -43,5 +43,5 @@ def texts_of(option: str, entries: Sequence[Any]) -> List[str]:
     for entry in entries:
         if not isinstance(entry, str):
             shown = "null" if entry is None else entry
-            raise OptionError(option, shown, "is not text", "write every entry as an IP address, in quotes if need be")
+            raise OptionError(option, shown, "is not text", f"write every entry as {kind}, in quotes if need be")
     return list(map(str, entries))

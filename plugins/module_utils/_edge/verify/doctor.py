@@ -10,6 +10,8 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
 
 from ..model.addresses import family_of
 from ..model.errors import OptionError
+from ..model.partner_domains import OPTION as PARTNER_DOMAINS
+from ..model.partner_domains import with_addresses
 from ..model.port_table import ACCESS, INTERNAL, PARTNERS, Row
 from ..probe.model import CLOSED
 from ..probe.watch import SYN, SYN_ACK
@@ -87,8 +89,14 @@ class Case:
     def narrowed(self) -> Edge:
         """The edge with this partner alone, so that the whole firewall is evaluated for it."""
         given = {**given_options(self.variables), PARTNERS.option: list(self.partner.addresses), "state": "present"}
+        given.pop(PARTNER_DOMAINS, None)
         options = parse_options(given)
         return replace(self.edge, options=options, rules=compile_rules(options))
+
+    def with_rules(self, rules: Mapping[str, Any]) -> Case:
+        """Return the case with the addresses that the edge has for its partners by domain. rules: a look at it."""
+        known = with_addresses(self.edge.rules, rules.get("partner_addresses") or {})
+        return replace(self, edge=replace(self.edge, rules=known))
 
     @property
     def outbound(self) -> List[Flow]:
@@ -364,7 +372,8 @@ def _passes(case: Case, row: Row, entry: Mapping[str, Any], topic: str) -> Check
         own = [one for one in case.edge.addresses(ACCESS.option) if family_of(one) == family_of(address)]
         pairs = [(address, one) if row.direction == "in" else (one, address) for one in own]
         if any(is_open(case.edge, row.direction, port, source, target) is False for source, target in pairs):
-            sentence = f"{address} is not in xmpp_edge_partner_networks, so row {row.id} is closed to it"
+            option = case.edge.partners_option if row.direction == "out" else f"xmpp_edge_{PARTNERS.option}"
+            sentence = f"{address} is not in {option}, so row {row.id} is closed to it"
             return Check(topic, FAULT, sentence, "list it, if the partner may connect")
     word, decided = entry.get("effective"), decision(entry)
     if word == "yes":

@@ -10,6 +10,8 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ..model.addresses import FAMILIES, canonical_network, family_of, is_address, number_of
 from ..model.errors import OptionError
+from ..model.partner_domains import OPTION as PARTNER_DOMAINS
+from ..model.partner_domains import with_addresses
 from ..model.port_table import ACCESS, ADDRESS_ENDPOINTS, Row
 from ..model.rules import Group, Rule
 from ..request.compile import compile_rules
@@ -18,6 +20,10 @@ from ..request.options import Options, parse_options
 from .services import Partner, Service, read_addresses, read_partners, read_service
 
 EDGES = "xmpp_edge"
+
+BEFORE, AFTERWARDS = "xmpp_edge_verify_before", "xmpp_edge_verify_afterwards"
+"""Variables in which the role registers what edges and partners tell before the attempts, and after them."""
+
 OUTSIDERS = "xmpp_outsider"
 PARTNERS = "partner_networks"
 GROUP_OF: Mapping[str, str] = {PARTNERS: "xmpp_partner", "front_end_networks": "xmpp_front_end"}
@@ -47,6 +53,11 @@ class Edge:
         """Return its addresses on one side."""
         endpoint = self.options.endpoints.get(option, {})
         return [str(network.network_address) for networks in endpoint.values() for network in networks]
+
+    @property
+    def partners_option(self) -> str:
+        """Return the option that says whom it may dial."""
+        return f"xmpp_edge_{PARTNER_DOMAINS if self.options.domains else PARTNERS}"
 
     def federation_row(self, direction: str) -> Optional[Row]:
         """Return its row between servers of a direction, None where it has none."""
@@ -130,9 +141,15 @@ def read_edge(name: str, variables: Mapping[str, Any]) -> Edge:
     except OptionError as error:
         raise OptionError(f"{name}: xmpp_edge_{error.option}", None, error.problem, error.remedy) from None
     public = read_addresses(name, "public_addresses", variables) or ()
-    return Edge(
-        name, options, compile_rules(options), read_service(name, variables), public, read_partners(name, variables)
-    )
+    rules = with_addresses(compile_rules(options), partner_addresses(variables))
+    return Edge(name, options, rules, read_service(name, variables), public, read_partners(name, variables))
+
+
+def partner_addresses(variables: Mapping[str, Any]) -> Mapping[str, Sequence[str]]:
+    """Return the addresses that a host has for its partners by domain, as far as it was looked at."""
+    rules = (variables.get(AFTERWARDS) or {}).get("rules") or {}
+    found: Mapping[str, Sequence[str]] = rules.get("partner_addresses") or {}
+    return found
 
 
 def given_options(variables: Mapping[str, Any]) -> Dict[str, Any]:

@@ -16,6 +16,8 @@ from .attempted import HostState
 from .controls import Blocked, RouterCount, unproved, with_controls
 from .evaluate import NOT_CHECKED, Finding, evaluate, not_attempted
 from .flows import (
+    AFTERWARDS,
+    BEFORE,
     EDGES,
     GROUP_OF,
     LEVELS,
@@ -42,9 +44,6 @@ from .services import misspelt
 
 ATTEMPTS = "xmpp_edge_verify_attempts"
 """Variable in which the role registers the result of xmpp.edge.verify_flows."""
-
-BEFORE, AFTERWARDS = "xmpp_edge_verify_before", "xmpp_edge_verify_afterwards"
-"""Variables in which the role registers what edges and partners tell before the attempts, and after them."""
 
 _NO_CONNECTION = ("filtered", "refused", "prohibited", "unreachable")
 

@@ -140,7 +140,7 @@ def _of_partner(edge: Edge, place: _Place, port: int) -> _Found:
     listed = [one for one in outside if family_of(one) in families]
     if listed:
         yield (
-            f"{place.domain} leads to {' and '.join(listed)}, outside xmpp_edge_partner_networks of {edge.name}",
+            f"{place.domain} leads to {' and '.join(listed)}, outside {edge.partners_option} of {edge.name}",
             "list the addresses, if the partner may be reached",
             not inside,
         )

@@ -10,6 +10,7 @@ from typing import Any, FrozenSet, Iterator, Mapping, Optional, Sequence, Tuple
 
 from ..model.drift import MISSING, rule_of
 from ..model.errors import OptionError
+from ..model.partner_domains import with_addresses
 from ..model.port_table import ACCESS, INTERNAL
 from ..model.rules import Rule
 from ..request.compile import compile_rules
@@ -18,7 +19,7 @@ from ..request.options import FIREWALL, Options, parse_options
 from ..request.variables import EDGES as EDGES_VARIABLE
 from ..request.variables import PREFIX
 from .attempted import Attempted, Cause, decision, literal
-from .flows import Edge, given_options, matches
+from .flows import Edge, given_options, matches, partner_addresses
 
 ROUTERS = "xmpp_firewall"
 """Group of the routers in the inventory."""
@@ -62,7 +63,7 @@ def read_router(name: str, hosts: Mapping[str, Mapping[str, Any]], edges: Sequen
     except OptionError as error:
         option = error.option if error.option == EDGES_VARIABLE else f"{PREFIX}{error.option}"
         raise OptionError(f"{name}: {option}", None, error.problem, error.remedy) from None
-    rules = compile_rules(options)
+    rules = with_addresses(compile_rules(options), partner_addresses(variables))
     # A router that names no hosts names their addresses.
     own = {address for rule in rules if rule.local for address in rule.local.networks}
     found = named or [

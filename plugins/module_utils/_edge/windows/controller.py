@@ -10,6 +10,7 @@ from typing import Any, Dict, List, Mapping, Sequence
 from ..model import diff_text
 from ..model.drift import drift_of, rows_kept
 from ..model.errors import OptionError
+from ..model.partner_domains import OPTION as PARTNER_DOMAINS
 from ..model.plan import Observation, Plan, make_plan
 from ..model.result import Result, RowResult, diff_of
 from ..model.rules import Rule
@@ -39,6 +40,14 @@ def module_arguments(options: Options, rules: Sequence[Rule]) -> Dict[str, Any]:
                 "cannot be had on a Windows host, whose firewall neither limits nor counts",
                 "leave it out",
             )
+    if options.domains:
+        domains = [domain for listed, _port in options.domains.values() for domain in listed]
+        raise OptionError(
+            PARTNER_DOMAINS,
+            ", ".join(domains),
+            "cannot be had on a Windows host, which does not keep the answers",
+            "list the partners' networks",
+        )
     return {
         "state": options.state,
         "on_policy_override": options.on_policy_override,
