@@ -115,8 +115,8 @@ options:
         default: {}
   partner_domains:
     description:
-      - What the look-ups of partners by domain have told. Together with earlier answers, which the host keeps, it fills the
-        groups that are named there.
+      - What the look-ups of partners by domain have told. Together with earlier answers, which the host keeps, it fills
+        the groups that are named there.
     type: list
     elements: dict
     default: []

@@ -81,7 +81,7 @@ def merged(answers: Sequence[Answer], kept: Kept, now: int, *, must_be_known: bo
                     OPTION,
                     answer.domain,
                     f"could not be looked up ({fault}), and this host has no earlier answer",
-                    "mend its records or the resolver, or leave the domain out",
+                    "mend its records or the resolver, or leave it out",
                 )
             notes.append(f"{OPTION}: {answer.domain} could not be looked up ({fault}); the addresses known so far stay")
         stay = before if fault else {address: seen for address, seen in before.items() if now - seen < LONGEST}
