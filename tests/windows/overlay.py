@@ -13,10 +13,10 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 
 
-def make_overlay(folder: Path, adapter: Path | None = None) -> Path:
+def make_overlay(folder: Path) -> Path:
     """Make the copy in a folder, and return the path for ANSIBLE_COLLECTIONS_PATH.
 
-    adapter: replacement for _EdgeFirewall.psm1.
+    Its adapter to the Windows firewall is the real one, which finds the simulator in the place of Windows.
     """
     tree = folder / "ansible_collections" / "xmpp" / "edge"
     tree.mkdir(parents=True)
@@ -24,10 +24,10 @@ def make_overlay(folder: Path, adapter: Path | None = None) -> Path:
     action = tree / "plugins" / "action"
     (action / "firewall.py").rename(action / "front_door.py")
     (action / "firewall.py").write_text((HERE / "overlay" / "firewall.py").read_text())
-    if adapter is not None:
-        (tree / "plugins" / "module_utils" / "_EdgeFirewall.psm1").write_text(adapter.read_text())
+    adapter = tree / "plugins" / "module_utils" / "_EdgeFirewall.psm1"
+    adapter.write_text((HERE / "simulator" / "simulator.ps1").read_text() + adapter.read_text())
     return folder
 
 
 if __name__ == "__main__":
-    make_overlay(Path(sys.argv[1]), Path(sys.argv[2]))
+    make_overlay(Path(sys.argv[1]))

@@ -5,15 +5,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import lints
 import powershell
 import pytest
 import yaml
 from test_contract import as_spec
 
-HERE = Path(__file__).resolve().parent
 NAMES = [lint.__name__ for lint in lints.LINTS]
 MODULE, ADAPTER, RULES = (path.name for path in (powershell.MODULE, powershell.ADAPTER, powershell.RULES))
 
@@ -91,13 +88,6 @@ def test_lint_finds_planted_fault(name, file, old, new):
             source = powershell.Source(source.name, source.text.replace(old, new))  # noqa: PLW2901
         changed.append(source)
     assert messages(name, changed)
-
-
-def test_replacement_of_the_adapter_has_the_same_functions():
-    text = (HERE / "overlay" / ADAPTER).read_text()
-    assert powershell.syntax_errors(powershell.Source(ADAPTER, text)) == []
-    (_module, adapter, _rules) = powershell.sources()
-    assert text[text.index("$exported") :] == adapter.text[adapter.text.index("$exported") :]
 
 
 def test_every_lint_has_a_planted_fault():
