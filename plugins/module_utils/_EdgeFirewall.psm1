@@ -5,22 +5,48 @@
 # The adapter to the Windows firewall: the only file that uses its COM interface or the registry. Tests replace it by a
 # file with the same functions. Source: INetFwPolicy2, INetFwRules and INetFwRule of the Windows API.
 
-# Settings of group policy are read from the registry, as in [MS-GPFAS]; the COM interface shows local settings only.
-$policyKey = 'HKLM:\SOFTWARE\Policies\Microsoft\WindowsFirewall'
+# Settings of policies are read from the registry, as in [MS-GPFAS]; the COM interface shows local settings only. The
+# first key is that of group policy, the second that of device management (Firewall CSP).
+$policyKeys = @(
+    'HKLM:\SOFTWARE\Policies\Microsoft\WindowsFirewall',
+    'HKLM:\SYSTEM\CurrentControlSet\Services\SharedAccess\Parameters\FirewallPolicy\Mdm'
+)
 
 function Get-FirewallPolicy {
     New-Object -ComObject HNetCfg.FwPolicy2 -ErrorAction Stop
 }
 
-function Get-PolicyValue {
-    # Returns a number that group policy sets for a profile, or the default where it sets none.
-    param([string]$ProfileName, [string]$Name, [int]$Default)
+function Get-PolicyKey {
+    # Returns the keys of a profile in which policies may have settings. StandardProfile counts for the private and the
+    # public profile where neither has a key of its own, [MS-GPFAS] 2.2.3.
+    param([string]$ProfileName, [string]$Below)
 
-    $key = Get-Item -LiteralPath "$policyKey\$($ProfileName)Profile" -ErrorAction SilentlyContinue
-    if ($null -eq $key) {
-        return $Default
+    foreach ($root in $policyKeys) {
+        $name = "$($ProfileName)Profile"
+        if ($ProfileName -ne 'domain') {
+            $private = Get-Item -LiteralPath "$root\privateProfile" -ErrorAction SilentlyContinue
+            $public = Get-Item -LiteralPath "$root\publicProfile" -ErrorAction SilentlyContinue
+            if ($null -eq $private -and $null -eq $public) {
+                $name = 'StandardProfile'
+            }
+        }
+        $key = Get-Item -LiteralPath "$root\$name$Below" -ErrorAction SilentlyContinue
+        if ($null -ne $key) {
+            $key
+        }
     }
-    [int]$key.GetValue($Name, $Default)
+}
+
+function Get-PolicyValue {
+    # Returns the numbers that policies set for a profile, none where they set none.
+    param([string]$ProfileName, [string]$Name, [string]$Below)
+
+    foreach ($key in @(Get-PolicyKey -ProfileName $ProfileName -Below $Below)) {
+        $value = $key.GetValue($Name)
+        if ($null -ne $value) {
+            [int]$value
+        }
+    }
 }
 
 function New-EdgeFwRule {
@@ -38,7 +64,7 @@ function Get-EdgeFwRule {
         throw $unlisted
     }
     foreach ($rule in $rules) {
-        if ($null -eq $rule.Direction) {
+        if ($null -eq $rule.Direction -and [string]$rule.Name -ceq '') {
             throw $unlisted
         }
         $rule
@@ -50,6 +76,13 @@ function Add-EdgeFwRule {
 
     $policy = Get-FirewallPolicy
     $policy.Rules.Add($Rule)
+}
+
+function Rename-EdgeFwRule {
+    # Gives a rule of the firewall another name. Such a change is committed at once, and nothing else of it changes.
+    param([Parameter(Mandatory = $true)]$Rule, [Parameter(Mandatory = $true)][string]$Name)
+
+    $Rule.Name = [string]$Name
 }
 
 function Remove-EdgeFwRule {
@@ -68,24 +101,39 @@ function Get-EdgeFwState {
     $profiles = @{}
     foreach ($name in $bits.Keys) {
         $bit = [int]$bits[$name]
-        $enabled = [int]$policy.FirewallEnabled($bit)
-        $blocks = [int]$policy.BlockAllInboundTraffic($bit)
+        $enabled = @(Get-PolicyValue -ProfileName $name -Name EnableFirewall)
+        $blocks = @(Get-PolicyValue -ProfileName $name -Name DoNotAllowExceptions)
+        $merges = @(Get-PolicyValue -ProfileName $name -Name AllowLocalPolicyMerge)
+        $ports = @(Get-PolicyValue -ProfileName $name -Name AllowUserPrefMerge -Below '\GloballyOpenPorts')
         $profiles[$name] = @{
-            enabled = (Get-PolicyValue -ProfileName $name -Name EnableFirewall -Default $enabled) -ne 0
-            blocks_all_inbound = (Get-PolicyValue -ProfileName $name -Name DoNotAllowExceptions -Default $blocks) -ne 0
-            ignores_local_rules = (Get-PolicyValue -ProfileName $name -Name AllowLocalPolicyMerge -Default 1) -eq 0
+            enabled = if ($enabled.Count -gt 0) { $enabled[0] -ne 0 } else { [bool]$policy.FirewallEnabled($bit) }
+            # On wins in whichever store, [MS-FASP] 2.2.38.
+            blocks_all_inbound = [bool]$policy.BlockAllInboundTraffic($bit) -or $blocks -contains 1
+            ignores_local_rules = $merges -contains 0
+            # Local rules for one port of TCP or UDP, without a program or service, count for nothing then.
+            ignores_local_ports = $ports -contains 0
         }
     }
     $interfaces = [System.Net.NetworkInformation.NetworkInterface]::GetAllNetworkInterfaces()
     $unicast = @($interfaces | ForEach-Object { $_.GetIPProperties().UnicastAddresses })
-    $policyRules = Get-Item -LiteralPath "$policyKey\FirewallRules" -ErrorAction SilentlyContinue
+    $policyRules = 0
+    foreach ($root in $policyKeys) {
+        $key = Get-Item -LiteralPath "$root\FirewallRules" -ErrorAction SilentlyContinue
+        if ($null -ne $key) {
+            $policyRules += [int]$key.ValueCount
+        }
+    }
     @{
         current_profiles = [int]$policy.CurrentProfileTypes
         profiles = $profiles
         addresses = @($unicast | ForEach-Object { $_.Address.ToString() })
-        policy_rules = if ($null -eq $policyRules) { 0 } else { [int]$policyRules.ValueCount }
+        policy_rules = $policyRules
+        # 0: local rules take effect; 1: a policy overrides them; 2: all inbound connections are blocked.
+        modify_state = [int]$policy.LocalPolicyModifyState
     }
 }
 
-$exported = @('New-EdgeFwRule', 'Get-EdgeFwRule', 'Add-EdgeFwRule', 'Remove-EdgeFwRule', 'Get-EdgeFwState')
+$exported = @(
+    'New-EdgeFwRule', 'Get-EdgeFwRule', 'Add-EdgeFwRule', 'Rename-EdgeFwRule', 'Remove-EdgeFwRule', 'Get-EdgeFwState'
+)
 Export-ModuleMember -Function $exported

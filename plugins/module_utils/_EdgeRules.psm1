@@ -23,12 +23,37 @@ function Test-RelevantRule {
     # Returns whether an unmanaged rule may decide about these ports: it blocks, or it allows one of them or any port.
     param($Rule, $Ports)
 
+    if ((Get-Unreadable -Rule $Rule) -ne '') {
+        return -not (Test-ManagedRule -Rule $Rule)
+    }
     $parts = @(([string]$Rule.LocalPorts).Split(','))
     $named = @($parts | Where-Object { $_ -eq '' -or $_ -eq '*' -or $_.Contains('-') -or $Ports -contains $_ })
     [bool]$Rule.Enabled -and
     @($tcp, $anyProtocol) -contains [int]$Rule.Protocol -and
     ([int]$Rule.Action -eq 0 -or [int]$Rule.Protocol -eq $anyProtocol -or $named.Count -gt 0) -and
     -not (Test-ManagedRule -Rule $Rule)
+}
+
+function Get-LookAlike {
+    # Returns the names of rules that have one part of the ownership tag only, and so are nobody's of ours.
+    param($All)
+
+    foreach ($rule in $All) {
+        if (($rule.Name -clike "$prefix*" -or $rule.Grouping -ceq $group) -and -not (Test-ManagedRule -Rule $rule)) {
+            [string]$rule.Name
+        }
+    }
+}
+
+function Get-Unreadable {
+    # Returns the properties of a rule that cannot be read: PowerShell has null for them, and Windows never has.
+    param($Rule)
+
+    $facts = [ordered]@{
+        Action = $Rule.Action; Direction = $Rule.Direction; Enabled = $Rule.Enabled; Protocol = $Rule.Protocol
+        Profiles = $Rule.Profiles; LocalAddresses = $Rule.LocalAddresses; RemoteAddresses = $Rule.RemoteAddresses
+    }
+    @($facts.Keys | Where-Object { $null -eq $facts[$_] }) -join ', '
 }
 
 function Get-RuleFact {
@@ -56,7 +81,8 @@ function Get-RuleFact {
         owner = [string]$Rule.LocalUserOwner
         authorized = $authorized -join ''
         secure = [int]$Rule.SecureFlags
-        edge_traversal = [bool]$Rule.EdgeTraversal
+        edge_traversal = [bool]$Rule.EdgeTraversal -or [int]$Rule.EdgeTraversalOptions -ne 0
+        unreadable = Get-Unreadable -Rule $Rule
     }
 }
 
@@ -124,24 +150,23 @@ function Set-DesiredRule {
 }
 
 function Test-RuleName {
-    # The firewall finds rules by name, so the name of a managed rule must be the name of no other rule.
-    param($All, $Managed, $Desired)
+    param($Desired)
 
     $names = @($Desired | ForEach-Object { $_.Name })
     if (@($names | Sort-Object -Unique).Count -ne $names.Count) {
         throw 'rules.name: two rules have the same; give each its own'
     }
-    $names += @($Managed | ForEach-Object { $_.Name })
-    $taken = @($All | Where-Object { $names -ccontains $_.Name -and -not (Test-ManagedRule -Rule $_) })
-    if ($taken.Count -gt 0) {
-        $name = [string]$taken[0].Name
-        throw "an unmanaged firewall rule has the name '$name', by which a managed rule would be removed: rename it"
-    }
+}
+
+function Get-PassingName {
+    # Returns a name that no other rule has, for a rule that is about to be removed by it. It is that of a managed rule,
+    # so that the next run removes what a run that was killed has left.
+    "$($prefix)replaced/$([guid]::NewGuid())"
 }
 
 function Compare-EdgeRule {
-    # Returns names of unchanged rules, rules to add, and names of rules to drop. Drops all rules of a name that several
-    # rules have, because the firewall can only remove any one of them.
+    # Returns names of unchanged rules, rules to add, and rules to drop. Drops all rules of a name that several rules
+    # have, because nothing tells which of them is in force.
     param($Managed, $Desired)
 
     $unchanged = @(foreach ($rule in $Desired) {
@@ -153,7 +178,7 @@ function Compare-EdgeRule {
     @{
         unchanged = $unchanged
         add = @($Desired | Where-Object { $unchanged -cnotcontains $_.Name })
-        drop = @($Managed | Where-Object { $unchanged -cnotcontains $_.Name } | ForEach-Object { $_.Name })
+        drop = @($Managed | Where-Object { $unchanged -cnotcontains $_.Name })
     }
 }
 
@@ -179,6 +204,6 @@ function Test-OwnAddress {
 
 $exported = @(
     'Test-ManagedRule', 'Test-RelevantRule', 'Test-RuleName', 'Get-RuleFact', 'ConvertTo-RuleLine', 'Set-DesiredRule',
-    'Compare-EdgeRule', 'Test-OwnAddress'
+    'Compare-EdgeRule', 'Test-OwnAddress', 'Get-LookAlike', 'Get-PassingName'
 )
 Export-ModuleMember -Function $exported

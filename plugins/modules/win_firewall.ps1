@@ -58,59 +58,100 @@ function Test-Request {
     if ($present -ne ($count -gt 0)) {
         throw "rules: $count rules with state $($module.Params.state); give rules exactly when present"
     }
-    $ignoring = @($State.profiles.Keys | Where-Object { $State.profiles[$_].ignores_local_rules } | Sort-Object)
-    if ($present -and $ignoring.Count -gt 0 -and $module.Params.on_policy_override -eq 'fail') {
-        $names = $ignoring -join ', '
-        throw "group policy ignores all local firewall rules in the profiles $names, so that managed rules would " +
+    # Without a network any profile may become active. Profiles that no network has are for the controller to tell.
+    $bits = @{ domain = 1; private = 2; public = 4 }
+    $current = if ([int]$State.current_profiles -eq 0) { 7 } else { [int]$State.current_profiles }
+    $active = @($State.profiles.Keys | Where-Object { ($bits[$_] -band $current) -ne 0 } | Sort-Object)
+    $ignoring = @($active | Where-Object { $State.profiles[$_].ignores_local_rules })
+    $ports = @($active | Where-Object { $State.profiles[$_].ignores_local_ports })
+    if ($present -and $module.Params.on_policy_override -eq 'fail' -and ($ignoring.Count + $ports.Count) -gt 0) {
+        $what = if ($ignoring.Count -gt 0) { 'all local firewall rules' } else { 'local firewall rules for one port' }
+        $names = if ($ignoring.Count -gt 0) { $ignoring -join ', ' } else { $ports -join ', ' }
+        throw "group policy ignores $what in the profiles $names, so that managed rules would " +
         'have no effect: let it merge local rules, or say on_policy_override: warn'
     }
     Test-OwnAddress -Named $module.Params.own_addresses -Carried $State.addresses
 }
 
-function Update-Firewall {
-    # Adds before it removes, so that the rules of each row are always complete. Rolls back when an addition fails.
-    param($Add, $Drop)
+function Restore-Former {
+    # Removes the rules that were added, and gives those that were to go their names again. Returns what failed.
+    param($Added, $Renamed)
 
-    $added = @()
     try {
-        foreach ($rule in @($Add | Where-Object { $Drop -cnotcontains $_.Name })) {
-            $module.Result.rule = [string]$rule.Name
-            Add-EdgeFwRule -Rule $rule
-            $added += $rule.Name
+        foreach ($rule in $Added) {
+            $name = Get-PassingName
+            Rename-EdgeFwRule -Rule $rule -Name $name
+            Remove-EdgeFwRule -Name $name
+        }
+        foreach ($entry in $Renamed) {
+            Rename-EdgeFwRule -Rule $entry.rule -Name $entry.name
         }
     }
     catch {
-        $module.Result.changed = $false
-        foreach ($name in $added) {
-            Remove-EdgeFwRule -Name $name
+        Get-Failure -Exception $_.Exception
+    }
+}
+
+function Update-Firewall {
+    # A rule that goes gets a name of its own first, and is removed by it once all others are there: so no connection
+    # finds a gap, whichever rules have the same name. What fails before the first removal is undone.
+    param($Add, $Drop)
+
+    $added = @()
+    $renamed = @()
+    $removed = 0
+    try {
+        foreach ($rule in $Drop) {
+            $former = [string]$rule.Name
+            $module.Result.rule = $former
+            $passing = Get-PassingName
+            Rename-EdgeFwRule -Rule $rule -Name $passing
+            $renamed += @{ rule = $rule; name = $former; passing = $passing }
         }
+        foreach ($rule in $Add) {
+            $module.Result.rule = [string]$rule.Name
+            Add-EdgeFwRule -Rule $rule
+            $added += $rule
+        }
+        foreach ($entry in $renamed) {
+            $module.Result.rule = $entry.name
+            Remove-EdgeFwRule -Name $entry.passing
+            $removed += 1
+        }
+    }
+    catch {
+        $first = Get-Failure -Exception $_.Exception
+        if ($removed -gt 0) {
+            throw "$first; the rules that were to go are partly there still, and the next run removes them"
+        }
+        $left = Restore-Former -Added $added -Renamed $renamed
+        if ($null -ne $left) {
+            throw "$first; undoing the change has failed too ($left), and the next run repairs what is left"
+        }
+        $module.Result.changed = $false
         $module.Result.rolled_back = $true
-        throw
-    }
-    foreach ($name in $Drop) {
-        Remove-EdgeFwRule -Name $name
-    }
-    foreach ($rule in @($Add | Where-Object { $Drop -ccontains $_.Name })) {
-        $module.Result.rule = [string]$rule.Name
-        Add-EdgeFwRule -Rule $rule
+        throw $first
     }
     $null = $module.Result.Remove('rule')
 }
 
+function Get-Desired {
+    # Returns new objects of the desired rules: an object is that of the firewall itself once it was added.
+    @(foreach ($option in $module.Params.rules) { Set-DesiredRule -Rule (New-EdgeFwRule) -Option $option })
+}
+
 function Wait-Desired {
     # Waits until Windows lists the desired rules, which may be a moment after the change.
-    param($Desired)
-
     foreach ($attempt in @(1, 2, 3)) {
         $managed = @(Get-EdgeFwRule | Where-Object { Test-ManagedRule -Rule $_ })
-        $left = Compare-EdgeRule -Managed $managed -Desired $Desired
-        $names = @($left.add | ForEach-Object { $_.Name }) + @($left.drop) | Sort-Object -Unique
-        if (@($names).Count -eq 0) {
+        $left = Compare-EdgeRule -Managed $managed -Desired @(Get-Desired)
+        $names = @(@($left.add) + @($left.drop) | ForEach-Object { $_.Name } | Sort-Object -Unique)
+        if ($names.Count -eq 0) {
             return
         }
         Start-Sleep -Milliseconds (200 * $attempt)
     }
-    throw "the host still differs after the change, in: $(@($names) -join '; ')"
+    throw "the host still differs after the change, in: $($names -join '; ')"
 }
 
 function Invoke-Reconcile {
@@ -118,8 +159,13 @@ function Invoke-Reconcile {
     Test-Request -State $module.Result.state
     $all = @(Get-EdgeFwRule)
     $managed = @($all | Where-Object { Test-ManagedRule -Rule $_ })
-    $desired = @(foreach ($option in $module.Params.rules) { Set-DesiredRule -Rule (New-EdgeFwRule) -Option $option })
-    Test-RuleName -All $all -Managed $managed -Desired $desired
+    $desired = @(Get-Desired)
+    Test-RuleName -Desired $desired
+    $alike = @(Get-LookAlike -All $all)
+    if ($alike.Count -gt 0) {
+        $module.Warn("rules that have only the name or only the group of managed ones are left alone: " +
+            (@($alike | Select-Object -First 5) -join '; '))
+    }
     $plan = Compare-EdgeRule -Managed $managed -Desired $desired
     $module.Result.found = @($managed | ForEach-Object { Get-RuleFact -Rule $_ })
     $ports = @($desired | ForEach-Object { [string]$_.LocalPorts })
@@ -131,7 +177,7 @@ function Invoke-Reconcile {
     $module.Diff.after = @($desired | ForEach-Object { ConvertTo-RuleLine -Rule $_ }) -join ''
     if ($module.Result.changed -and -not $module.CheckMode) {
         Update-Firewall -Add $plan.add -Drop $plan.drop
-        Wait-Desired -Desired $desired
+        Wait-Desired
     }
 }
 

@@ -74,7 +74,7 @@ def refuse_own_port(connection: ConnectionBase, options: Options, rules: t.Seque
 
     The port is the one that the controller dials. Commit-confirm covers a redirect on the way.
     """
-    port = _option(connection, "port")
+    port = _option(connection, "port") or _usual_port(connection)
     address = _option(connection, "host") or _option(connection, "remote_addr") or ""
     if port is None or address == "localhost" or _is_loopback(str(address)):
         return
@@ -87,6 +87,14 @@ def refuse_own_port(connection: ConnectionBase, options: Options, rules: t.Seque
                 "is the port of the control connection itself, which a guard would shut",
                 "reach the host on another port, or say mode: permit",
             )
+
+
+def _usual_port(connection: ConnectionBase) -> int | None:
+    """Return the port of a connection for which none is said, as far as its plugin has one of its own."""
+    kind = str(getattr(connection, "transport", "")).rpartition(".")[2]
+    if kind == "psrp":
+        return 5985 if _option(connection, "protocol") == "http" else 5986
+    return 22 if kind in ("ssh", "paramiko", "paramiko_ssh", "libssh") else None
 
 
 def lost_message(seconds: int, fault: str) -> str:

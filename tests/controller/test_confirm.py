@@ -140,6 +140,24 @@ def test_guards_that_would_shut_the_way_in_are_refused(port, option):
             refuse(Connection(port=port, **extra))
 
 
+@pytest.mark.parametrize(
+    ("transport", "given", "port"),
+    [
+        ("psrp", {"protocol": "https"}, 5986),
+        ("ansible.builtin.psrp", {}, 5986),
+        ("psrp", {"protocol": "http"}, 5985),
+        ("ssh", {}, 22),
+        ("paramiko_ssh", {}, 22),
+    ],
+)
+def test_the_port_of_a_connection_that_does_not_say_it(transport, given, port):
+    connection = Connection(host="198.51.100.7", port=None, **given)
+    connection.transport = transport
+    with pytest.raises(errors.OptionError, match=rf"federation_port: {port} is the port of the control connection"):
+        refuse(connection, federation_port=port)
+    refuse(connection)
+
+
 def test_a_way_in_that_no_guard_shuts_is_not_refused():
     refuse(Connection(port=22, host="198.51.100.7"))
     refuse(Connection(port=None))

@@ -29,7 +29,7 @@ ON_LINK = Surroundings(
         for remote in (*PEER[family], local)
     }
 )
-CASES = {"nft": 3600, "iptables-nft": 1000, "iptables-legacy": 1000}
+CASES = {"nft": 2100, "iptables-nft": 600, "iptables-legacy": 600}
 PER_RULESET = 30
 HOST = {"ways": WAYS, "forwards": frozenset(EDGE), "masquerading": MASQUERADING}
 SEED = int(os.environ.get("XMPP_EDGE_SEED", "20261122"))

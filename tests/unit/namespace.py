@@ -77,7 +77,10 @@ def reconciled(desired, backend="nftables", check_mode=False, **terms):
     with tempfile.TemporaryDirectory() as folder:
         lock = HostLock(os.path.join(folder, "lock"))
         lock.acquire()
-        facts = observe(run, desired)
-        choice = choose_backend(facts, run, backend, desired)
-        kept = Terms(lock, home=os.path.join(folder, "changes"), **terms)
-        return reconcile(run, facts, choice, desired, check_mode=check_mode, terms=kept)
+        try:
+            facts = observe(run, desired)
+            choice = choose_backend(facts, run, backend, desired)
+            kept = Terms(lock, home=os.path.join(folder, "changes"), **terms)
+            return reconcile(run, facts, choice, desired, check_mode=check_mode, terms=kept)
+        finally:
+            lock.pause()

@@ -15,16 +15,30 @@ CMDLETS = {
     *("New-Object", "Where-Object", "ForEach-Object", "Sort-Object", "Start-Sleep", "Get-Item", "Export-ModuleMember"),
     "Select-Object",
 }
-VERBS = {"Add", "Compare", "ConvertTo", "Get", "Invoke", "New", "Remove", "Set", "Test", "Update", "Wait"}
+VERBS = {
+    "Add",
+    "Compare",
+    "ConvertTo",
+    "Get",
+    "Invoke",
+    "New",
+    "Remove",
+    "Rename",
+    "Restore",
+    "Set",
+    "Test",
+    "Update",
+    "Wait",
+}
 AUTOMATIC = {"_", "args", "true", "false", "null"}
 TYPES = {
-    *("int", "string", "bool", "array", "ordered", "Parameter", "Ansible.Basic.AnsibleModule"),
+    *("int", "string", "bool", "array", "ordered", "guid", "Parameter", "Ansible.Basic.AnsibleModule"),
     *("System.Net.NetworkInformation.NetworkInterface", "System.Net.IPAddress"),
 }
 RULE_PROPERTIES = {
     *("Name", "Description", "Grouping", "Enabled", "Direction", "Action", "Protocol", "Profiles"),
     *("LocalPorts", "RemotePorts", "LocalAddresses", "RemoteAddresses"),
-    *("ApplicationName", "ServiceName", "InterfaceTypes", "Interfaces", "EdgeTraversal"),
+    *("ApplicationName", "ServiceName", "InterfaceTypes", "Interfaces", "EdgeTraversal", "EdgeTraversalOptions"),
     *("LocalAppPackageId", "LocalUserOwner", "LocalUserAuthorizedList", "RemoteUserAuthorizedList"),
     *("RemoteMachineAuthorizedList", "SecureFlags"),
 }

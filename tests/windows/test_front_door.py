@@ -45,8 +45,8 @@ def unmanaged(name, **changes):
     return {**rule, "edge_traversal_options": 0, **changes}
 
 
-OTHERS = [
-    unmanaged("Remote Desktop", local_ports="3389"),
+OTHERS = [unmanaged("Remote Desktop", local_ports="3389")]
+ALIKE = [
     unmanaged("xmpp.edge/managed by name alone", local_ports="5223"),
     unmanaged("managed by group alone", group="XMPP Edge (xmpp.edge)", local_ports="5223"),
 ]
@@ -198,15 +198,17 @@ def test_absent_leaves_unmanaged_rules(windows):
     assert windows.run(state="absent")["changed"] is False
 
 
-def test_unmanaged_rule_with_the_name_of_a_managed_one_is_refused(windows):
-    windows.run()
-    managed = windows.managed[0]
-    windows.save(rules=[{**managed, "group": "other"}, *windows.firewall["rules"]])
-    before = windows.firewall["rules"]
-    refused = windows.run(partner_networks=["any"])
-    assert refused["failed"] is True
-    assert f"an unmanaged firewall rule has the name '{managed['name']}'" in refused["msg"]
-    assert windows.firewall["rules"] == before
+def test_rules_with_a_part_of_the_ownership_tag_are_named_and_left_alone(windows):
+    windows.save(rules=[*OTHERS, *ALIKE])
+    (warning,) = windows.run()["warnings"]
+    assert "xmpp.edge/managed by name alone; managed by group alone" in warning
+    managed = [rule for rule in windows.managed if rule not in ALIKE]
+    others = [{**managed[0], "group": "other"}, *OTHERS, *ALIKE]
+    windows.save(rules=[*others, *managed])
+    assert windows.run(partner_networks=["any"])["changed"] is True
+    assert [rule for rule in windows.firewall["rules"] if rule in others] == others
+    assert windows.run(state="absent")["changed"] is True
+    assert windows.firewall["rules"] == others
 
 
 def test_failing_addition_is_rolled_back(windows):

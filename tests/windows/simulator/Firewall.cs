@@ -14,7 +14,8 @@
 //   refuses    part of the name of a rule that Add refuses
 //   unreadable part of the name of a rule, and the getter that fails there: {"name": ..., "getter": ...}
 //   forms      switches: ipv6_host (plain, range, prefix), reversed, upper, contained (tokens that another contains are
-//              dropped), removes (first or last of twins), lag (enumerations that still show the rules as they were)
+//              dropped), removes (first or last of twins), lag (enumerations that still show the rules as they were),
+//              trace (each state of the rules becomes a line of a file beside the store)
 
 using System;
 using System.Collections;
@@ -38,7 +39,11 @@ namespace XmppEdge
 
         public JsonArray Rules { get { return Root["rules"].AsArray(); } }
 
-        public void Save() { File.WriteAllText(path, Root.ToJsonString()); }
+        public void Save()
+        {
+            File.WriteAllText(path, Root.ToJsonString());
+            if ((bool?)Form("trace") == true) { File.AppendAllText(path + ".trace", Rules.ToJsonString() + "\n"); }
+        }
 
         public JsonNode Form(string name) { return Root["forms"] == null ? null : Root["forms"][name]; }
 
@@ -404,9 +409,12 @@ namespace XmppEdge
         public static Key Open(string path)
         {
             JsonNode registry = new Store().Root["registry"];
-            JsonNode found = registry == null ? null
-                : registry.AsObject().FirstOrDefault(pair => String.Equals(pair.Key, path, StringComparison.OrdinalIgnoreCase)).Value;
-            return found == null ? null : new Key(found.AsObject());
+            if (registry == null) { return null; }
+            JsonNode found = registry.AsObject().FirstOrDefault(pair => String.Equals(pair.Key, path, StringComparison.OrdinalIgnoreCase)).Value;
+            if (found != null) { return new Key(found.AsObject()); }
+            // A key that has others below it is there.
+            bool above = registry.AsObject().Any(pair => pair.Key.StartsWith(path + "\\", StringComparison.OrdinalIgnoreCase));
+            return above ? new Key(new JsonObject()) : null;
         }
 
         public int ValueCount { get { return values.Count; } }

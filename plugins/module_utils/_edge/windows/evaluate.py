@@ -21,10 +21,13 @@ from ..model.literals import Effective
 from ..model.rules import Group, Rule, own_addresses_of
 from .addresses import spans_of
 from .compile import Compiled
-from .live import PROFILES, LiveRule
+from .live import EITHER, PROFILES, LiveRule
 
 _MAX_NAMED = 5
 """Limit on the rules that a warning names. It counts all others."""
+
+_OVERRIDDEN = {1: "a policy overrides local rules", 2: "all inbound connections are blocked"}
+"""By INetFwPolicy2::get_LocalPolicyModifyState."""
 
 _WEIGHT = {YES: 0, UNKNOWN: 1, NO: 2}
 
@@ -41,7 +44,8 @@ class Verdict:
 class Profile:
     """One profile of the firewall. Settings of group policy take precedence over local ones.
 
-    current: whether a network of the host has it now; ignores_local_rules: by group policy.
+    current: whether a network of the host has it now; ignores_local_rules, ignores_local_ports: by policy, all of them,
+    or those for one port, which inbound rules of the table are.
     """
 
     name: str
@@ -49,18 +53,21 @@ class Profile:
     enabled: bool
     blocks_all_inbound: bool
     ignores_local_rules: bool
+    ignores_local_ports: bool = False
 
 
 @dataclass(frozen=True)
 class State:
     """The firewall of a host apart from its rules.
 
-    policy_rules: number of rules from group policy; addresses: of the host's interfaces.
+    policy_rules: number of rules from policies; addresses: of the host's interfaces; modify_state: what Windows itself
+    says of local rules, 0 that they take effect (INetFwPolicy2::get_LocalPolicyModifyState).
     """
 
     profiles: Sequence[Profile]
     policy_rules: int
     addresses: Sequence[str]
+    modify_state: int = 0
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, Any]) -> State:
@@ -73,12 +80,13 @@ class State:
                 facts["profiles"][name]["enabled"],
                 facts["profiles"][name]["blocks_all_inbound"],
                 facts["profiles"][name]["ignores_local_rules"],
+                bool(facts["profiles"][name].get("ignores_local_ports")),
             )
             for name, bit in PROFILES.items()
         ]
         # A link-local address has its interface as suffix.
         addresses = [address.partition("%")[0] for address in facts["addresses"]]
-        return cls(profiles, facts["policy_rules"], addresses)
+        return cls(profiles, facts["policy_rules"], addresses, int(facts.get("modify_state") or 0))
 
     @property
     def current(self) -> Sequence[Profile]:
@@ -121,6 +129,12 @@ def warnings_of(rules: Sequence[Rule], unmanaged: Sequence[LiveRule], state: Sta
         f"group policy ignores all local rules in the profile {profile.name}: managed rules have no effect there"
         for profile in state.profiles
         if profile.ignores_local_rules
+    ]
+    lines += [
+        f"group policy ignores local rules for one port in the profile {profile.name}: inbound managed rules have no "
+        "effect there, guards neither"
+        for profile in state.profiles
+        if profile.ignores_local_ports and not profile.ignores_local_rules
     ]
     return lines + _warnings_of_unmanaged(rules, unmanaged, state)
 
@@ -175,18 +189,25 @@ def _evaluate(rule: Rule, name: str, blocking: Sequence[LiveRule], state: State)
 
 
 def _evaluate_in(profile: Profile, rule: Rule, name: str, blocking: Sequence[LiveRule], state: State) -> Verdict:
+    inbound = rule.direction == "in"
     if not profile.enabled:
         return Verdict(YES, f"nothing: the firewall is off in the profile {profile.name}")
-    if profile.ignores_local_rules:
-        return Verdict(UNKNOWN, f"group policy, which ignores all local rules in the profile {profile.name}")
-    if profile.blocks_all_inbound and rule.direction == "in":
+    if profile.ignores_local_rules or (profile.ignores_local_ports and inbound):
+        what = "all local rules" if profile.ignores_local_rules else "local rules for one port"
+        return Verdict(UNKNOWN, f"group policy, which ignores {what} in the profile {profile.name}")
+    if profile.blocks_all_inbound and inbound:
         return Verdict(NO, f"the profile {profile.name}, which blocks all inbound connections")
     blocked = _blocked(rule, [other for other in blocking if other.profiles & PROFILES[profile.name]])
-    if blocked is not None:
-        return blocked
+    return blocked or _unseen(inbound, state) or Verdict(YES, f"rule {name}")
+
+
+def _unseen(inbound: bool, state: State) -> Optional[Verdict]:
+    """Return the verdict where a policy may decide that cannot be seen from here."""
+    if state.modify_state in _OVERRIDDEN and (state.modify_state == 1 or inbound):
+        return Verdict(UNKNOWN, f"Windows itself, which says that {_OVERRIDDEN[state.modify_state]}")
     if state.policy_rules:
         return Verdict(UNKNOWN, f"group policy, whose {state.policy_rules} firewall rules cannot be seen from here")
-    return Verdict(YES, f"rule {name}")
+    return None
 
 
 @dataclass(frozen=True)
@@ -215,7 +236,7 @@ def _overlapping(area: _Area, rule: Rule, others: Sequence[LiveRule]) -> List[_O
     """Return the unmanaged rules that match, or may match, a connection of an allow rule."""
     found: List[_Overlapping] = []
     for other in others:
-        if other.direction == rule.direction and other.has_port(rule.port):
+        if other.direction in (rule.direction, EITHER) and other.has_port(rule.port):
             local, remote = other.local_spans(rule.family), other.remote_spans(rule.family)
             local_overlap = local is None or overlap(area.local, local)
             if local_overlap and (remote is None or overlap(area.remote, remote)):

@@ -20,6 +20,9 @@ PROFILES: Mapping[str, int] = {"domain": 1, "private": 2, "public": 4}
 
 ALL_PROFILES = 7
 
+EITHER = "either"
+"""Direction of a rule whose own cannot be read."""
+
 _CONDITIONS = {
     "interfaces": "some interfaces",
     "package": "one app package",
@@ -61,18 +64,22 @@ class LiveRule:
         if facts["protocol"] == TCP and ports != ANY:
             conditions.append(f"{side} port {ports}")
         conditions += [text for key, text in _CONDITIONS.items() if facts.get(key)]
+        unreadable = facts.get("unreadable") or ""
+        if unreadable:
+            # What cannot be read may be anything, so that the rule may block whatever it may match.
+            conditions.append(f"something that cannot be read ({unreadable})")
         return cls(
             name=facts["name"],
-            enabled=facts["enabled"],
-            action=facts["action"],
-            direction=facts["direction"],
-            protocol=facts["protocol"],
+            enabled=facts["enabled"] or "Enabled" in unreadable,
+            action="block" if "Action" in unreadable else facts["action"],
+            direction=EITHER if "Direction" in unreadable else facts["direction"],
+            protocol=ANY_PROTOCOL if "Protocol" in unreadable else facts["protocol"],
             local=facts.get("local_addresses") or ANY,
             remote=facts.get("remote_addresses") or ANY,
             local_ports=local_ports,
             remote_ports=remote_ports,
             # Windows writes all profiles either as these bits, or with all 31 bits set.
-            profiles=facts["profiles"] & ALL_PROFILES,
+            profiles=ALL_PROFILES if "Profiles" in unreadable else facts["profiles"] & ALL_PROFILES,
             conditions=tuple(conditions),
             is_authenticated=bool(facts.get("secure")),
         )

@@ -93,7 +93,9 @@ class Place:
 
 @pytest.fixture
 def place(tmp_path):
-    return Place(tmp_path)
+    found = Place(tmp_path)
+    yield found
+    found.lock.pause()
 
 
 def sh(command):
