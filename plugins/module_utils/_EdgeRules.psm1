@@ -96,16 +96,95 @@ function ConvertTo-RuleLine {
     "$($fact.name): $($fact.action) $($fact.direction) tcp $localSide $remoteSide profiles $($fact.profiles) $state`n"
 }
 
-function ConvertTo-Canonical {
-    # Returns the same text for lists that differ only in their order, or in how Windows shows a single host.
+function ConvertTo-Number {
+    # Returns an address as a number, null for other text.
     param([string]$Text)
 
-    $parts = foreach ($part in $Text.ToLowerInvariant().Split(',')) {
-        $part = $part -replace '^([^-/]+)-\1$', '$1'
-        $part = $part -replace '^([0-9.]+)/(32|255\.255\.255\.255)$', '$1'
-        $part -replace '^([0-9a-f:.]+)/128$', '$1'
+    if ($Text -notmatch '^([0-9]{1,3}\.){3}[0-9]{1,3}$' -and $Text -notmatch '^[0-9a-fA-F]*:[0-9a-fA-F:.]*$') {
+        return $null
     }
-    @($parts | Sort-Object -Unique) -join ','
+    try {
+        $bytes = [System.Net.IPAddress]::Parse($Text).GetAddressBytes()
+    }
+    catch {
+        return $null
+    }
+    $digits = @($bytes | ForEach-Object { $_.ToString('x2') }) -join ''
+    [System.Numerics.BigInteger]::Parse("0$digits", 'AllowHexSpecifier')
+}
+
+function ConvertTo-Span {
+    # Returns the family, the first and the last number of an address, a network or a range; null for other text.
+    param([string]$Text)
+
+    $bits = if ($Text.Contains(':')) { 128 } else { 32 }
+    $ends = @($Text.Split('-'))
+    $parts = @($Text.Split('/'))
+    $first = ConvertTo-Number -Text @($ends[0], $parts[0])[[int]($parts.Count -eq 2)]
+    if ($null -eq $first -or $ends.Count -gt 2 -or $parts.Count -gt 2 -or ($ends.Count -eq 2 -and $parts.Count -eq 2)) {
+        return $null
+    }
+    $last = $first
+    if ($ends.Count -eq 2) {
+        $last = ConvertTo-Number -Text $ends[1]
+    }
+    if ($parts.Count -eq 2) {
+        $all = [System.Numerics.BigInteger]::Pow(2, $bits)
+        $size = [System.Numerics.BigInteger]::Zero
+        if ($parts[1] -match '^[0-9]{1,3}$' -and [int]$parts[1] -le $bits) {
+            $size = [System.Numerics.BigInteger]::Pow(2, $bits - [int]$parts[1])
+        }
+        elseif ($bits -eq 32 -and $null -ne (ConvertTo-Number -Text $parts[1])) {
+            $size = $all - (ConvertTo-Number -Text $parts[1])
+        }
+        # A mask has all its ones first, so that the size is a power of two.
+        if ($size.IsZero -or -not $size.IsPowerOfTwo) {
+            return $null
+        }
+        $first = $first - $first % $size
+        $last = $first + $size - 1
+    }
+    if ($null -eq $last -or $last -lt $first) {
+        return $null
+    }
+    @{ family = $bits; first = $first; last = $last }
+}
+
+function ConvertTo-Interval {
+    # Returns the same text for lists with the same addresses, whatever their forms; null where one is none.
+    param([string]$Text)
+
+    $spans = @(foreach ($token in $Text.Split(',')) { ConvertTo-Span -Text $token.Trim() })
+    if ($spans.Count -ne @($Text.Split(',')).Count) {
+        return $null
+    }
+    $merged = @()
+    foreach ($span in @($spans | Sort-Object { $_.family }, { $_.first })) {
+        $before = if (@($merged).Count -gt 0) { $merged[-1] } else { $null }
+        if ($null -ne $before -and $before.family -eq $span.family -and $span.first -le $before.last + 1) {
+            if ($span.last -gt $before.last) {
+                $before.last = $span.last
+            }
+        }
+        else {
+            $merged += $span
+        }
+    }
+    @($merged | ForEach-Object { "$($_.family):$($_.first)-$($_.last)" }) -join ','
+}
+
+function Test-SameText {
+    # Returns whether two facts mean the same. Windows changes the order of addresses, and how it shows them.
+    param([string]$Key, [string]$Text, [string]$Other)
+
+    if ($Text -ceq $Other) {
+        return $true
+    }
+    if ($Key -notlike '*_addresses') {
+        return (@($Text.Split(',') | Sort-Object) -join ',') -ceq (@($Other.Split(',') | Sort-Object) -join ',')
+    }
+    $interval = ConvertTo-Interval -Text $Text
+    $null -ne $interval -and $interval -ceq (ConvertTo-Interval -Text $Other)
 }
 
 function Test-SameRule {
@@ -114,7 +193,7 @@ function Test-SameRule {
     $facts = Get-RuleFact -Rule $Current
     $desiredFacts = Get-RuleFact -Rule $Desired
     foreach ($key in @($desiredFacts.Keys)) {
-        if ((ConvertTo-Canonical -Text $facts[$key]) -cne (ConvertTo-Canonical -Text $desiredFacts[$key])) {
+        if (-not (Test-SameText -Key $key -Text $facts[$key] -Other $desiredFacts[$key])) {
             return $false
         }
     }
@@ -122,17 +201,29 @@ function Test-SameRule {
 }
 
 function Set-DesiredRule {
-    # Fills in a new managed rule. Refuses empty lists of addresses, because Windows takes them for any address.
+    # Fills in a new managed rule. Refuses what Windows would take for something else, such as an empty list for any.
     param($Rule, $Option)
 
-    foreach ($side in @('local_addresses', 'remote_addresses', 'local_ports', 'remote_ports')) {
+    $name = [string]$Option.name
+    if ($name -cnotlike "$($prefix)?*" -or $name -notmatch '^[^|\p{Cc}]{1,255}\z') {
+        throw "rules.name: '$name' is not the name of a managed rule; begin it with $prefix, without | and line breaks"
+    }
+    foreach ($side in @('local_addresses', 'remote_addresses')) {
         $texts = @($Option[$side] | ForEach-Object { ([string]$_).Trim() })
-        if ($texts.Count -eq 0 -or $texts -contains '') {
-            throw "rules.$($side): is empty in '$($Option.name)'; say * for any"
+        if ($texts.Count -eq 0) {
+            throw "rules.$($side): is empty in '$name'; say * for any"
+        }
+        foreach ($text in $texts) {
+            if (($text -ne '*' -or $texts.Count -gt 1) -and $null -eq (ConvertTo-Span -Text $text)) {
+                throw "rules.$($side): '$text' of '$name' is no address, network or range; say * alone for any"
+            }
         }
     }
-    if ($Option.name -cnotlike "$prefix*") {
-        throw "rules.name: '$($Option.name)' is not the name of a managed rule; begin it with $prefix"
+    foreach ($side in @('local_ports', 'remote_ports')) {
+        $port = [string]$Option[$side]
+        if ($port -ne '*' -and ($port -notmatch '^[0-9]{1,5}$' -or [int]$port -lt 1 -or [int]$port -gt 65535)) {
+            throw "rules.$($side): '$port' of '$name' is no port; give a number from 1 to 65535, or * for any"
+        }
     }
     $Rule.Name = [string]$Option.name
     $Rule.Description = 'Managed by the Ansible collection xmpp.edge: the next run overwrites local changes.'
@@ -140,8 +231,8 @@ function Set-DesiredRule {
     $Rule.Protocol = [int]$tcp  # Windows refuses ports before the protocol.
     $Rule.LocalPorts = [string]$Option.local_ports
     $Rule.RemotePorts = [string]$Option.remote_ports
-    $Rule.LocalAddresses = @($Option.local_addresses) -join ','
-    $Rule.RemoteAddresses = @($Option.remote_addresses) -join ','
+    $Rule.LocalAddresses = @($Option.local_addresses | ForEach-Object { ([string]$_).Trim() }) -join ','
+    $Rule.RemoteAddresses = @($Option.remote_addresses | ForEach-Object { ([string]$_).Trim() }) -join ','
     $Rule.Direction = [int][array]::IndexOf($directions, ([string]$Option.direction).ToLowerInvariant())
     $Rule.Action = [int][array]::IndexOf($actions, ([string]$Option.action).ToLowerInvariant())
     $Rule.Profiles = [int]0x7FFFFFFF

@@ -33,7 +33,7 @@ VERBS = {
 AUTOMATIC = {"_", "args", "true", "false", "null"}
 TYPES = {
     *("int", "string", "bool", "array", "ordered", "guid", "Parameter", "Ansible.Basic.AnsibleModule"),
-    *("System.Net.NetworkInformation.NetworkInterface", "System.Net.IPAddress"),
+    *("System.Net.NetworkInformation.NetworkInterface", "System.Net.IPAddress", "System.Numerics.BigInteger"),
 }
 RULE_PROPERTIES = {
     *("Name", "Description", "Grouping", "Enabled", "Direction", "Action", "Protocol", "Profiles"),

@@ -207,6 +207,76 @@ def test_no_form_of_addresses_is_drift(windows, forms):
     assert windows.run()["changed"] is False
 
 
+def test_an_address_within_a_network_may_be_dropped(windows):
+    windows.save(forms={"contained": True})
+    rule = arguments()["rules"][0]
+    given = {**rule, "remote_addresses": ["198.18.7.0/24", "198.18.7.9", "198.18.6.0-198.18.6.255"]}
+    assert windows.module(rules=[given])["changed"] is True
+    assert "198.18.7.9" not in windows.managed[0]["remote_addresses"]
+    assert windows.module(rules=[given])["changed"] is False
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (["2001:0db8:0007:0000:0000:0000:0000:0000/48"], ["2001:db8:7::/48"]),
+        (["198.18.7.0/24"], ["198.18.7.0/255.255.255.0"]),
+        (["198.18.7.0-198.18.7.255"], ["198.18.7.0/25", "198.18.7.128/25"]),
+        (["198.18.7.4", "198.18.7.5"], ["198.18.7.4/31"]),
+        (["2001:DB8::A"], ["2001:db8::a/128"]),
+    ],
+)
+def test_other_forms_of_the_same_addresses_are_the_same(windows, one, other):
+    rule = arguments()["rules"][0]
+    assert windows.module(rules=[{**rule, "remote_addresses": one}])["changed"] is True
+    assert windows.module(rules=[{**rule, "remote_addresses": other}])["changed"] is False
+    assert windows.module(rules=[{**rule, "remote_addresses": [*other, "203.0.113.9"]}])["changed"] is True
+
+
+NAME = "xmpp.edge/federation_in/allow/ipv4"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"remote_addresses": ["198.18.7.1", ","]},
+            f"rules.remote_addresses: ',' of '{NAME}' is no address, network or",
+        ),
+        ({"remote_addresses": ["*", "198.18.7.1"]}, f"rules.remote_addresses: '*' of '{NAME}' is no address"),
+        ({"remote_addresses": [["198.18.7.1"]]}, "rules.remote_addresses: "),
+        ({"remote_addresses": [{"a": 1}]}, "rules.remote_addresses: 'System."),
+        ({"remote_addresses": []}, f"rules.remote_addresses: is empty in '{NAME}'; say * for any"),
+        ({"remote_addresses": [" "]}, "rules.remote_addresses: '' of "),
+        ({"local_addresses": ["198.18.0.256"]}, "rules.local_addresses: '198.18.0.256' of "),
+        ({"local_addresses": ["198.18.0.2/33"]}, "rules.local_addresses: '198.18.0.2/33' of "),
+        ({"local_addresses": ["198.18.0.2/255.0.255.0"]}, "rules.local_addresses: '198.18.0.2/255.0.255.0' of "),
+        ({"local_addresses": ["198.18.0.9-198.18.0.2"]}, "rules.local_addresses: '198.18.0.9-198.18.0.2' of "),
+        ({"local_addresses": ["LocalSubnet"]}, "rules.local_addresses: 'LocalSubnet' of "),
+        ({"local_addresses": ["fe80::1%4"]}, "rules.local_addresses: 'fe80::1%4' of "),
+        ({"local_ports": [5269, 5270]}, "rules.local_ports: "),
+        ({"local_ports": True}, "rules.local_ports: 'True' of "),
+        ({"local_ports": 1.5}, "rules.local_ports: '1.5' of "),
+        ({"local_ports": 2**40}, f"rules.local_ports: '{2**40}' of "),
+        ({"local_ports": "0"}, "rules.local_ports: '0' of "),
+        ({"local_ports": ""}, "rules.local_ports: '' of "),
+        ({"name": "xmpp.edge/"}, "rules.name: 'xmpp.edge/' is not the name of a managed rule"),
+        ({"name": "other"}, "rules.name: 'other' is not the name of a managed rule"),
+        ({"name": f"{NAME}|x"}, "rules.name: "),
+        ({"name": f"{NAME}\nx"}, "rules.name: "),
+        ({"name": NAME + "x" * 12_000}, "rules.name: "),
+    ],
+)
+def test_what_a_direct_caller_gives_is_parsed(windows, changes, message):
+    before = windows.firewall["rules"]
+    rule = {**arguments()["rules"][0], "name": NAME, **changes}
+    refused = windows.module(rules=[rule])
+    assert refused["failed"] is True
+    assert refused["msg"].startswith(message)
+    assert "\n" not in refused["msg"]
+    assert windows.firewall["rules"] == before
+
+
 def test_reads_may_lag_behind_a_change(windows):
     windows.save(forms={"lag": 2})
     result = windows.run()

@@ -21,8 +21,8 @@ PLANTED = [
     (
         "syntax",
         RULES,
-        "    @($parts | Sort-Object -Unique) -join ','\n}",
-        "    @($parts | Sort-Object -Unique -join ','\n}",
+        '    @($merged | ForEach-Object { "$($_.family)',
+        '    @($merged | ForEach-Object  "$($_.family)',
     ),
     ("plain_text", MODULE, "group policy ignores", "group policy \u201cignores\u201d"),
     ("unknown_command", MODULE, "Update-Firewall -Add", "Update-Firewal -Add"),
@@ -31,7 +31,7 @@ PLANTED = [
     ("unknown_command", MODULE, "Start-Sleep -Milliseconds (200 * $attempt)", "Invoke-Expression $attempt"),
     ("approved_verb", MODULE, "function Wait-Desired", "function Check-Desired"),
     ("unassigned_variable", MODULE, "foreach ($rule in $Drop)", "foreach ($rule in $Dropped)"),
-    ("unassigned_variable", RULES, "$part -replace '^([0-9a-f", "$parted -replace '^([0-9a-f"),
+    ("unassigned_variable", RULES, "    $last = $first\n", "    $last = $firsts\n"),
     (
         "adapter",
         MODULE,
