@@ -15,7 +15,10 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.compile im
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.options import parse_options
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.windows import controller
 from hosts import DENIED, Windows
-from test_front_door import OPTIONS, OTHERS, pytestmark, unmanaged  # noqa: F401
+from test_front_door import OPTIONS, OTHERS, unmanaged
+from test_front_door import pytestmark as _needs
+
+pytestmark = _needs
 
 CHANGES = int(os.environ.get("XMPP_EDGE_CHANGES", "40"))
 SEED = int(os.environ.get("XMPP_EDGE_SEED", "20261127"))
