@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.compile import compile_rules
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.options import parse_options
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.windows import controller
-from hosts import DENIED, Windows
+from hosts import DENIED, STOPPED, Windows
 from test_front_door import OPTIONS, OTHERS, unmanaged
 from test_front_door import pytestmark as _needs
 
@@ -170,6 +170,21 @@ def test_a_failed_rollback_is_told_with_the_first_error(windows):
     assert windows.run()["changed"] is True
     assert windows.run()["changed"] is False
     assert not any("replaced" in rule["name"] for rule in windows.firewall["rules"])
+
+
+@pytest.mark.parametrize(
+    ("fails", "message"),
+    [
+        ({"Rules": STOPPED}, "the Windows firewall does not list its rules: see whether its service mpssvc runs"),
+        ({"FirewallEnabled": STOPPED}, "the Windows firewall does not answer: start its service mpssvc"),
+        ({"Add": DENIED}, "the Windows firewall may not be read or changed: connect as an administrator"),
+    ],
+)
+def test_each_failure_is_one_sentence(windows, fails, message):
+    windows.save(fails=fails)
+    failed = windows.run()
+    assert (failed["failed"], failed["changed"], failed["msg"]) == (True, False, message)
+    assert windows.managed == []
 
 
 def test_a_removal_that_fails_at_once_has_changed_nothing(windows):
