@@ -14,7 +14,11 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model import diff_text
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import EdgeError, OptionError
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.partner_domains import Answer, with_addresses
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.partner_domains import (
+    Answer,
+    by_group,
+    with_addresses,
+)
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.result import (
     after_installation,
     all_rows,
@@ -93,7 +97,7 @@ class ActionModule(ActionBase):
             refuse_own_port(self._connection, options, rules)
             on_host = self._on_windows if self._is_windows else self._on_linux
             answer = on_host(options, rules, variables)
-            rules = with_addresses(rules, answer.pop("partner_addresses", {}))
+            rules = with_addresses(rules, answer.pop("partner_addresses", None) or by_group(self._answers))
             answer["warnings"] = [*warnings, *family_warnings(options), *answer.get("warnings", [])]
         except EdgeError as error:
             answer = {"failed": True, "msg": str(error)}

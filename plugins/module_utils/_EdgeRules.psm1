@@ -154,9 +154,14 @@ function ConvertTo-Interval {
     # Returns the same text for lists with the same addresses, whatever their forms; null where one is none.
     param([string]$Text)
 
-    $spans = @(foreach ($token in $Text.Split(',')) { ConvertTo-Span -Text $token.Trim() })
-    if ($spans.Count -ne @($Text.Split(',')).Count) {
-        return $null
+    $spans = @()
+    foreach ($token in $Text.Split(',')) {
+        $span = ConvertTo-Span -Text $token.Trim()
+        # A keyword of Windows is more than any addresses that stand beside it.
+        if ($null -eq $span) {
+            return $null
+        }
+        $spans += $span
     }
     $merged = @()
     foreach ($span in @($spans | Sort-Object { $_.family }, { $_.first })) {

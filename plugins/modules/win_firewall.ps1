@@ -73,18 +73,32 @@ function Test-Request {
     Test-OwnAddress -Named $module.Params.own_addresses -Carried $State.addresses
 }
 
+function Get-Managed {
+    Get-EdgeFwRule | Where-Object { Test-ManagedRule -Rule $_ }
+}
+
 function Restore-Former {
-    # Removes the rules that were added, and gives those that were to go their names again. Returns what failed.
-    param($Added, $Renamed)
+    # Removes the rules that were added, and gives those that were to go their names again. Returns what has failed, or
+    # is not as it was.
+    param($Added, $Renamed, $Before)
 
     try {
-        foreach ($rule in $Added) {
+        foreach ($rule in @(Get-Managed | Where-Object { $Added -ccontains $_.Name })) {
             $name = Get-PassingName
             Rename-EdgeFwRule -Rule $rule -Name $name
             Remove-EdgeFwRule -Name $name
         }
+    }
+    catch {
+        Get-Failure -Exception $_.Exception
+    }
+    try {
         foreach ($entry in $Renamed) {
             Rename-EdgeFwRule -Rule $entry.rule -Name $entry.name
+        }
+        $now = @(Get-Managed | ForEach-Object { $_.Name } | Sort-Object)
+        if (($now -join '|') -cne (@($Before | Sort-Object) -join '|')) {
+            'Windows lists other rules than before'
         }
     }
     catch {
@@ -100,6 +114,7 @@ function Update-Firewall {
     $added = @()
     $renamed = @()
     $removed = 0
+    $before = @(Get-Managed | ForEach-Object { $_.Name })
     try {
         foreach ($rule in $Drop) {
             $former = [string]$rule.Name
@@ -111,7 +126,7 @@ function Update-Firewall {
         foreach ($rule in $Add) {
             $module.Result.rule = [string]$rule.Name
             Add-EdgeFwRule -Rule $rule
-            $added += $rule
+            $added += [string]$rule.Name
         }
         foreach ($entry in $renamed) {
             $module.Result.rule = $entry.name
@@ -124,9 +139,10 @@ function Update-Firewall {
         if ($removed -gt 0) {
             throw "$first; the rules that were to go are partly there still, and the next run removes them"
         }
-        $left = Restore-Former -Added $added -Renamed $renamed
-        if ($null -ne $left) {
-            throw "$first; undoing the change has failed too ($left), and the next run repairs what is left"
+        $left = @(Restore-Former -Added $added -Renamed $renamed -Before $before)
+        if ($left.Count -gt 0) {
+            $why = $left -join '; '
+            throw "$first; undoing the change has failed too ($why), and the next run repairs what is left"
         }
         $module.Result.changed = $false
         $module.Result.rolled_back = $true
@@ -143,7 +159,7 @@ function Get-Desired {
 function Wait-Desired {
     # Waits until Windows lists the desired rules, which may be a moment after the change.
     foreach ($attempt in @(1, 2, 3)) {
-        $managed = @(Get-EdgeFwRule | Where-Object { Test-ManagedRule -Rule $_ })
+        $managed = @(Get-Managed)
         $left = Compare-EdgeRule -Managed $managed -Desired @(Get-Desired)
         $names = @(@($left.add) + @($left.drop) | ForEach-Object { $_.Name } | Sort-Object -Unique)
         if ($names.Count -eq 0) {

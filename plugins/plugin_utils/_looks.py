@@ -11,6 +11,7 @@ from dataclasses import replace
 from ansible.plugins.action import ActionBase
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import EdgeError
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.probe import name_records
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.compile import compile_rules
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.flows import Edge
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.verify.routers import Router
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.windows import controller as windows_side
@@ -35,7 +36,8 @@ class LookAction(ActionBase):
         """Return what rules an edge or a router has, compared with those of its inventory."""
         if self.is_windows:
             return self._look_at_windows(edge, variables)
-        arguments = {**host_arguments(edge.options, edge.rules), "look": True}
+        # The rules of the inventory, without what an earlier look has told of partners by domain.
+        arguments = {**host_arguments(edge.options, compile_rules(edge.options)), "look": True}
         return self.told("xmpp.edge.linux_firewall", arguments, variables)
 
     def _look_at_windows(self, edge: Edge | Router, variables: Result) -> Result:

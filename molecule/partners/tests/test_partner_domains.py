@@ -93,7 +93,7 @@ def test_what_tells_nothing_new_changes_nothing(names, site):
         failure()
         again = site("--diff")
         assert edge.changed_tasks(again) == 0
-        assert f"partner_domains: {DOMAIN} could not be looked up (" in words(again)
+        assert f"partner_domains: {DOMAIN} is not known as a whole (" in words(again)
         assert "the addresses known so far stay" in words(again)
     assert open_to(PARTNER) == {"open"}
 
@@ -104,7 +104,7 @@ def test_a_domain_that_was_never_known_is_refused(host, names, site):
         failure()
         done = site()
         assert done.returncode != 0
-        assert f"partner_domains: '{DOMAIN}' could not be looked up (" in words(done)
+        assert f"partner_domains: '{DOMAIN}' gives no address to allow (" in words(done)
         assert "this host has no earlier answer; mend its records or the resolver, or leave it out" in words(done)
     assert host.check_output("nft list ruleset") == before
     assert not host.file(ANSWERS).exists
@@ -174,4 +174,4 @@ def test_a_server_at_another_port_is_a_finding_and_the_doctor_knows_the_addresse
     names.publish(OTHER_PORT, *at(PARTNER))
     again = site()
     assert edge.changed_tasks(again) == 0
-    assert f"{DOMAIN} could not be looked up (no server at port 5269)" in words(again)
+    assert f"{DOMAIN} is not known as a whole (no server at port 5269)" in words(again)

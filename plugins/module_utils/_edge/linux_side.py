@@ -23,6 +23,7 @@ from .model.partner_domains import Merged, answers_from_payload, filled, merged
 from .model.plan import Observation, make_plan
 from .model.result import Result, RowResult, diff_of
 from .model.rules import ACTIONS, DIRECTIONS, RULE_FAMILIES, from_payload
+from .model.steps import Step
 from .reconcile import Outcome, Terms, check_addresses, completed, evaluate_host, observe, plan_host, reconcile
 from .request.host_options import HOST_OPTIONS
 from .rollback import HOME
@@ -115,8 +116,8 @@ def run_module(module: Module) -> NoReturn:
         choice = choose_backend(facts, run, options["backend"], desired)
         undo = options["on_ineffective"] == "rollback"
         files = _usable_files(options["metrics_file"], desired)
-        restored = (*files, *_file_of_answers())
-        terms = Terms(lock, options["rollback_after"], undo, options["cut_revoked"], files=restored)
+        restored, kept = (*files, *_file_of_answers()), _steps_to_keep(known)
+        terms = Terms(lock, options["rollback_after"], undo, options["cut_revoked"], files=restored, besides=kept)
         outcome = reconcile(run, facts, choice, desired, check_mode=module.check_mode, terms=terms)
     except MissingPackageError as error:
         nothing_yet = make_plan(Observation(), desired.rules if desired else ())
@@ -133,8 +134,6 @@ def run_module(module: Module) -> NoReturn:
         from .host.metrics_file import write_figures
 
         notes += write_figures(path, result, desired, time.time())
-    if not module.check_mode and not outcome.rolled_back:
-        notes += _keep(known)
     result.update({"partner_addresses": known.addresses} if known.addresses else {})
     _finish(module, outcome, result, undo, [*notes, *outcome.warnings])
 
@@ -194,11 +193,11 @@ def _file_of_answers() -> Tuple[str, ...]:
     return (ANSWERS_FILE,)
 
 
-def _keep(known: Merged) -> List[str]:
-    """Keep what is known of partners by domain. Return what stood in the way."""
-    from .host.partner_answers import write_kept
+def _steps_to_keep(known: Merged) -> Tuple[Step, ...]:
+    """Return the steps that keep what is known of partners by domain."""
+    from .host.partner_answers import steps_to_keep
 
-    return write_kept(known.kept)
+    return steps_to_keep(known.kept)
 
 
 def _desired(options: Mapping[str, Any], known: Merged) -> Desired:

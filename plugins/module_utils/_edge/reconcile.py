@@ -70,7 +70,7 @@ class Terms:
     lock: that of the host, which is held; seconds: how long the change waits for its confirmation, 0 if it needs none;
     undo_ineffective: whether it is rolled back when a row turns out not to be effective; cut_revoked: whether
     connections are closed that are not allowed any more; home: where the change is kept while it is under way; files:
-    other files that a rollback restores.
+    other files that a rollback restores; besides: steps that are done with a change, after those of the rules.
     """
 
     lock: HostLock
@@ -79,6 +79,7 @@ class Terms:
     cut_revoked: bool = False
     home: str = HOME
     files: Tuple[str, ...] = ()
+    besides: Tuple[Step, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -192,6 +193,8 @@ def reconcile(
     change = plan_host(facts, choice, desired)
     cut, commands = _cut(run, change, desired, terms)
     if not change.plan.changed:
+        if not check_mode:
+            carry_out(terms.besides, run)
         return replace(_outcome(run, facts, facts.firewall.ruleset, change, desired), cut=cut)
     # Imported where it is needed: a host compiles what it imports anew on every run.
     from .rollback.changes import Changes
@@ -203,7 +206,7 @@ def reconcile(
         return replace(_outcome(run, facts, change.simulated, change, desired), cut=cut)
     pending = changes.begin([change.rollback, RollbackData(paths=terms.files)], terms.seconds, change.permanent)
     try:
-        _execute(change, run)
+        _execute([*change.steps, *terms.besides], run)
         facts = observe(run, desired, facts)
         remaining = plan_host(facts, choice, desired)
         if remaining.plan.changed:
@@ -294,12 +297,12 @@ def _end(pending: PendingChange, outcome: Outcome, terms: Terms) -> Outcome:
     return replace(outcome, warnings=[*outcome.warnings, *pending.commit()])
 
 
-def _execute(change: WholeChange, run: Runner) -> None:
+def _execute(steps: Sequence[Step], run: Runner) -> None:
     """Change the host in a process that goes on when this one is killed, so that no change is left unfinished."""
     from .rollback.daemon import out_of_reach
 
     def work() -> Sequence[str]:
-        carry_out(change.steps, run)
+        carry_out(steps, run)
         return ()
 
     out_of_reach(work)

@@ -340,7 +340,7 @@ class FirewalldBackend(Backend[FirewalldSnapshot]):
                     if kind == "zone"
                     else _plain(self._call("config.policy", "getSettings", path=path)[0]).get("rich_rules", ())
                 )
-                copies[label] = OwnCopy(kind, path, file, tuple(rules))
+                copies[label] = OwnCopy(kind, name, path, file, tuple(rules))
         return copies
 
     def _settings(self, kind: str, name: str) -> Dict[str, Any]:

@@ -10,25 +10,27 @@ those that were removed. Source: firewalld.dbus(5); the delays were seen with fi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from shlex import quote
 from typing import Iterator, List, Sequence, Tuple
 
 from ..model.steps import Command
-from .firewalld_bus import call, in_shell
+from .firewalld_bus import CONFIGURATION, call, in_shell
 from .firewalld_rules import Elements, is_managed, read_rich_rule, write_rich_rule
 
 _THERE = "ALREADY_ENABLED"
 _GONE = "NOT_ENABLED"
+_LATER = "PATH-OF-THE-OBJECT"
 
 
 @dataclass(frozen=True)
 class OwnCopy:
-    """What firewalld has of one zone or policy. kind: zone or policy; path: of its D-Bus object; file: the path that it
-    writes; rules: its rich rules, as firewalld says them.
+    """What firewalld has of one zone or policy. kind: zone or policy; name: its own; path: of its D-Bus object, until a
+    reload; file: the path that it writes; rules: its rich rules, as firewalld says them.
     """
 
     kind: str
+    name: str
     path: str
     file: str
     rules: Tuple[str, ...] = ()
@@ -60,7 +62,12 @@ def changes(program: str, copy: OwnCopy, desired: Sequence[Elements]) -> Iterato
 
 
 def restoration(program: str, copy: OwnCopy, desired: Sequence[Elements]) -> str:
-    """Return the shell command that tells firewalld of the rules before a change, and leaves its files as they are."""
+    """Return the shell command that tells firewalld of the rules before a change, and leaves its files as they are.
+
+    A reload may have given the object another path by then, so that it is asked for by name.
+    """
+    asked = call(program, "config", f"get{copy.kind.capitalize()}ByName", "s", copy.name, path=CONFIGURATION)
+    copy = replace(copy, path=_LATER)
     if copy.kind == "policy":
         commands = [in_shell(_policy_call(program, copy, copy.managed))]
     else:
@@ -71,7 +78,9 @@ def restoration(program: str, copy: OwnCopy, desired: Sequence[Elements]) -> str
             f" || {in_shell(_zone_call(program, copy, method, elements))}; }}"
             for elements, no, method in (*there, *gone)
         ]
-    return f"keep_files {quote(' && '.join(commands))} {quote(copy.file)} {quote(copy.backup)}"
+    find = f'path=$({in_shell(asked)} | sed -n \'s|.*"\\(/[^"]*\\)".*|\\1|p\') && [ -n "$path" ]'
+    told = " && ".join([find, *(command.replace(_LATER, '"$path"') for command in commands)])
+    return f"keep_files {quote(told)} {quote(copy.file)} {quote(copy.backup)}"
 
 
 def _step(command: Sequence[str], settled: str = "") -> Command:

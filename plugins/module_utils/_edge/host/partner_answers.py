@@ -10,9 +10,9 @@ import os
 from typing import List, Tuple
 
 from ..model.addresses import is_address
-from ..model.errors import EdgeError
 from ..model.partner_domains import OPTION, Kept
-from .files import read_text, remove_file, remove_folder_if_empty, repair_folder, write_atomically
+from ..model.steps import RemoveFile, RemoveFolder, RepairFolder, Step, WriteFile
+from .files import read_text
 from .persistence import RULES_FOLDER
 
 ANSWERS_FILE = f"{RULES_FOLDER}/partner_domains.json"
@@ -29,20 +29,16 @@ def read_kept() -> Tuple[Kept, List[str]]:
             str(key): {address: int(seen) for address, seen in times.items() if is_address(address)}
             for key, times in found.items()
         }, []
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         return {}, [f"{OPTION}: {ANSWERS_FILE} is not as a run writes it, so no earlier answer is known"]
 
 
-def write_kept(kept: Kept) -> List[str]:
-    """Keep answers; nothing to keep removes the file. Return what stood in the way."""
-    try:
-        if kept:
-            if not os.path.isdir(RULES_FOLDER):
-                repair_folder(RULES_FOLDER)
-            write_atomically(ANSWERS_FILE, json.dumps({"version": 1, "domains": kept}, indent=1, sort_keys=True) + "\n")
-        elif os.path.lexists(ANSWERS_FILE):
-            remove_file(ANSWERS_FILE)
-            remove_folder_if_empty(RULES_FOLDER)
-    except EdgeError as error:
-        return [f"{OPTION}: the answers cannot be kept ({error})"]
-    return []
+def steps_to_keep(kept: Kept) -> Tuple[Step, ...]:
+    """Return the steps that keep answers; nothing to keep removes the file."""
+    if kept:
+        text = json.dumps({"version": 1, "domains": kept}, indent=1, sort_keys=True)
+        folder: Tuple[Step, ...] = () if os.path.isdir(RULES_FOLDER) else (RepairFolder(RULES_FOLDER),)
+        return (*folder, WriteFile(ANSWERS_FILE, f"{text}\n"))
+    if os.path.lexists(ANSWERS_FILE):
+        return (RemoveFile(ANSWERS_FILE), RemoveFolder(RULES_FOLDER))
+    return ()

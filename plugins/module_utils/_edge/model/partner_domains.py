@@ -11,7 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
-from .addresses import FAMILIES, family_of, network_order, span_of
+from .addresses import FAMILIES, family_of, network_order, overlap, span_of
+from .addresses import merged as merged_spans
 from .errors import EdgeError, OptionError
 from .rules import Group, Rule, group_from_payload, make_group
 
@@ -80,15 +81,30 @@ def merged(answers: Sequence[Answer], kept: Kept, now: int, *, must_be_known: bo
                 raise OptionError(
                     OPTION,
                     answer.domain,
-                    f"could not be looked up ({fault}), and this host has no earlier answer",
+                    f"gives no address to allow ({fault}), and this host has no earlier answer",
                     "mend its records or the resolver, or leave it out",
                 )
-            notes.append(f"{OPTION}: {answer.domain} could not be looked up ({fault}); the addresses known so far stay")
+            notes.append(
+                f"{OPTION}: {answer.domain} is not known as a whole ({fault}); the addresses known so far stay"
+            )
         stay = before if fault else {address: seen for address, seen in before.items() if now - seen < LONGEST}
         found = _newest({**stay, **dict.fromkeys(answer.addresses, now)})
         keeps[answer.key] = found
-        addresses[answer.group] += found
+    for former in _beyond(keeps, now):
+        keeps = {key: {one: seen for one, seen in kept.items() if one != former} for key, kept in keeps.items()}
+    for answer in answers:
+        addresses[answer.group] += keeps[answer.key]
     return Merged(addresses, keeps, tuple(notes))
+
+
+def _beyond(keeps: Kept, now: int) -> List[str]:
+    """Return the addresses that were not seen now and are too many, those first that were seen last."""
+    seen: Dict[str, int] = {}
+    for kept in keeps.values():
+        for address, last in kept.items():
+            seen[address] = max(last, seen.get(address, 0))
+    older = sorted((address for address, last in seen.items() if last < now), key=lambda one: (seen[one], _order(one)))
+    return older[: max(0, len(seen) - MOST)]
 
 
 def _newest(seen: Mapping[str, int]) -> Dict[str, int]:
@@ -114,13 +130,17 @@ def _with(networks: Sequence[str], name: str, addresses: Mapping[str, Sequence[s
     base, family = _base(name), name.rpartition("_")[2]
     if base not in addresses:
         return networks
-    spans = [span_of(network) for network in networks]
-    added = [
-        address
-        for address in dict.fromkeys(addresses[base])
-        if family_of(address) == family and not any(first <= span_of(address)[0] <= last for first, last in spans)
-    ]
-    return [*networks, *added]
+    spans = merged_spans(span_of(network) for network in networks)
+    own = [address for address in dict.fromkeys(addresses[base]) if family_of(address) == family]
+    return [*networks, *(address for address in own if not overlap(spans, [span_of(address)]))]
+
+
+def by_group(answers: Iterable[Answer]) -> Dict[str, List[str]]:
+    """Return the addresses of answers by the name of their group, without its family."""
+    found: Dict[str, List[str]] = {}
+    for answer in answers:
+        found.setdefault(answer.group, []).extend(answer.addresses)
+    return found
 
 
 def with_addresses(rules: Iterable[Rule], addresses: Mapping[str, Sequence[str]]) -> Tuple[Rule, ...]:
@@ -156,6 +176,6 @@ def answers_from_payload(given: Sequence[Mapping[str, Any]]) -> List[Answer]:
             if own:
                 group_from_payload(f"{one['group']}_{family}", own)
         answers.append(Answer(one["group"], one["domain"], one["port"], tuple(one["addresses"]), one["fault"]))
-    if sum(len(answer.addresses) for answer in answers) > MOST:
+    if len({address for answer in answers for address in answer.addresses}) > MOST:
         raise EdgeError(f"{OPTION}: the answers have more than {MOST} addresses")
     return answers

@@ -24,7 +24,7 @@ Domains = Mapping[str, Tuple[Sequence[str], int]]
 """Domains, and the port at which they are, by the name of the groups of their addresses, without its family."""
 
 _NOT_LOOKED_UP = "it was not looked up"
-_LABEL = re.compile(r"^(?!-)[a-z0-9-]{1,63}(?<!-)$")
+_LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 _LONGEST = 253
 _EXAMPLE = "name one such as example.org"
 
@@ -50,7 +50,7 @@ def _domain(text: str) -> str:
     if not name.isascii():
         raise OptionError(OPTION, text, "has letters beyond ASCII", "write the form that DNS has, with xn--")
     labels = name.split(".")
-    if any(not label for label in labels) or not all(map(_LABEL.match, labels)) or len(name) > _LONGEST:
+    if any(not label for label in labels) or not all(map(_LABEL.fullmatch, labels)) or len(name) > _LONGEST:
         raise OptionError(OPTION, text, "is not a domain", _EXAMPLE)
     if len(labels) < 2:
         raise OptionError(OPTION, text, "is one word, and no domain", _EXAMPLE)

@@ -95,8 +95,10 @@ class Case:
 
     def with_rules(self, rules: Mapping[str, Any]) -> Case:
         """Return the case with the addresses that the edge has for its partners by domain. rules: a look at it."""
-        known = with_addresses(self.edge.rules, rules.get("partner_addresses") or {})
-        return replace(self, edge=replace(self.edge, rules=known))
+        found = {group: some for group, some in (rules.get("partner_addresses") or {}).items() if some}
+        known = with_addresses(compile_rules(self.edge.options), found)
+        knows = set(found) >= set(self.edge.options.domains)
+        return replace(self, edge=replace(self.edge, rules=known, knows_partners=knows))
 
     @property
     def outbound(self) -> List[Flow]:
@@ -374,7 +376,10 @@ def _passes(case: Case, row: Row, entry: Mapping[str, Any], topic: str) -> Check
         if any(is_open(case.edge, row.direction, port, source, target) is False for source, target in pairs):
             option = case.edge.partners_option if row.direction == "out" else f"xmpp_edge_{PARTNERS.option}"
             sentence = f"{address} is not in {option}, so row {row.id} is closed to it"
-            return Check(topic, FAULT, sentence, "list it, if the partner may connect")
+            again = (
+                "" if option.endswith(PARTNERS.option) else "run xmpp.edge.site, which looks its domain up again, or "
+            )
+            return Check(topic, FAULT, sentence, f"{again}list it, if the partner may connect")
     word, decided = entry.get("effective"), decision(entry)
     if word == "yes":
         return Check(topic, HOLDS, f"row {row.id} passes ({decided})")

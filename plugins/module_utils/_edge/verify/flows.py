@@ -40,7 +40,11 @@ LEVELS: Mapping[str, str] = {"XMPP": "xmpp", "MTLS": "mtls"}
 
 @dataclass(frozen=True)
 class Edge:
-    """An edge host of the inventory. public_addresses: what the world dials in place of its Access Edge addresses."""
+    """An edge host of the inventory.
+
+    public_addresses: what the world dials in place of its Access Edge addresses; knows_partners: whether the addresses
+    of its partners by domain are known, where it has such.
+    """
 
     name: str
     options: Options
@@ -48,6 +52,7 @@ class Edge:
     service: Service
     public_addresses: Sequence[str] = ()
     partners: Sequence[Partner] = ()
+    knows_partners: bool = True
 
     def addresses(self, option: str) -> List[str]:
         """Return its addresses on one side."""
@@ -141,15 +146,18 @@ def read_edge(name: str, variables: Mapping[str, Any]) -> Edge:
     except OptionError as error:
         raise OptionError(f"{name}: xmpp_edge_{error.option}", None, error.problem, error.remedy) from None
     public = read_addresses(name, "public_addresses", variables) or ()
-    rules = with_addresses(compile_rules(options), partner_addresses(variables))
-    return Edge(name, options, rules, read_service(name, variables), public, read_partners(name, variables))
+    found = partner_addresses(variables)
+    rules = with_addresses(compile_rules(options), found)
+    partners, knows = read_partners(name, variables), set(found) >= set(options.domains)
+    return Edge(name, options, rules, read_service(name, variables), public, partners, knows)
 
 
 def partner_addresses(variables: Mapping[str, Any]) -> Mapping[str, Sequence[str]]:
     """Return the addresses that a host has for its partners by domain, as far as it was looked at."""
     rules = (variables.get(AFTERWARDS) or {}).get("rules") or {}
     found: Mapping[str, Sequence[str]] = rules.get("partner_addresses") or {}
-    return found
+    # Before the first run none is known.
+    return {group: addresses for group, addresses in found.items() if addresses}
 
 
 def given_options(variables: Mapping[str, Any]) -> Dict[str, Any]:
@@ -243,10 +251,14 @@ def is_allowed(edge: Edge, flow: Flow, source: Optional[str]) -> Optional[bool]:
 
 
 def is_open(edge: Edge, direction: str, port: int, source: str, destination: str) -> Optional[bool]:
-    """Return whether the rules of an edge allow a connection; None where no rule is about it."""
+    """Return whether the rules of an edge allow a connection; None where no rule is about it, or it is not known."""
     for rule in edge.rules:
         if rule.direction == direction and rule.port == port and matches(rule, source, destination):
-            return rule.action == "allow"
+            return (
+                None
+                if rule.action == "block" and direction == "out" and not edge.knows_partners
+                else rule.action == "allow"
+            )
     return None
 
 

@@ -141,7 +141,8 @@ def _of_partner(edge: Edge, place: _Place, port: int) -> _Found:
     if listed:
         yield (
             f"{place.domain} leads to {' and '.join(listed)}, outside {edge.partners_option} of {edge.name}",
-            "list the addresses, if the partner may be reached",
+            f"{'run xmpp.edge.site, which looks it up again, or ' if edge.options.domains else ''}list the addresses, "
+            "if the partner may be reached",
             not inside,
         )
     elif outside and not inside:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.host import partner_answers
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.host.steps import carry_out
 
 KEPT = {"example.org:5269": {"198.18.7.2": 1_800_000_000, "2001:db8::9": 1_800_000_001}}
 
@@ -19,31 +20,45 @@ def folder(tmp_path, monkeypatch):
     return found
 
 
+def write(kept):
+    carry_out(partner_answers.steps_to_keep(kept), None)
+
+
 def test_what_is_kept_is_read_again(folder):
     assert partner_answers.read_kept() == ({}, [])
-    assert partner_answers.write_kept(KEPT) == []
+    write(KEPT)
     assert partner_answers.read_kept() == (KEPT, [])
     assert [path.name for path in folder.iterdir()] == ["partner_domains.json"]
 
 
 def test_nothing_to_keep_leaves_nothing_behind(folder):
-    assert partner_answers.write_kept({}) == []
+    write({})
     assert not folder.exists()
-    partner_answers.write_kept(KEPT)
-    assert partner_answers.write_kept({}) == []
+    write(KEPT)
+    write({})
     assert not folder.exists()
 
 
 def test_other_files_of_the_folder_stay(folder):
-    partner_answers.write_kept(KEPT)
+    write(KEPT)
     (folder / "guards.nft").write_text("")
-    assert partner_answers.write_kept({}) == []
+    write({})
     assert [path.name for path in folder.iterdir()] == ["guards.nft"]
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", "null", '{"domains": 7}', '{"domains": {"a": 7}}', '{"domains": {"a": {"198.18.7.2": "x"}}}'],
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        '{"domains": 7}',
+        '{"domains": {"a": 7}}',
+        '{"domains": {"a": {"198.18.7.2": "x"}}}',
+        '{"domains": {"a": {"198.18.7.2": Infinity}}}',
+        "[" * 100_000,
+    ],
 )
 def test_a_damaged_file_is_told_and_not_believed(folder, text):
     folder.mkdir()
@@ -57,9 +72,3 @@ def test_what_is_no_address_is_left_out(folder):
     folder.mkdir()
     (folder / "partner_domains.json").write_text('{"domains": {"a.example:5269": {"0.0.0.0/0": 1, "198.18.7.2": 2}}}')
     assert partner_answers.read_kept() == ({"a.example:5269": {"198.18.7.2": 2}}, [])
-
-
-def test_what_cannot_be_written_is_said(folder):
-    folder.parent.joinpath("xmpp-edge").write_text("a file in the way")
-    (fault,) = partner_answers.write_kept(KEPT)
-    assert fault.startswith("partner_domains: the answers cannot be kept (")

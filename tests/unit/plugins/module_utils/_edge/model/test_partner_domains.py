@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.errors import EdgeError, OptionError
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.partner_domains import (
     LONGEST,
+    MOST,
     MOST_OF_A_DOMAIN,
     Answer,
     answers_from_payload,
@@ -55,14 +56,14 @@ def test_a_failed_look_up_keeps_what_the_host_has_however_old(failed):
     assert found.addresses == {GROUP: ["198.18.7.2"]}
     assert found.kept == kept
     (note,) = found.notes
-    assert "example.org could not be looked up" in note
+    assert "example.org is not known as a whole" in note
     assert "stay" in note
 
 
 @pytest.mark.parametrize("failed", [answer(fault="SERVFAIL"), answer()], ids=["failed", "empty"])
 def test_a_domain_of_which_nothing_is_known_is_refused(failed):
     with pytest.raises(
-        OptionError, match=r"^partner_domains: 'example.org' could not be looked up .* no earlier answer"
+        OptionError, match=r"^partner_domains: 'example.org' gives no address to allow .* no earlier answer"
     ):
         merged([failed], {}, NOW)
     # The same domain at another port has an answer of its own.
@@ -90,6 +91,28 @@ def test_a_pool_that_rotates_keeps_those_seen_last():
     assert len(found.addresses[GROUP]) == MOST_OF_A_DOMAIN
     assert "198.19.0.1" in found.addresses[GROUP]
     assert min(found.kept[KEY].values()) == NOW - MOST_OF_A_DOMAIN + 1
+
+
+def test_many_domains_keep_no_more_than_all_may_have():
+    domains = [f"d{number}.example" for number in range(40)]
+    kept = {
+        f"{one}:5269": {f"198.18.{at}.{last}": NOW - last for last in range(1, 60)} for at, one in enumerate(domains)
+    }
+    answers = [answer(f"198.19.{at}.1", domain=one) for at, one in enumerate(domains)]
+    found = merged(answers, kept, NOW)
+    assert len(set(found.addresses[GROUP])) == MOST
+    assert {f"198.19.{at}.1" for at in range(40)} <= set(found.addresses[GROUP])
+    assert min(seen for times in found.kept.values() for seen in times.values()) >= NOW - 25
+    assert {one for times in found.kept.values() for one in times} == set(found.addresses[GROUP])
+
+
+def test_domains_of_one_hoster_count_once():
+    shared = [f"198.18.7.{last}" for last in range(1, 13)]
+    given = [
+        {"group": GROUP, "domain": f"d{one}.example", "port": 5269, "addresses": shared, "fault": ""}
+        for one in range(100)
+    ]
+    assert len(answers_from_payload(given)) == 100
 
 
 ADDRESSES = st.lists(st.integers(1, 40).map(lambda last: f"198.18.7.{last}"), max_size=12, unique=True)

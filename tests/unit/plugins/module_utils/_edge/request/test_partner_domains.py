@@ -31,6 +31,8 @@ def options(**given):
         (["*.example.org"], "is not a domain"),
         (["-a.example.org"], "is not a domain"),
         (["a..example.org"], "is not a domain"),
+        (["a\n.example.org"], "is not a domain"),
+        (["example.org\nx.example.org"], "is not a domain"),
         (["bücher.example"], "has letters beyond ASCII; write the form that DNS has, with xn--"),
         (["a" * 64 + ".example"], "is not a domain"),
         ([".".join(["abcdefg"] * 40)], "is not a domain"),
