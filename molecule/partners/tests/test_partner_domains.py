@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 
 import edge
@@ -12,8 +13,10 @@ import pytest
 from names import ANSWERS
 
 PORT = 5269
-PARTNER, OUTSIDER = (edge.TOPOLOGY.addresses(name, "external") for name in ("partner", "outsider"))
-ACCESS = edge.TOPOLOGY.addresses("edge", "external")
+PARTNER, OUTSIDER, ACCESS = (
+    [str(ipaddress.ip_address(address)) for address in edge.TOPOLOGY.addresses(name, "external")]
+    for name in ("partner", "outsider", "edge")
+)
 DOMAIN = "one.example"
 SERVICE = f"_xmpp-server._tcp.one SRV 5 0 {PORT} xmpp.one.example."
 OTHER_PORT = "_xmpps-server._tcp.one SRV 5 0 5270 xmpp.one.example."
