@@ -131,14 +131,18 @@ def test_it_never_widens_and_never_empties(before, now, age, fault):
     assert found == merged([answer(*reversed(now), fault=fault)], kept, NOW).addresses[GROUP]
 
 
+COMMON = {"row": "federation_out", "direction": "out", "port": 5269}
 PAYLOAD = [
-    {"row": "federation_out", "action": "allow", "direction": "out", "port": 5269, "family": family}
-    | {"source": f"access_addresses_{family}", "destination": f"partner_domains_{family}"}
+    {
+        **COMMON,
+        "action": "allow",
+        "family": family,
+        "source": f"access_addresses_{family}",
+        "destination": f"partner_domains_{family}",
+    }
     for family in ("ipv4", "ipv6")
-] + [
-    {"row": "federation_out", "action": "block", "direction": "out", "port": 5269, "family": "any"}
-    | {"source": None, "destination": None}
 ]
+PAYLOAD.append({**COMMON, "action": "block", "family": "any", "source": None, "destination": None})
 GROUPS = {
     "access_addresses_ipv4": ["198.18.0.2"],
     "access_addresses_ipv6": ["2001:db8::2"],
