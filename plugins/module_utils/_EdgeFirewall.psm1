@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# The adapter to the Windows firewall: the only file that uses its COM interface or the registry. Tests replace it by a
-# file with the same functions. Source: INetFwPolicy2, INetFwRules and INetFwRule of the Windows API.
+# The adapter to the Windows firewall: the only file that uses its COM interface or the registry. Tests run it on a
+# simulator of these. Source: INetFwPolicy2, INetFwRules and INetFwRule of the Windows API.
 
 # Settings of policies are read from the registry, as in [MS-GPFAS]; the COM interface shows local settings only. The
 # first key is that of group policy, the second that of device management (Firewall CSP).

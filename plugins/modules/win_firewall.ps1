@@ -109,12 +109,11 @@ function Restore-Former {
 function Update-Firewall {
     # A rule that goes gets a name of its own first, and is removed by it once all others are there: so no connection
     # finds a gap, whichever rules have the same name. What fails before the first removal is undone.
-    param($Add, $Drop)
+    param($Add, $Drop, $Before)
 
     $added = @()
     $renamed = @()
     $removed = 0
-    $before = @(Get-Managed | ForEach-Object { $_.Name })
     try {
         foreach ($rule in $Drop) {
             $former = [string]$rule.Name
@@ -139,7 +138,7 @@ function Update-Firewall {
         if ($removed -gt 0) {
             throw "$first; the rules that were to go are partly there still, and the next run removes them"
         }
-        $left = @(Restore-Former -Added $added -Renamed $renamed -Before $before)
+        $left = @(Restore-Former -Added $added -Renamed $renamed -Before $Before)
         if ($left.Count -gt 0) {
             $why = $left -join '; '
             throw "$first; undoing the change has failed too ($why), and the next run repairs what is left"
@@ -192,7 +191,8 @@ function Invoke-Reconcile {
     $module.Diff.before = @($managed | ForEach-Object { ConvertTo-RuleLine -Rule $_ }) -join ''
     $module.Diff.after = @($desired | ForEach-Object { ConvertTo-RuleLine -Rule $_ }) -join ''
     if ($module.Result.changed -and -not $module.CheckMode) {
-        Update-Firewall -Add $plan.add -Drop $plan.drop
+        $before = @($managed | ForEach-Object { $_.Name })
+        Update-Firewall -Add $plan.add -Drop $plan.drop -Before $before
         Wait-Desired
     }
 }

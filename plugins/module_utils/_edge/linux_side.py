@@ -12,6 +12,7 @@ from typing import Any, Callable, Dict, FrozenSet, List, Mapping, NoReturn, Opti
 
 from .backends.choose import Choice, choose_backend
 from .host.managed_table import blocked_by_row
+from .host.partner_answers import ANSWERS_FILE, read_kept, steps_to_keep
 from .host.runner import Completed, Runner
 from .model import diff_text
 from .model.controls import DEFAULT_BURST, Controls
@@ -23,7 +24,6 @@ from .model.partner_domains import Merged, answers_from_payload, filled, merged
 from .model.plan import Observation, make_plan
 from .model.result import Result, RowResult, diff_of
 from .model.rules import ACTIONS, DIRECTIONS, RULE_FAMILIES, from_payload
-from .model.steps import Step
 from .reconcile import Outcome, Terms, check_addresses, completed, evaluate_host, observe, plan_host, reconcile
 from .request.host_options import HOST_OPTIONS
 from .rollback import HOME
@@ -116,7 +116,7 @@ def run_module(module: Module) -> NoReturn:
         choice = choose_backend(facts, run, options["backend"], desired)
         undo = options["on_ineffective"] == "rollback"
         files = _usable_files(options["metrics_file"], desired)
-        restored, kept = (*files, *_file_of_answers()), _steps_to_keep(known)
+        restored, kept = (*files, ANSWERS_FILE), steps_to_keep(known.kept)
         terms = Terms(lock, options["rollback_after"], undo, options["cut_revoked"], files=restored, besides=kept)
         outcome = reconcile(run, facts, choice, desired, check_mode=module.check_mode, terms=terms)
     except MissingPackageError as error:
@@ -178,26 +178,10 @@ def _partners(options: Mapping[str, Any]) -> Merged:
     """Return what is known of partners by domain. Raises EdgeError where nothing is, and rules are to be made."""
     if not options["partner_domains"]:
         return Merged({}, {})
-    from .host.partner_answers import read_kept
-
     kept, faults = read_kept()
     answers = answers_from_payload(options["partner_domains"])
     known = merged(answers, kept, int(time.time()), must_be_known=not options["look"])
     return replace(known, notes=(*faults, *known.notes))
-
-
-def _file_of_answers() -> Tuple[str, ...]:
-    """Return the file of what is kept of partners by domain."""
-    from .host.partner_answers import ANSWERS_FILE
-
-    return (ANSWERS_FILE,)
-
-
-def _steps_to_keep(known: Merged) -> Tuple[Step, ...]:
-    """Return the steps that keep what is known of partners by domain."""
-    from .host.partner_answers import steps_to_keep
-
-    return steps_to_keep(known.kept)
 
 
 def _desired(options: Mapping[str, Any], known: Merged) -> Desired:

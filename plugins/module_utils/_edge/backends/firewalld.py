@@ -34,7 +34,7 @@ from ..model.rollback_data import RollbackData, SharedFile, together
 from ..model.rules import Rule
 from ..model.steps import Command, RemoveFile, Step, WriteFile
 from .base import Backend, Change, Snapshot
-from .firewalld_bus import CONFIGURATION, ROOT, call, in_shell
+from .firewalld_bus import ROOT, call, find_object, in_shell
 from .firewalld_copy import OwnCopy, changes, restoration
 from .firewalld_forward import (
     POLICIES,
@@ -332,7 +332,7 @@ class FirewalldBackend(Backend[FirewalldSnapshot]):
         named += [(one.label, "policy", name, os.path.join(folder, f"{name}.xml")) for name, one in forward.items()]
         copies = {}
         for label, kind, name, file in named:
-            done = self._ask("config", f"get{kind.capitalize()}ByName", "s", name, path=CONFIGURATION)
+            done = self._run(find_object(find_program("busctl") or "busctl", kind, name), "")
             if done.returncode == 0:
                 path = str(json.loads(done.stdout)["data"][0])
                 rules = (

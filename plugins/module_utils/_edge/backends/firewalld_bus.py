@@ -21,6 +21,11 @@ def call(program: str, interface: str, method: str, *arguments: str, path: str =
     return [program, *options, "call", SERVICE, path, name, method, *arguments]
 
 
+def find_object(program: str, kind: str, name: str) -> List[str]:
+    """Return the command that tells the object of the permanent configuration of a zone or policy. kind: which."""
+    return call(program, "config", f"get{kind.capitalize()}ByName", "s", name, path=CONFIGURATION)
+
+
 def in_shell(command: Sequence[str]) -> str:
     """Return a command as a shell takes it."""
     return " ".join(map(quote, command))

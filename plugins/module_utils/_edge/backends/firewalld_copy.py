@@ -15,7 +15,7 @@ from shlex import quote
 from typing import Iterator, List, Sequence, Tuple
 
 from ..model.steps import Command
-from .firewalld_bus import CONFIGURATION, call, in_shell
+from .firewalld_bus import call, find_object, in_shell
 from .firewalld_rules import Elements, is_managed, read_rich_rule, write_rich_rule
 
 _THERE = "ALREADY_ENABLED"
@@ -53,12 +53,12 @@ def changes(program: str, copy: OwnCopy, desired: Sequence[Elements]) -> Iterato
         if copy.managed != list(desired):
             yield _step(_policy_call(program, copy, desired))
         return
-    for method, rules, settled in (
+    for method, rules, satisfied in (
         ("addRichRule", _without(desired, copy.managed), _THERE),
         ("removeRichRule", _without(copy.managed, desired), _GONE),
     ):
         for elements in rules:
-            yield _step(_zone_call(program, copy, method, elements), settled)
+            yield _step(_zone_call(program, copy, method, elements), satisfied)
 
 
 def restoration(program: str, copy: OwnCopy, desired: Sequence[Elements]) -> str:
@@ -66,7 +66,7 @@ def restoration(program: str, copy: OwnCopy, desired: Sequence[Elements]) -> str
 
     A reload may have given the object another path by then, so that it is asked for by name.
     """
-    asked = call(program, "config", f"get{copy.kind.capitalize()}ByName", "s", copy.name, path=CONFIGURATION)
+    asked = find_object(program, copy.kind, copy.name)
     copy = replace(copy, path=_LATER)
     if copy.kind == "policy":
         commands = [in_shell(_policy_call(program, copy, copy.managed))]
@@ -83,8 +83,8 @@ def restoration(program: str, copy: OwnCopy, desired: Sequence[Elements]) -> str
     return f"keep_files {quote(told)} {quote(copy.file)} {quote(copy.backup)}"
 
 
-def _step(command: Sequence[str], settled: str = "") -> Command:
-    return Command(tuple(command), manager="firewalld", settled=settled)
+def _step(command: Sequence[str], satisfied: str = "") -> Command:
+    return Command(tuple(command), manager="firewalld", satisfied=satisfied)
 
 
 def _zone_call(program: str, copy: OwnCopy, method: str, elements: Elements) -> List[str]:

@@ -71,7 +71,7 @@ def nft_error(done: Completed) -> EdgeError:
 
 def _command(step: Command, run: Runner, *options: str) -> None:
     done = run([*step.arguments, *options], step.stdin)
-    if done.returncode == 0 or (step.settled and step.settled in done.stderr):
+    if done.returncode == 0 or (step.satisfied and step.satisfied in done.stderr):
         return
     who = step.manager or step.arguments[0]
     if any(words in done.stderr for words in _NO_PRIVILEGE):

@@ -90,15 +90,15 @@ def merged(answers: Sequence[Answer], kept: Kept, now: int, *, must_be_known: bo
         stay = before if fault else {address: seen for address, seen in before.items() if now - seen < LONGEST}
         found = _newest({**stay, **dict.fromkeys(answer.addresses, now)})
         keeps[answer.key] = found
-    for former in _beyond(keeps, now):
-        keeps = {key: {one: seen for one, seen in kept.items() if one != former} for key, kept in keeps.items()}
+    beyond = frozenset(_beyond(keeps, now))
+    keeps = {key: {one: seen for one, seen in kept.items() if one not in beyond} for key, kept in keeps.items()}
     for answer in answers:
         addresses[answer.group] += keeps[answer.key]
     return Merged(addresses, keeps, tuple(notes))
 
 
 def _beyond(keeps: Kept, now: int) -> List[str]:
-    """Return the addresses that were not seen now and are too many, those first that were seen last."""
+    """Return the addresses that are too many: those not seen now, the oldest first."""
     seen: Dict[str, int] = {}
     for kept in keeps.values():
         for address, last in kept.items():

@@ -18,7 +18,7 @@ class Command:
     """A program that is run. It has to succeed.
 
     arguments: the program and its arguments; stdin: its standard input; manager: who refuses where it fails; trial: an
-    option with which the program only says whether it would succeed, empty where it has none; settled: a word of the
+    option with which the program only says whether it would succeed, empty where it has none; satisfied: a word of the
     complaint with which the program says that nothing is left to do, empty where there is none.
     """
 
@@ -26,7 +26,7 @@ class Command:
     stdin: str = ""
     manager: str = ""
     trial: str = ""
-    settled: str = ""
+    satisfied: str = ""
 
     def __str__(self) -> str:
         """Return the command line, with its input as a here-document."""
