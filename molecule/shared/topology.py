@@ -102,12 +102,13 @@ class Topology:
     def attachments(self, host: str) -> list[str]:
         """Return the networks of a host as "podman run --network" takes them.
 
-        MAC addresses are fixed, so that the neighbour caches of other hosts stay valid when a host restarts.
+        MAC addresses are fixed, so that the neighbour caches of other hosts stay valid when a host restarts. The names
+        of interfaces are, too: Podman 4.3 gives eth0 and eth1 to the networks of a host in random order.
         """
         return [
             f"{self.network(side)}:ip={self.address(host, side, 'ipv4')},ip6={self.address(host, side, 'ipv6')},"
-            f"mac=02:00:00:{self.number:02x}:{SIDES.index(side):02x}:{number:02x}"
-            for side, number in PLACES[host].items()
+            f"mac=02:00:00:{self.number:02x}:{SIDES.index(side):02x}:{number:02x},interface_name=eth{position}"
+            for position, (side, number) in enumerate(PLACES[host].items())
         ]
 
     def routes(self, host: str) -> list[str]:
