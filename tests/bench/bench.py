@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Times whole playbook runs on one container: this collection, the floor under every play, and what other modules take.
 
-All cases of a round run one after the other, and rounds repeat, so that a machine whose speed drifts treats all alike.
-The table has medians, and ratios to the floor of the same rounds.
-Usage: bench.py [ROUNDS]
+All cases of a round run one after the other, and rounds repeat. Directly before each case the floor is run, so that a
+machine whose speed drifts treats both alike. The table has medians of seconds, and of the ratios of such pairs.
+Usage: bench.py [ROUNDS [PART OF A NAME]...], where cases are left out whose names have none of the parts
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Sequence
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCH = Path(__file__).resolve().parent
@@ -57,10 +58,12 @@ WITH_UFW = f"{FRESH}; ufw --force reset > /dev/null; ufw --force enable"
 WITH_FIREWALLD = f"{FRESH}; systemctl start firewalld"
 
 
+FLOOR = Case("floor: one ping task", "tests/bench/ping.yml")
+
+
 def cases(many: Path) -> list[Case]:
     """What is timed, in the order of a round; each re-run follows its first run."""
     return [
-        Case("floor: one ping task", "tests/bench/ping.yml", FRESH),
         *both("xmpp.edge, nftables", "playbooks/site.yml", FRESH),
         *both(f"xmpp.edge, nftables, {MANY_NETWORKS} networks", "playbooks/site.yml", FRESH, "-e", f"@{many}"),
         *both("xmpp.edge, nftables, limits and log", "playbooks/site.yml", FRESH, "-e", LIMITS),
@@ -135,31 +138,36 @@ def raise_topology() -> None:
             sys.exit(done.stdout)
 
 
-def main(rounds: int = DEFAULT_ROUNDS) -> None:
-    """Time every case in every round and show the table."""
+def main(rounds: int = DEFAULT_ROUNDS, parts: Sequence[str] = ("",)) -> None:
+    """Time the cases whose names have one of the parts in every round, and show the table."""
     raise_topology()
     many = ROOT / ".cache" / "many-networks.json"
     networks = [
         f"100.{64 + number // 2500}.{number // 10 % 250}.{number % 10 * 20}/31" for number in range(MANY_NETWORKS)
     ]
     many.write_text(json.dumps({"xmpp_edge_partner_networks": networks}))
-    listed = cases(many)
-    seconds: dict[str, list[float]] = {case.name: [] for case in listed}
+    listed = [case for case in cases(many) if any(part in case.name for part in parts)]
+    pairs: dict[str, list[tuple[float, float]]] = {case.name: [] for case in listed}
     for number in range(rounds + 1):
         for case in listed:
-            taken = timed(case)
+            floor, taken = timed(FLOOR), timed(case)
             if number:  # The first round warms caches up.
-                seconds[case.name].append(taken)
+                pairs[case.name].append((floor, taken))
         print(f"round {number} of {rounds}{'' if number else ' (warm-up, not counted)'}", file=sys.stderr, flush=True)
     on_edge(FRESH)
-    floor = seconds[listed[0].name]
-    print(
-        f"{'case':<44} {'median':>8} {'min':>7} {'max':>7} {'ratio':>7}   ({rounds} rounds; ratio to the floor, median)"
-    )
-    for name, taken in seconds.items():
-        ratio = statistics.median(mine / base for mine, base in zip(taken, floor))
-        print(f"{name:<44} {statistics.median(taken):>6.2f} s {min(taken):>5.2f} s {max(taken):>5.2f} s {ratio:>7.2f}")
+    print(f"{'case':<48} {'median':>8} {'min':>7} {'max':>7} {'ratio':>7}   ({rounds} rounds)")
+    floors = [floor for found in pairs.values() for floor, _taken in found]
+    show(FLOOR.name, [(floor, floor) for floor in floors])
+    for name, found in pairs.items():
+        show(name, found)
+
+
+def show(name: str, pairs: Sequence[tuple[float, float]]) -> None:
+    """Print the line of a case. pairs: seconds of the floor, and of the case directly after it."""
+    taken = [mine for _floor, mine in pairs]
+    ratio = statistics.median(mine / floor for floor, mine in pairs)
+    print(f"{name:<48} {statistics.median(taken):>6.2f} s {min(taken):>5.2f} s {max(taken):>5.2f} s {ratio:>7.2f}")
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:2]))
+    main(*map(int, sys.argv[1:2]), *filter(None, [sys.argv[2:]]))

@@ -13,7 +13,8 @@ from typing import Any, Callable, Dict, FrozenSet, List, Mapping, NoReturn, Opti
 from .backends.choose import Choice, choose_backend
 from .host.managed_table import blocked_by_row
 from .host.partner_answers import ANSWERS_FILE, read_kept, steps_to_keep
-from .host.runner import Completed, Runner
+from .host.programs import HostRunner
+from .host.runner import Runner
 from .model import diff_text
 from .model.controls import DEFAULT_BURST, Controls
 from .model.controls import from_payload as limits_from_payload
@@ -97,7 +98,7 @@ class Module(Protocol):
 def run_module(module: Module) -> NoReturn:
     """Make the host as the module's options say, and end the module."""
     options = module.params
-    run = _runner_of(module)
+    run = HostRunner(module.run_command)
     if options["look"]:
         _look(module, run)
     lock = HostLock(may_create=not module.check_mode)
@@ -239,21 +240,6 @@ def _row_of(outcome: Outcome, row: str) -> RowResult:
         guard.guarded if guard else None,
         outcome.guarded_by.get(row),
     )
-
-
-def _runner_of(module: Module) -> Runner:
-    def run(arguments: List[str], stdin: str) -> Completed:
-        environment = {"LC_ALL": "C"}
-        try:
-            done = module.run_command(
-                arguments, data=stdin, binary_data=True, environ_update=environment, handle_exceptions=False
-            )
-        except OSError as error:
-            # The module's own way out would leave a change behind that nobody rolls back.
-            return Completed(127, "", f"{arguments[0]} cannot be run: {error.strerror}")
-        return Completed(*done)
-
-    return run
 
 
 def _earlier_changes(run: Runner, lock: HostLock, check_mode: bool) -> List[str]:

@@ -17,7 +17,7 @@ from ..model.errors import understood
 from ..model.literals import PacketFamily
 from .firewall import HostFirewall, Remembering, has_unread_sets, read_host_firewall, sets_marks, with_sets
 from .namespaces import read_servers
-from .persistence import PersistenceFacts, read_persistence
+from .persistence import PersistenceFacts, ask_for_units, read_persistence
 from .routes import Network, families_routed_by_mark, lower_devices, read_network
 from .runner import Runner
 
@@ -59,6 +59,7 @@ def read_facts(run: Runner, asked: Asked, consult: Consult, before: Optional[Fac
     asked: the addresses whose ways matter; consult: looks up what matters in a ruleset, for the sets that it is then
     read with; before: facts of the same run, from which those sets are taken that were read already.
     """
+    ask_for_units(run)
     run = Remembering(run)
     firewall = read_host_firewall(run, before.firewall.elements if before else None)
     with understood("what systemctl show prints"):

@@ -25,7 +25,17 @@ from .loaders import GUARDS, LOADERS, UnknownLoader, is_there, unit_texts, unkno
 from .runner import Runner
 from .saved_copies import SavedCopy, complaints, saved_copies
 from .unit_files import UnitText
-from .units import FIREWALLD, IPTABLES, NETFILTER_PERSISTENT, NFTABLES, UFW, UnitStates, has_systemd, read_units
+from .units import (
+    FIREWALLD,
+    IPTABLES,
+    NETFILTER_PERSISTENT,
+    NFTABLES,
+    UFW,
+    UnitStates,
+    ask_early,
+    has_systemd,
+    read_units,
+)
 from .units import MANAGED as UNIT
 
 RULES_FOLDER = "/etc/xmpp-edge"
@@ -143,14 +153,24 @@ class PersistenceFacts:
         return state.get("LoadState") == "loaded" and state.get("Id", unit) == unit
 
 
+def _units() -> List[str]:
+    """Return the units whose states matter on this host."""
+    names = [UNIT, NFTABLES, NETFILTER_PERSISTENT, FIREWALLD, IPTABLES, UFW]
+    return names + [unit for unit in LOADERS if unit not in names and is_there(unit)]
+
+
+def ask_for_units(run: Runner) -> None:
+    """Have systemd asked for what read_persistence needs, while other things are read. Raises EdgeError."""
+    ask_early(run, _units())
+
+
 def read_persistence(run: Runner) -> PersistenceFacts:
     """Read the facts of this host. Raises EdgeError."""
     # A killed run may have left files that it had not finished.
     paths = [*_FILES, *glob.glob(f"{RULES_FOLDER}/.*"), *_FOLDERS]
     if not has_systemd():
         return PersistenceFacts(files=read_states(paths), saved=saved_copies())
-    names = [UNIT, NFTABLES, NETFILTER_PERSISTENT, FIREWALLD, IPTABLES, UFW]
-    names += [unit for unit in LOADERS if unit not in names and is_there(unit)]
+    names = _units()
     texts = unit_texts([unit for unit in LOADERS if unit in names])
     return PersistenceFacts(
         units=read_units(run, names),

@@ -33,6 +33,16 @@ Runner = Callable[[List[str], str], Completed]
 """Runs a program, given as its argument list and its standard input, in the C locale and never through a shell."""
 
 
+def start_early(run: Runner, arguments: List[str]) -> None:
+    """Start a program that only reads, and whose output is asked for later in the same observation.
+
+    It runs beside what is done meanwhile, where the runner can do that.
+    """
+    start: Optional[Callable[[List[str]], None]] = getattr(run, "start", None)
+    if start is not None:
+        start(arguments)
+
+
 def find_program(name: str) -> Optional[str]:
     """Absolute path of a program, or None."""
     return shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", os.defpath), *_ADMIN_PATH)))

@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 import os
-from typing import Dict, Mapping, Sequence
+from typing import Dict, List, Mapping, Sequence
 
 from ..model.errors import EdgeError
-from .runner import Runner, find_program
+from .runner import Runner, find_program, start_early
 
 MANAGED = "xmpp-edge.service"
 NFTABLES = "nftables.service"
@@ -31,13 +31,27 @@ def has_systemd() -> bool:
 
 def systemctl(run: Runner, *arguments: str) -> str:
     """Return the output of systemctl. Raises EdgeError where it fails."""
-    program = find_program("systemctl")
-    if program is None:
-        raise EdgeError("systemctl is missing although systemd runs on this host: repair the package systemd")
-    done = run([program, "--no-ask-password", *arguments], "")
+    done = run(_command(*arguments), "")
     if done.returncode != 0:
         raise EdgeError(f"systemctl {' '.join(arguments)} failed: {done.complaint}")
     return done.stdout
+
+
+def _command(*arguments: str) -> List[str]:
+    program = find_program("systemctl")
+    if program is None:
+        raise EdgeError("systemctl is missing although systemd runs on this host: repair the package systemd")
+    return [program, "--no-ask-password", *arguments]
+
+
+def ask_early(run: Runner, names: Sequence[str]) -> None:
+    """Have systemd asked for the states of units, while other things are read. Raises EdgeError."""
+    if has_systemd():
+        start_early(run, _command(*_show(names)))
+
+
+def _show(names: Sequence[str]) -> Sequence[str]:
+    return ("show", f"--property={_PROPERTIES}", *names)
 
 
 def read_units(run: Runner, names: Sequence[str]) -> UnitStates:
@@ -45,7 +59,7 @@ def read_units(run: Runner, names: Sequence[str]) -> UnitStates:
     if not has_systemd():
         return {}
     # One unit after the other, in the order in which they are named: an alias is shown under its own name.
-    shown = systemctl(run, "show", f"--property={_PROPERTIES}", *names).split("\n\n")
+    shown = systemctl(run, *_show(names)).split("\n\n")
     states: Dict[str, Mapping[str, str]] = {}
     for name, block in zip(names, shown):
         states[name] = dict(line.partition("=")[::2] for line in block.splitlines())
