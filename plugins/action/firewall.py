@@ -46,7 +46,12 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.variables 
     check_variables,
     names_in,
 )
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.rollback import (
+    ROLLED_BACK_STATUS,
+    line_of_the_script,
+)
 from ansible_collections.xmpp.edge.plugins.plugin_utils._confirm import (
+    Execute,
     confirm,
     lost_message,
     refuse_own_port,
@@ -57,6 +62,7 @@ from ansible_collections.xmpp.edge.plugins.plugin_utils._interpreter import with
 from ansible_collections.xmpp.edge.plugins.plugin_utils._pipelining import pipeline_unless_said
 
 _ROLE = "xmpp.edge.xmpp_edge"
+_WINDOWS_MODULE = "xmpp.edge.win_firewall"
 _RESTRICTS_NOTHING = (
     "mode: permit restricts nothing here, since Windows allows outbound connections by default; say exclusive to block "
     "the gateway port elsewhere"
@@ -232,10 +238,12 @@ class ActionModule(ActionBase):
         options: Options,
         reached: t.Mapping[str, Variables],
         not_reached: t.Mapping[str, str],
+        execute: Execute | None = None,
     ) -> dict[str, t.Any]:
         """Return an answer whose change is confirmed, or rolled back by the host.
 
-        reached: edges behind a router that were before the change; not_reached: why others were not, by name.
+        reached: edges behind a router that were before the change; not_reached: why others were not, by name; execute:
+        what confirms, None for a shell command.
         """
         command = answer.pop("confirmation", None)
         if "rows" in answer:
@@ -253,7 +261,8 @@ class ActionModule(ActionBase):
                 answer, f"the change was not confirmed: {fault}; the host rolls it back within {seconds} seconds"
             )
         if command:
-            done = confirm(self._connection, self._low_level_execute_command, command, options.confirm_timeout)
+            execute = execute or self._low_level_execute_command
+            done = confirm(self._connection, execute, command, options.confirm_timeout)
             answer["confirmed"] = done.confirmed
             answer["warnings"] = [*answer.get("warnings", []), *done.warnings]
             if not done.confirmed:
@@ -264,8 +273,20 @@ class ActionModule(ActionBase):
         """Return the answer of the host side. Raises EdgeError where the connection is lost on the way."""
         arguments = {**host_arguments(options, rules, self._answers), "rollback_after": options.confirm_timeout}
         pipeline_unless_said(self._connection, self._play_context, self._said_in_variables(variables))
+        answer = self._changed_by("xmpp.edge.linux_firewall", arguments, options, variables)
+        # What a module warns of itself is out of the action's hands since ansible-core 2.19.
+        answer["warnings"] = [*self._said_of_partners, *answer.get("warnings", []), *answer.pop("notes", [])]
+        return answer
+
+    def _changed_by(
+        self, module: str, arguments: t.Mapping[str, t.Any], options: Options, variables: Variables
+    ) -> dict[str, t.Any]:
+        """Return the answer of a module that may change the host.
+
+        Raises EdgeError where the connection is lost on the way.
+        """
         try:
-            answer = self._on_host("xmpp.edge.linux_firewall", arguments, variables)
+            return self._on_host(module, arguments, variables)
         except AnsibleConnectionFailure as error:
             # A password of sudo that is missing is no lost connection.
             refused = isinstance(error, AnsibleAuthenticationFailure) or "escalation" in str(error)
@@ -277,9 +298,6 @@ class ActionModule(ActionBase):
                 # A pipelined module is the first command, so that nothing tells the two cases apart.
                 raise AnsibleConnectionFailure(unreachable_message(options.confirm_timeout, str(error))) from None
             raise EdgeError(lost_message(options.confirm_timeout, str(error))) from None
-        # What a module warns of itself is out of the action's hands since ansible-core 2.19.
-        answer["warnings"] = [*self._said_of_partners, *answer.get("warnings", []), *answer.pop("notes", [])]
-        return answer
 
     def _said_in_variables(self, variables: Variables) -> set[str]:
         """Return the names of variables that inventory, play, blocks and task have, without those that Ansible adds."""
@@ -336,7 +354,7 @@ class ActionModule(ActionBase):
                 "apply the table on the router, or say edge on the edges",
             )
         arguments = windows_half.module_arguments(options, rules)
-        answer = self._on_host("xmpp.edge.win_firewall", arguments, variables)
+        answer = self._changed_by(_WINDOWS_MODULE, arguments, options, variables)
         if answer.get("failed") or "found" not in answer:
             # Its own diff has other words, and what is in it was not done.
             return {key: value for key, value in answer.items() if key not in (*windows_half.ANSWERS, "diff")}
@@ -345,12 +363,30 @@ class ActionModule(ActionBase):
         report["warnings"] += diff_text.unknown_messages(report["rows"])
         if options.placement == FRONT_END and options.mode == "permit" and rules:
             report["warnings"].append(_RESTRICTS_NOTHING)
+        pending = answer.get("pending")
         dropped = diff_text.drop_message(report["rows"], self._task.check_mode)
         if dropped and options.on_ineffective == "warn":
             report["warnings"].append(dropped)
+        elif dropped and pending:
+            fault = self._end_on_windows(pending, "roll_back", variables)["stderr"]
+            late = f"; {fault}, so the host rolls it back within {options.confirm_timeout} seconds" if fault else ""
+            return rolled_back(report, f"{dropped}{late}")
         elif dropped:
-            report.update(failed=True, msg=dropped)
-        return report
+            stays = report["changed"] and not self._task.check_mode
+            report["failed"] = True
+            report["msg"] = f"{dropped}; the change stays, since confirm_timeout is 0" if stays else dropped
+        report["confirmation"] = pending
+        return self._confirmed(
+            report, options, {}, {}, lambda pending: self._end_on_windows(pending, "commit", variables)
+        )
+
+    def _end_on_windows(self, pending: dict[str, t.Any], how: str, variables: Variables) -> dict[str, t.Any]:
+        """Commit a change or roll it back, and return what a shell command would for confirm."""
+        answer = self._on_host(_WINDOWS_MODULE, {"end": {**pending, "how": how}}, variables)
+        if answer.get("failed"):
+            return {"rc": 1, "stdout": "", "stderr": str(answer.get("msg"))}
+        said = "\n".join(map(line_of_the_script, answer.get("warnings", [])))
+        return {"rc": 0 if answer["committed"] else ROLLED_BACK_STATUS, "stdout": said, "stderr": ""}
 
 
 def _is_read_by_people() -> bool:

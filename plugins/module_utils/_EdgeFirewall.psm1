@@ -85,6 +85,20 @@ function Rename-EdgeFwRule {
     $Rule.Name = [string]$Name
 }
 
+function Set-EdgeFwRule {
+    # Enables or disables a rule of the firewall, at once.
+    param([Parameter(Mandatory = $true)]$Rule, [Parameter(Mandatory = $true)][bool]$Enabled)
+
+    $Rule.Enabled = [bool]$Enabled
+}
+
+function Set-EdgeFwText {
+    # Gives a rule of the firewall another description, at once.
+    param([Parameter(Mandatory = $true)]$Rule, [Parameter(Mandatory = $true)][string]$Text)
+
+    $Rule.Description = [string]$Text
+}
+
 function Remove-EdgeFwRule {
     # Removes one rule of that name. Windows does not define which one, where there are several.
     param([Parameter(Mandatory = $true)][string]$Name)
@@ -94,8 +108,8 @@ function Remove-EdgeFwRule {
 }
 
 function Get-EdgeFwState {
-    # Returns the profiles, the number of rules from group policy, and the addresses of the host. Settings of group
-    # policy take precedence over local ones.
+    # Returns the profiles, the rules of policies as the registry has them, and the addresses of the host. Settings of
+    # policies take precedence over local ones.
     $policy = Get-FirewallPolicy
     $bits = [ordered]@{ domain = 1; private = 2; public = 4 }
     $profiles = @{}
@@ -116,24 +130,29 @@ function Get-EdgeFwState {
     }
     $interfaces = [System.Net.NetworkInformation.NetworkInterface]::GetAllNetworkInterfaces()
     $unicast = @($interfaces | ForEach-Object { $_.GetIPProperties().UnicastAddresses })
-    $policyRules = 0
-    foreach ($root in $policyKeys) {
-        $key = Get-Item -LiteralPath "$root\FirewallRules" -ErrorAction SilentlyContinue
-        if ($null -ne $key) {
-            $policyRules += [int]$key.ValueCount
-        }
-    }
+    $texts = @(foreach ($root in $policyKeys) {
+            $key = Get-Item -LiteralPath "$root\FirewallRules" -ErrorAction SilentlyContinue
+            foreach ($name in @(if ($null -ne $key) { $key.GetValueNames() })) {
+                $text = [string]$key.GetValue($name)
+                # Other protocols decide about no row.
+                if ($text -notlike '*|Protocol=*' -or $text -like '*|Protocol=6|*') {
+                    $text
+                }
+            }
+        })
     @{
         current_profiles = [int]$policy.CurrentProfileTypes
         profiles = $profiles
         addresses = @($unicast | ForEach-Object { $_.Address.ToString() })
-        policy_rules = $policyRules
+        policy_rules = [int]$texts.Count
+        policy_texts = $texts
         # 0: local rules take effect; 1: a policy overrides them; 2: all inbound connections are blocked.
         modify_state = [int]$policy.LocalPolicyModifyState
     }
 }
 
 $exported = @(
-    'New-EdgeFwRule', 'Get-EdgeFwRule', 'Add-EdgeFwRule', 'Rename-EdgeFwRule', 'Remove-EdgeFwRule', 'Get-EdgeFwState'
+    'New-EdgeFwRule', 'Get-EdgeFwRule', 'Add-EdgeFwRule', 'Set-EdgeFwRule', 'Rename-EdgeFwRule', 'Remove-EdgeFwRule',
+    'Set-EdgeFwText', 'Get-EdgeFwState', 'Get-FirewallPolicy'
 )
 Export-ModuleMember -Function $exported

@@ -11,6 +11,11 @@ $actions = @('block', 'allow')
 $directions = @('none', 'in', 'out')
 $tcp = 6
 $anyProtocol = 256
+$description = 'Managed by the Ansible collection xmpp.edge: the next run overwrites local changes.'
+$shownAs = ' Windows shows it with: '
+# Properties that Windows may set by itself, and that decide about packets of app packages only, which no managed rule
+# is for. No document says what an added rule has in them.
+$harmless = @('owner')
 
 function Test-ManagedRule {
     # A managed rule has both parts of the ownership tag: the group and the prefix of the name.
@@ -178,6 +183,17 @@ function ConvertTo-Interval {
     @($merged | ForEach-Object { "$($_.family):$($_.first)-$($_.last)" }) -join ','
 }
 
+function ConvertTo-PortText {
+    # Returns the same text for the same ports: their order counts for nothing, and neither do the names of any port.
+    param([string]$Text)
+
+    $parts = @($Text.Split(',') | ForEach-Object { $_.Trim() -replace '^([0-9]+)-\1$', '$1' } | Sort-Object -Unique)
+    if ($parts -contains '' -or $parts -contains '*') {
+        return '*'
+    }
+    $parts -join ','
+}
+
 function Test-SameText {
     # Returns whether two facts mean the same. Windows changes the order of addresses, and how it shows them.
     param([string]$Key, [string]$Text, [string]$Other)
@@ -185,24 +201,66 @@ function Test-SameText {
     if ($Text -ceq $Other) {
         return $true
     }
+    if ($Key -eq 'interface_types') {
+        return @('', 'All') -contains $Text -and @('', 'All') -contains $Other
+    }
+    if ($Key -like '*_ports') {
+        return (ConvertTo-PortText -Text $Text) -ceq (ConvertTo-PortText -Text $Other)
+    }
     if ($Key -notlike '*_addresses') {
-        return (@($Text.Split(',') | Sort-Object) -join ',') -ceq (@($Other.Split(',') | Sort-Object) -join ',')
+        return $false
     }
     $interval = ConvertTo-Interval -Text $Text
     $null -ne $interval -and $interval -ceq (ConvertTo-Interval -Text $Other)
 }
 
-function Test-SameRule {
+function Get-Difference {
+    # Returns the keys in which two rules differ.
     param($Current, $Desired)
 
     $facts = Get-RuleFact -Rule $Current
     $desiredFacts = Get-RuleFact -Rule $Desired
-    foreach ($key in @($desiredFacts.Keys)) {
+    foreach ($key in @($desiredFacts.Keys | Sort-Object)) {
         if (-not (Test-SameText -Key $key -Text $facts[$key] -Other $desiredFacts[$key])) {
-            return $false
+            $key
         }
     }
-    $true
+}
+
+function Get-Reading {
+    # Returns what Windows shows otherwise than it was given, empty for nothing; null where that decides about packets.
+    param($Current, $Desired)
+
+    $facts = Get-RuleFact -Rule $Current
+    $other = @(Get-Difference -Current $Current -Desired $Desired | Where-Object { $_ -ne 'description' })
+    if (@($other | Where-Object { $harmless -cnotcontains $_ }).Count -gt 0) {
+        return $null
+    }
+    # No description may have the separator of the registry.
+    @($other | ForEach-Object { "$_ '$($facts[$_])'".Replace('|', '/') }) -join ', '
+}
+
+function Get-OtherReading {
+    # Returns the rules that Windows shows otherwise than they were given, what that is, and a description that says it.
+    param($Managed, $Desired)
+
+    foreach ($rule in $Desired) {
+        $found = @($Managed | Where-Object { $_.Name -ceq $rule.Name })
+        $reading = if ($found.Count -eq 1) { Get-Reading -Current $found[0] -Desired $rule } else { '' }
+        if ($reading) {
+            @{ rule = $found[0]; reading = $reading; text = "$description$shownAs$reading" }
+        }
+    }
+}
+
+function Test-SameRule {
+    param($Current, $Desired)
+
+    if (@(Get-Difference -Current $Current -Desired $Desired).Count -eq 0) {
+        return $true
+    }
+    $reading = Get-Reading -Current $Current -Desired $Desired
+    [bool]$reading -and [string]$Current.Description -ceq "$description$shownAs$reading"
 }
 
 function Set-DesiredRule {
@@ -231,7 +289,7 @@ function Set-DesiredRule {
         }
     }
     $Rule.Name = [string]$Option.name
-    $Rule.Description = 'Managed by the Ansible collection xmpp.edge: the next run overwrites local changes.'
+    $Rule.Description = $description
     $Rule.Grouping = $group
     $Rule.Protocol = [int]$tcp  # Windows refuses ports before the protocol.
     $Rule.LocalPorts = [string]$Option.local_ports
@@ -255,9 +313,18 @@ function Test-RuleName {
 }
 
 function Get-PassingName {
-    # Returns a name that no other rule has, for a rule that is about to be removed by it. It is that of a managed rule,
-    # so that the next run removes what a run that was killed has left.
-    "$($prefix)replaced/$([guid]::NewGuid())"
+    # Returns the name of a rule that is about to go: it says of which change, whether the rule was enabled, and the
+    # former name. It is that of a managed rule, so that the next run removes what a run that was killed has left.
+    param([string]$Change, $Rule)
+
+    "$($prefix)replaced/$Change/$([int][bool]$Rule.Enabled)/$($Rule.Name)"
+}
+
+function Test-PassingRule {
+    # Returns whether a rule is about to go with this change.
+    param([string]$Change, $Rule)
+
+    $Rule.Name -clike "$($prefix)replaced/$Change/*"
 }
 
 function Compare-EdgeRule {
@@ -300,6 +367,6 @@ function Test-OwnAddress {
 
 $exported = @(
     'Test-ManagedRule', 'Test-RelevantRule', 'Test-RuleName', 'Get-RuleFact', 'ConvertTo-RuleLine', 'Set-DesiredRule',
-    'Compare-EdgeRule', 'Test-OwnAddress', 'Get-LookAlike', 'Get-PassingName'
+    'Compare-EdgeRule', 'Test-OwnAddress', 'Get-LookAlike', 'Get-PassingName', 'Test-PassingRule', 'Get-OtherReading'
 )
 Export-ModuleMember -Function $exported

@@ -25,8 +25,8 @@ _BETWEEN_TRIES = 1.0
 _ROLLBACK_PATIENCE = 15.0
 """Seconds that the host has for the rollback, once the time for the confirmation is over."""
 
-Execute = t.Callable[[str], t.Mapping[str, t.Any]]
-"""Function that runs a shell command on the host, and returns at least its rc, stdout and stderr."""
+Execute = t.Callable[[t.Any], t.Mapping[str, t.Any]]
+"""Function that runs on the host what confirms, such as a shell command, and returns at least rc, stdout and stderr."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,10 @@ class Confirmation:
     warnings: t.Sequence[str] = ()
 
 
-def confirm(connection: ConnectionBase, execute: Execute, command: str, seconds: int) -> Confirmation:
+def confirm(connection: ConnectionBase, execute: Execute, command: t.Any, seconds: int) -> Confirmation:
     """Confirm a change over fresh connections, until one succeeds or the host has rolled the change back.
 
-    command: the shell command that confirms; seconds: how long the host waits for it.
+    command: what confirms, for execute; seconds: how long the host waits for it.
     """
     begun = time.monotonic()
     fault = ""

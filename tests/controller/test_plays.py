@@ -42,6 +42,7 @@ EXAMPLES = [
     ("module", "probe"),
     ("lookup", "port_table"),
     ("filter", "cs_topology"),
+    ("filter", "windows_policy"),
 ]
 # Examples of these need other hosts, or what the example before has registered. Scenarios run them.
 NOT_ALONE = {"connection_info", "doctor", "rehearsal", "verify_flows", "verify_report", "win_firewall"}

@@ -9,6 +9,7 @@ action plugin before it. The second way leaves out what Ansible itself does.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -22,6 +23,7 @@ from unittest import mock
 import ansible
 import plays
 import yaml
+from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible_collections.xmpp.edge.plugins.action.firewall import ActionModule
 from overlay import CHECKOUT, HERE
@@ -78,11 +80,11 @@ class Server:
         self._addresses: tuple[str, ...] = ()
         assert self._read() == "ready"
 
-    def run(self, store: Path, addresses: tuple[str, ...], options: dict[str, Any]) -> dict[str, Any]:
-        """Return the answer of one run on a host. addresses: that it has."""
+    def run(self, store: Path, addresses: tuple[str, ...], **request: Any) -> dict[str, Any]:
+        """Return the answer to a request on a host. addresses: that it has; request: options, or a script."""
         self._carry(addresses)
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"store": str(store), "options": options}) + "\n")
+        self._process.stdin.write(json.dumps({"store": str(store), **request}) + "\n")
         self._process.stdin.flush()
         answer = json.loads(self._read())
         assert "fault" not in answer, answer
@@ -108,6 +110,25 @@ class Server:
         self._addresses = addresses
 
 
+class Line:
+    """A connection of a warm action. resets: how often it was opened anew; cut: whether it fails then."""
+
+    transport = "local"
+
+    def __init__(self) -> None:
+        self.resets, self.cut = 0, False
+
+    def get_option(self, name: str) -> Any:
+        """Have no option."""
+        raise KeyError(name)
+
+    def reset(self) -> None:
+        """Open a new connection."""
+        self.resets += 1
+        if self.cut:
+            raise AnsibleConnectionFailure("no route to host")
+
+
 class WarmAction(ActionModule):
     """The action plugin, which hands the module's options to a server in place of a connection."""
 
@@ -117,7 +138,7 @@ class WarmAction(ActionModule):
             args=arguments, check_mode=check_mode, delegate_to=None, no_log=True, _role=None, get_ds=dict
         )
         self._templar: Any = SimpleNamespace(template=lambda value: value)
-        self._connection: Any = SimpleNamespace(get_option=mock.Mock(side_effect=KeyError), transport="local")
+        self._connection: Any = host.line
 
     _is_windows = True  # type: ignore[assignment]
 
@@ -132,6 +153,7 @@ class Windows:
     def __init__(self, folder: Path, server: Server | None, others: list[dict[str, Any]]) -> None:
         self.folder, self._server, self._others = folder, server, others
         self.addresses: tuple[str, ...] = OWN_ADDRESSES
+        self.line = Line()
         self.store = folder / "firewall.json"
         profile = {"enabled": True, "blocks_all_inbound": False}
         profiles = {name: dict(profile) for name in PROFILES}
@@ -168,7 +190,24 @@ class Windows:
         """Return the answer of the module itself."""
         assert self._server is not None
         given = {**options, "_ansible_check_mode": check_mode, "_ansible_diff": True}
-        return self._server.run(self.store, self.addresses, given)
+        return self._server.run(self.store, self.addresses, options=given)
+
+    @property
+    def tasks(self) -> list[dict[str, Any]]:
+        """The tasks of the host's scheduler."""
+        return self.firewall.get("tasks", [])
+
+    def run_task(self) -> None:
+        """Run what the only task runs, as the scheduler does when its time has come."""
+        (task,) = self.tasks
+        before, _option, encoded = task["arguments"].partition(" -EncodedCommand ")
+        assert before == "-NoProfile -NonInteractive"
+        assert self.run_script(base64.b64decode(encoded, validate=True).decode("utf-16-le")) == {}
+
+    def run_script(self, script: str) -> dict[str, Any]:
+        """Run a script on the host, and return nothing or its fault."""
+        assert self._server is not None
+        return self._server.run(self.store, self.addresses, script=script)
 
     def run(self, *flags: str, **options: Any) -> dict[str, Any]:
         """Return the result of one task. flags: --check, or none."""

@@ -16,7 +16,7 @@ HERE = Path(__file__).resolve().parent
 def make_overlay(folder: Path) -> Path:
     """Make the copy in a folder, and return the path for ANSIBLE_COLLECTIONS_PATH.
 
-    Its adapter to the Windows firewall is the real one, which finds the simulator in the place of Windows.
+    Its adapters to Windows are the real ones, which find the simulator in the place of Windows.
     """
     tree = folder / "ansible_collections" / "xmpp" / "edge"
     tree.mkdir(parents=True)
@@ -24,8 +24,9 @@ def make_overlay(folder: Path) -> Path:
     action = tree / "plugins" / "action"
     (action / "firewall.py").rename(action / "front_door.py")
     (action / "firewall.py").write_text((HERE / "overlay" / "firewall.py").read_text())
-    adapter = tree / "plugins" / "module_utils" / "_EdgeFirewall.psm1"
-    adapter.write_text((HERE / "simulator" / "simulator.ps1").read_text() + adapter.read_text())
+    for name in ("_EdgeFirewall.psm1", "_EdgeRollback.psm1"):
+        adapter = tree / "plugins" / "module_utils" / name
+        adapter.write_text((HERE / "simulator" / "simulator.ps1").read_text() + adapter.read_text())
     return folder
 
 

@@ -1,123 +1,128 @@
 # Copyright (c) 2026, the xmpp.edge authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Parsers for PowerShell files: two independent grammars for the syntax, and the tree of one for everything else."""
+"""The PowerShell files of this collection, with the syntax trees of PowerShell's own parser."""
 
 from __future__ import annotations
 
-import re
+import json
+import subprocess
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Iterator
+from functools import lru_cache
+from typing import Any, Iterator, Sequence
 
-import tree_sitter_powershell
-import tree_sitter_pwsh
-from tree_sitter import Language, Node, Parser
+from hosts import pwsh
+from overlay import CHECKOUT, HERE
 
-PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
+PLUGINS = CHECKOUT / "plugins"
 MODULE = PLUGINS / "modules" / "win_firewall.ps1"
-ADAPTER = PLUGINS / "module_utils" / "_EdgeFirewall.psm1"
-RULES = PLUGINS / "module_utils" / "_EdgeRules.psm1"
+ADAPTER, CHANGE, ROLLBACK, RULES = (
+    PLUGINS / "module_utils" / f"_Edge{name}.psm1" for name in ("Firewall", "Change", "Rollback", "Rules")
+)
+FILES = (MODULE, ADAPTER, CHANGE, ROLLBACK, RULES)
 
-# The first grammar has no syntax newer than Windows PowerShell 5.1, except "&&" and "||".
-PARSERS = {
-    "tree-sitter-powershell": Parser(Language(tree_sitter_powershell.language())),
-    "tree-sitter-pwsh": Parser(Language(tree_sitter_pwsh.language())),
-}
+
+class Node:
+    """A node of a syntax tree. type: as PowerShell names it, without "Ast"; line: of its beginning."""
+
+    def __init__(self, source: Source, data: dict[str, Any]) -> None:
+        self._source, self._data = source, data
+        self.type: str = data["type"]
+        self.line: int = data["line"]
+
+    def __getitem__(self, name: str) -> Node:
+        """Return the node that a property is."""
+        return self._source.nodes[self._data["fields"][name]]
+
+    def has(self, name: str) -> bool:
+        """Return whether a property is there."""
+        return name in self._data["fields"]
+
+    def plain(self, name: str) -> str:
+        """Return a property that is no node, empty where there is none."""
+        return str(self._data["fields"].get(name, ""))
+
+    def several(self, name: str) -> list[Node]:
+        """Return the nodes that a property is."""
+        return [self._source.nodes[number] for number in self._data["fields"].get(name, ())]
+
+    @property
+    def text(self) -> str:
+        """The text of the node."""
+        return self._source.text[self._data["start"] : self._data["end"]]
+
+    @property
+    def parent(self) -> Node | None:
+        """The node around it."""
+        number = self._data["parent"]
+        return None if number < 0 else self._source.nodes[number]
+
+    def within(self, kind: str) -> Node | None:
+        """Return the nearest node of a type around it."""
+        found = self.parent
+        while found is not None and found.type != kind:
+            found = found.parent
+        return found
+
+    def every(self, *types: str) -> Iterator[Node]:
+        """Yield all nodes of these types in it, in the order of the text."""
+        start, end = self._data["start"], self._data["end"]
+        for node in self._source.every(*types):
+            if start <= node._data["start"] and node._data["end"] <= end:
+                yield node
 
 
 @dataclass
 class Source:
-    """A file with its tree. name: such as win_firewall.ps1; root: the top of the tree."""
+    """A file with its tree. name: such as win_firewall.ps1; errors: of the parser; spec: the literal of $spec."""
 
     name: str
     text: str
+    tree: dict[str, Any]
 
     def __post_init__(self) -> None:
-        """Parse the text once, because only nodes of one tree are comparable."""
-        self.root: Node = PARSERS["tree-sitter-pwsh"].parse(self.text.encode()).root_node
+        """Make the nodes."""
+        self.nodes = [Node(self, data) for data in self.tree["nodes"]]
+
+    @property
+    def errors(self) -> list[str]:
+        """What PowerShell's parser does not understand."""
+        return [f"{self.name}:{one['line']}: {one['message']}" for one in self.tree["errors"]]
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """The literal argument spec of a module."""
+        return self.tree["spec"]
+
+    def every(self, *types: str) -> list[Node]:
+        """Return all nodes of these types, in the order of the text."""
+        return [node for node in self.nodes if node.type in types]
+
+    def place(self, node: Node) -> str:
+        """Return the file and line of a node."""
+        return f"{self.name}:{node.line}"
 
 
-def sources() -> list[Source]:
+@lru_cache(maxsize=None)
+def _parsed(texts: tuple[str, ...]) -> dict[str, Any]:
+    script = HERE / "syntax_tree.ps1"
+    command = [pwsh(), "-NoProfile", "-NonInteractive", "-File", str(script)]
+    done = subprocess.run(command, input=json.dumps(texts), stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def parse(files: Sequence[tuple[str, str]]) -> list[Source]:
+    """Return files with their trees. files: their names and texts, all for one PowerShell."""
+    trees = _parsed(tuple(text for _name, text in files))["trees"]
+    return [Source(name, text, tree) for (name, text), tree in zip(files, trees, strict=True)]
+
+
+def approved_verbs() -> set[str]:
+    """Return the verbs that PowerShell approves of."""
+    return set(_parsed(("",))["verbs"])
+
+
+@lru_cache(maxsize=None)
+def sources() -> tuple[Source, ...]:
     """Return the PowerShell files of this collection."""
-    return [Source(path.name, path.read_text(encoding="utf-8")) for path in (MODULE, ADAPTER, RULES)]
-
-
-def walk(node: Node) -> Iterator[Node]:
-    """Yield a node and all its descendants, in the order of the text."""
-    yield node
-    for child in node.children:
-        yield from walk(child)
-
-
-def every(node: Node, *types: str) -> list[Node]:
-    """Return all nodes of these types in a node."""
-    return [found for found in walk(node) if found.type in types]
-
-
-def text_of(node: Node | None) -> str:
-    """Return the text of a node."""
-    return node.text.decode() if node is not None and node.text is not None else ""
-
-
-def first(node: Node, kind: str) -> Node | None:
-    """Return the first node of a type in a node."""
-    return next((found for found in walk(node) if found.type == kind), None)
-
-
-def enclosing(node: Node, kind: str) -> Node | None:
-    """Return the nearest node of a type around a node."""
-    found = node.parent
-    while found is not None and found.type != kind:
-        found = found.parent
-    return found
-
-
-def place(source: Source, node: Node) -> str:
-    """Return the file and line of a node."""
-    return f"{source.name}:{node.start_point[0] + 1}"
-
-
-def syntax_errors(source: Source) -> list[str]:
-    """Return a message for each syntax error of either grammar."""
-    return [
-        f"{place(source, node)}: {grammar} does not understand {text_of(node)[:40]!r}"
-        for grammar, parser in PARSERS.items()
-        for node in walk(parser.parse(source.text.encode()).root_node)
-        if node.type == "ERROR" or node.is_missing
-    ]
-
-
-def argument_spec(source: Source) -> dict[str, Any]:
-    """Return the literal argument spec of a module. Raises ValueError for anything but a literal."""
-    for assignment in every(source.root, "assignment_expression"):
-        if text_of(first(assignment, "left_assignment_expression")) == "$spec":
-            value = first(assignment, "assignment_value")
-            assert value is not None
-            return _literal(value)
-    raise ValueError(f"{source.name} assigns no $spec")
-
-
-_CONSTANTS = {"$true": True, "$false": False, "$null": None}
-
-
-def _literal(node: Node) -> Any:
-    text = text_of(node)
-    if node.type == "hash_literal_expression":
-        body = first(node, "hash_literal_body")
-        entries = [child for child in body.named_children if child.type == "hash_entry"] if body else []
-        value: Any = {text_of(first(entry, "key_expression")): _literal(entry.named_children[-1]) for entry in entries}
-    elif node.type == "array_expression":
-        items = first(node, "array_literal_expression")
-        value = [_literal(child) for child in items.named_children] if items else []
-        if items is None and text.strip("@() "):
-            raise ValueError(f"{text} is not an array of literals")
-    elif node.type == "string_literal" and not re.search("[$`]", text):
-        value = text[1:-1]
-    elif text.lower() in _CONSTANTS:
-        value = _CONSTANTS[text.lower()]
-    elif len(node.named_children) == 1:
-        value = _literal(node.named_children[0])
-    else:
-        raise ValueError(f"{text} is not a literal")
-    return value
+    return tuple(parse([(path.name, path.read_text(encoding="utf-8")) for path in FILES]))

@@ -10,12 +10,13 @@
 //   state      current_profiles, modify_state, and profiles by name: enabled, blocks_all_inbound
 //   registry   values by key: what group policy has written
 //   calls      how often the interface was asked for
-//   fails      by method (Rules, Add, Remove, FirewallEnabled), the HRESULT with which it fails
+//   fails      by method (Rules, Add, Remove, FirewallEnabled, Connect and so on), the HRESULT with which it fails
+//   tasks      of the task scheduler
 //   refuses    part of the name of a rule that Add refuses
 //   unreadable part of the name of a rule, and the getter that fails there: {"name": ..., "getter": ...}
 //   forms      switches: ipv6_host (plain, range, prefix), reversed, upper, contained (tokens that another contains are
 //              dropped), removes (first or last of twins), lag (enumerations that still show the rules as they were),
-//              trace (each state of the rules becomes a line of a file beside the store)
+//              owner (of an added rule), widened (a list of remote addresses becomes any address), trace (each state of the rules becomes a line of a file beside the store)
 
 using System;
 using System.Collections;
@@ -35,13 +36,25 @@ namespace XmppEdge
         private readonly string path = Environment.GetEnvironmentVariable("XMPP_EDGE_FIREWALL");
         public readonly JsonObject Root;
 
-        public Store() { Root = JsonNode.Parse(File.ReadAllText(path)).AsObject(); }
+        // A rule that a program holds is the one that another object shows: all have one tree, as long as the file is theirs.
+        private static string knownPath, knownText;
+        private static JsonObject knownRoot;
+
+        public Store()
+        {
+            string text = File.ReadAllText(path);
+            if (path != knownPath || text != knownText) { knownRoot = JsonNode.Parse(text).AsObject(); }
+            knownPath = path;
+            knownText = text;
+            Root = knownRoot;
+        }
 
         public JsonArray Rules { get { return Root["rules"].AsArray(); } }
 
         public void Save()
         {
-            File.WriteAllText(path, Root.ToJsonString());
+            knownText = Root.ToJsonString();
+            File.WriteAllText(path, knownText);
             if ((bool?)Form("trace") == true) { File.AppendAllText(path + ".trace", Rules.ToJsonString() + "\n"); }
         }
 
@@ -262,6 +275,8 @@ namespace XmppEdge
             Data["action"] = Actions[(int)Get("Action")];
             Data["direction"] = Directions[(int)Get("Direction")];
             Data["profiles"] = (int)Data["profiles"] & 7;
+            if (store.Form("owner") != null) { Data["owner"] = (string)store.Form("owner"); }
+            if ((bool?)store.Form("widened") == true && Text("remote_addresses") != "*") { Data["remote_addresses"] = "*"; }
             foreach (var key in Keys.Values) { if (Data[key.Key] == null && key.Value == null) { Data[key.Key] = ""; } }
             Live = store;
         }
@@ -397,6 +412,137 @@ namespace XmppEdge
         public bool BlockAllInboundTraffic(int profile) { return (bool)Of(profile)["blocks_all_inbound"]; }
 
         private JsonNode Of(int profile) { return store.Root["state"]["profiles"][Names[profile]]; }
+    }
+
+    // The task scheduler, as far as a rollback needs it. Tasks are in the store's "tasks"; a test runs what is in them.
+    // Source: Task Scheduler 2.0, ITaskService and the interfaces that it returns.
+    public class TaskService
+    {
+        private Store store;
+
+        // The service may be stopped: 0x80041315, SCHED_E_SERVICE_NOT_RUNNING.
+        public void Connect()
+        {
+            store = new Store();
+            store.Fail("Connect");
+        }
+
+        public TaskFolder GetFolder(string path)
+        {
+            if (store == null || path != "\\") { throw Refusal.Of(Refusal.InvalidArgument); }
+            return new TaskFolder();
+        }
+
+        public TaskDefinition NewTask(int flags) { return new TaskDefinition(); }
+    }
+
+    public class TaskFolder
+    {
+        private static JsonArray Tasks(Store store)
+        {
+            if (store.Root["tasks"] == null) { store.Root["tasks"] = new JsonArray(); }
+            return store.Root["tasks"].AsArray();
+        }
+
+        public RegisteredTask[] GetTasks(int flags)
+        {
+            return Tasks(new Store()).Select(task => new RegisteredTask(task.AsObject())).ToArray();
+        }
+
+        // Error 0x80070002, ERROR_FILE_NOT_FOUND, for a task that is not there.
+        public void DeleteTask(string name, int flags)
+        {
+            Store store = new Store();
+            store.Fail("DeleteTask");
+            JsonNode found = Tasks(store).FirstOrDefault(task => (string)task["name"] == name);
+            if (found == null) { throw new COMException("not found", unchecked((int)0x80070002)); }
+            Tasks(store).Remove(found);
+            store.Save();
+        }
+
+        // A service account needs logon type 5, TASK_LOGON_SERVICE_ACCOUNT, and no password; 6 creates or updates.
+        public RegisteredTask RegisterTaskDefinition(string name, TaskDefinition task, int flags, object user, object password, int logon)
+        {
+            Store store = new Store();
+            store.Fail("RegisterTaskDefinition");
+            if (flags != 6 || logon != 5 || password != null || task.Principal.LogonType != 5 || task.Principal.UserId != "S-1-5-18")
+            {
+                throw Refusal.Of(Refusal.InvalidArgument);
+            }
+            JsonNode former = Tasks(store).FirstOrDefault(one => (string)one["name"] == name);
+            if (former != null) { Tasks(store).Remove(former); }
+            JsonObject data = task.Checked();
+            data["name"] = name;
+            Tasks(store).Add(data);
+            store.Save();
+            return new RegisteredTask(data);
+        }
+    }
+
+    public class RegisteredTask
+    {
+        private readonly JsonObject data;
+
+        internal RegisteredTask(JsonObject data) { this.data = data; }
+
+        public string Name { get { return (string)data["name"]; } }
+        public TaskDefinition Definition { get { return new TaskDefinition { Data = (string)data["data"] }; } }
+    }
+
+    public class TaskDefinition
+    {
+        public string Data;
+        public readonly TaskText RegistrationInfo = new TaskText();
+        public readonly TaskPrincipal Principal = new TaskPrincipal();
+        public readonly TaskSettings Settings = new TaskSettings();
+        public readonly TaskList<TaskTrigger> Triggers = new TaskList<TaskTrigger>();
+        public readonly TaskList<TaskAction> Actions = new TaskList<TaskAction>();
+
+        // Times are those of XML: a time trigger without a start is refused (ITrigger::put_StartBoundary).
+        internal JsonObject Checked()
+        {
+            foreach (TaskTrigger trigger in Triggers.All)
+            {
+                bool stated = trigger.StartBoundary != null;
+                bool written = stated && System.Text.RegularExpressions.Regex.IsMatch(trigger.StartBoundary, "^[0-9]{4}(-[0-9]{2}){2}T[0-9]{2}(:[0-9]{2}){2}Z?$");
+                if (trigger.Kind == 1 ? !written : stated && !written) { throw Refusal.Of(Refusal.InvalidArgument); }
+            }
+            if (Actions.All.Count != 1 || Triggers.All.Count == 0) { throw Refusal.Of(Refusal.InvalidArgument); }
+            JsonArray triggers = new JsonArray();
+            foreach (TaskTrigger trigger in Triggers.All) { triggers.Add(new JsonObject { { "kind", trigger.Kind }, { "start", trigger.StartBoundary } }); }
+            return new JsonObject {
+                { "data", Data }, { "description", RegistrationInfo.Description }, { "triggers", triggers }, { "path", Actions.All[0].Path },
+                { "arguments", Actions.All[0].Arguments }, { "when_available", Settings.StartWhenAvailable },
+                { "on_batteries", !Settings.DisallowStartIfOnBatteries && !Settings.StopIfGoingOnBatteries } };
+        }
+    }
+
+    public class TaskText { public string Description; }
+
+    public class TaskPrincipal { public string UserId; public int LogonType, RunLevel; }
+
+    // What a new task has is not what a rollback needs (ITaskSettings).
+    public class TaskSettings
+    {
+        public bool StartWhenAvailable, DisallowStartIfOnBatteries = true, StopIfGoingOnBatteries = true;
+        public string ExecutionTimeLimit = "PT72H", RestartInterval;
+        public int RestartCount;
+    }
+
+    public class TaskTrigger { public int Kind; public string StartBoundary; }
+
+    public class TaskAction { public int Kind; public string Path, Arguments; }
+
+    public class TaskList<T> where T : class
+    {
+        internal readonly List<T> All = new List<T>();
+
+        public T Create(int kind)
+        {
+            object made = typeof(T) == typeof(TaskTrigger) ? (object)new TaskTrigger { Kind = kind } : new TaskAction { Kind = kind };
+            All.Add((T)made);
+            return (T)made;
+        }
     }
 
     // A key of the registry, as Microsoft.Win32.RegistryKey.

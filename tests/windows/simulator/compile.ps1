@@ -8,5 +8,5 @@ param($Path)
 $ErrorActionPreference = 'Stop'
 Add-Type -LiteralPath "$PSScriptRoot/Firewall.cs" -OutputAssembly $Path -ReferencedAssemblies @(
     'System.Text.Json', 'System.Runtime', 'System.Collections', 'System.Linq', 'System.Net.Primitives',
-    'System.Runtime.Numerics', 'System.Runtime.InteropServices', 'System.Memory', 'System.Text.Encodings.Web', 'netstandard'
+    'System.Runtime.Numerics', 'System.Runtime.InteropServices', 'System.Memory', 'System.Text.RegularExpressions', 'System.Text.Encodings.Web', 'netstandard'
 )

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Runs the module for one request after the other, in one process. A line of the input is the request: the options of the
-# module, and in "store" the path of the firewall. A line of the output is the answer of the module.
+# module, and in "store" the path of the firewall. A line of the output is the answer of the module. A request may have a
+# script instead of options, which is what a task runs.
 # Usage: serve.ps1 ANSIBLE PLUGINS, the folders of Ansible's package and of the collection's plugins
 param($Ansible, $Plugins)
 
@@ -15,7 +16,7 @@ foreach ($name in 'New-Object', 'Get-Item', 'Start-Sleep') {
     # Modules see functions of the global scope only.
     Set-Item -LiteralPath "function:global:$name" -Value (Microsoft.PowerShell.Management\Get-Item "function:$name").ScriptBlock
 }
-Import-Module "$Plugins/module_utils/_EdgeFirewall.psm1", "$Plugins/module_utils/_EdgeRules.psm1"
+Import-Module (Microsoft.PowerShell.Management\Get-Item "$Plugins/module_utils/_Edge*.psm1").FullName
 $module = [scriptblock]::Create((Get-Content -LiteralPath "$Plugins/modules/win_firewall.ps1" -Raw))
 $answers = [System.Collections.Generic.List[string]]::new()
 [Ansible.Basic.AnsibleModule]::WriteLine = { param($Line) $answers.Add($Line) }
@@ -30,7 +31,14 @@ while ($null -ne ($line = [Console]::In.ReadLine())) {
     $answers.Clear()
     $fault = ''
     try {
-        $null = & $module
+        if ($request.script) {
+            # Of its own scope and without the module's functions, as in a PowerShell of its own.
+            $null = & ([scriptblock]::Create($request.script))
+            $answers.Add('{}')
+        }
+        else {
+            $null = & $module
+        }
     }
     catch {
         if ($_.Exception.GetBaseException() -isnot [System.OperationCanceledException]) {

@@ -13,6 +13,7 @@ function New-Object {
     switch ($ComObject) {
         'HNetCfg.FwPolicy2' { [XmppEdge.Policy]::new() }
         'HNetCfg.FWRule' { [XmppEdge.Rule]::new() }
+        'Schedule.Service' { [XmppEdge.TaskService]::new() }
         default { Microsoft.PowerShell.Utility\New-Object -TypeName $TypeName -ArgumentList $ArgumentList }
     }
 }

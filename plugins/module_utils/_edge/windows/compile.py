@@ -25,6 +25,9 @@ from .addresses import ANY, spans_of, write_span
 NAME_PREFIX = "xmpp.edge/"
 """Prefix of the names of managed rules. Together with the group it is their ownership tag."""
 
+GROUP = "XMPP Edge (xmpp.edge)"
+"""Group of managed rules, the other part of their ownership tag."""
+
 MAX_ADDRESSES = 1000
 """Limit on the addresses of one rule on each side. Windows documents none; users report one at a thousand."""
 

@@ -20,7 +20,7 @@ from .evaluate import State, absent_addresses, evaluate_rows, warnings_of
 from .live import LiveRule
 from .observed import observe
 
-ANSWERS = ("found", "unmanaged", "unchanged", "state")
+ANSWERS = ("found", "unmanaged", "unchanged", "state", "pending", "carried")
 """Keys of the module's answer that only the report needs."""
 
 
@@ -52,6 +52,7 @@ def module_arguments(options: Options, rules: Sequence[Rule]) -> Dict[str, Any]:
         "state": options.state,
         "on_policy_override": options.on_policy_override,
         "own_addresses": {} if options.allow_absent_addresses else options.own_addresses,
+        "rollback_after": options.confirm_timeout,
         "rules": [part.payload for parts in compile_for_windows(rules).values() for part in parts],
     }
 
@@ -100,7 +101,10 @@ def report(answer: Mapping[str, Any], rules: Sequence[Rule]) -> Dict[str, Any]:
         rows={row: RowResult(True, verdict.effective, verdict.decided_by) for row, verdict in verdicts.items()},
         diff=diff_of(_plan(answer, rules)),
     )
-    return {**result.serialised(), "warnings": warnings_of(rules, unmanaged, state) if rules else []}
+    warnings = warnings_of(rules, unmanaged, state) if rules else []
+    if answer.get("carried"):
+        warnings.append("a policy has the rules, and ignores local ones: nothing was changed on the host itself")
+    return {**result.serialised(), "warnings": warnings}
 
 
 def _live_rules(facts: Sequence[Mapping[str, Any]]) -> List[LiveRule]:

@@ -3,8 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Verdicts on the rows of a Windows host, and warnings, from the answer of its firewall.
 
-The interface for local rules does not show the rules that group policy adds. Where there are such rules, a row that
-nothing else drops is "unknown".
+Rules of policies take part: those that block, and where a policy ignores local rules, those that allow.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ from ..model.rules import Group, Rule, own_addresses_of
 from .addresses import spans_of
 from .compile import Compiled
 from .live import EITHER, PROFILES, LiveRule
+from .policy_rules import read_policy_rule
 
 _MAX_NAMED = 5
 """Limit on the rules that a warning names. It counts all others."""
@@ -60,14 +60,14 @@ class Profile:
 class State:
     """The firewall of a host apart from its rules.
 
-    policy_rules: number of rules from policies; addresses: of the host's interfaces; modify_state: what Windows itself
-    says of local rules, 0 that they take effect (INetFwPolicy2::get_LocalPolicyModifyState).
+    addresses: of the host's interfaces; modify_state: what Windows itself says of local rules, 0 that they take effect
+    (INetFwPolicy2::get_LocalPolicyModifyState); policy: the rules of policies.
     """
 
     profiles: Sequence[Profile]
-    policy_rules: int
     addresses: Sequence[str]
     modify_state: int = 0
+    policy: Sequence[LiveRule] = ()
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, Any]) -> State:
@@ -86,7 +86,8 @@ class State:
         ]
         # A link-local address has its interface as suffix.
         addresses = [address.partition("%")[0] for address in facts["addresses"]]
-        return cls(profiles, facts["policy_rules"], addresses, int(facts.get("modify_state") or 0))
+        policy = [read_policy_rule(text) for text in facts.get("policy_texts", ())]
+        return cls(profiles, addresses, int(facts.get("modify_state") or 0), [rule for rule in policy if rule.enabled])
 
     @property
     def current(self) -> Sequence[Profile]:
@@ -107,7 +108,7 @@ def evaluate_rows(compiled: Compiled, unmanaged: Sequence[LiveRule], state: Stat
 
 
 def _verdicts(compiled: Compiled, unmanaged: Sequence[LiveRule], state: State) -> Dict[str, Verdict]:
-    blocking = [rule for rule in unmanaged if rule.action == "block"]
+    blocking = [rule for rule in (*unmanaged, *state.policy) if rule.action == "block"]
     verdicts: Dict[str, Verdict] = {}
     for rule, parts in compiled.items():
         if rule.action == "allow":
@@ -140,7 +141,8 @@ def warnings_of(rules: Sequence[Rule], unmanaged: Sequence[LiveRule], state: Sta
 
 
 def _warnings_of_unmanaged(rules: Sequence[Rule], unmanaged: Sequence[LiveRule], state: State) -> List[str]:
-    active = [other for other in unmanaged if any(other.profiles & PROFILES[p.name] for p in state.current)]
+    others = (*unmanaged, *state.policy)
+    active = [other for other in others if any(other.profiles & PROFILES[p.name] for p in state.current)]
     allowing = [other for other in active if other.action == "allow" and _allows_more(other, rules)]
     blocking = [
         other.name
@@ -192,22 +194,42 @@ def _evaluate_in(profile: Profile, rule: Rule, name: str, blocking: Sequence[Liv
     inbound = rule.direction == "in"
     if not profile.enabled:
         return Verdict(YES, f"nothing: the firewall is off in the profile {profile.name}")
-    if profile.ignores_local_rules or (profile.ignores_local_ports and inbound):
-        what = "all local rules" if profile.ignores_local_rules else "local rules for one port"
-        return Verdict(UNKNOWN, f"group policy, which ignores {what} in the profile {profile.name}")
     if profile.blocks_all_inbound and inbound:
         return Verdict(NO, f"the profile {profile.name}, which blocks all inbound connections")
-    blocked = _blocked(rule, [other for other in blocking if other.profiles & PROFILES[profile.name]])
-    return blocked or _unseen(inbound, state) or Verdict(YES, f"rule {name}")
+    here = PROFILES[profile.name]
+    ignores = profile.ignores_local_rules or (profile.ignores_local_ports and inbound)
+    blocked = _blocked(
+        rule, [other for other in blocking if other.profiles & here and (not ignores or other in state.policy)]
+    )
+    if blocked:
+        return blocked
+    carrier = _carrier(rule, [other for other in state.policy if other.profiles & here and other.action == "allow"])
+    if carrier and (ignores or state.modify_state == 1):
+        return Verdict(YES, f"rule {carrier.name}")
+    return _overridden(profile, state, ignores=ignores, inbound=inbound) or Verdict(YES, f"rule {name}")
 
 
-def _unseen(inbound: bool, state: State) -> Optional[Verdict]:
-    """Return the verdict where a policy may decide that cannot be seen from here."""
+def _overridden(profile: Profile, state: State, *, ignores: bool, inbound: bool) -> Optional[Verdict]:
+    """Return the verdict where a policy keeps local rules from taking effect."""
+    if ignores:
+        what = "all local rules" if profile.ignores_local_rules else "local rules for one port"
+        return Verdict(UNKNOWN, f"group policy, which ignores {what} in the profile {profile.name}")
     if state.modify_state in _OVERRIDDEN and (state.modify_state == 1 or inbound):
         return Verdict(UNKNOWN, f"Windows itself, which says that {_OVERRIDDEN[state.modify_state]}")
-    if state.policy_rules:
-        return Verdict(UNKNOWN, f"group policy, whose {state.policy_rules} firewall rules cannot be seen from here")
     return None
+
+
+def _carrier(rule: Rule, allowing: Sequence[LiveRule]) -> Optional[LiveRule]:
+    """Return the first of the rules that allow together all that an allow rule does; None where they do not."""
+    area = _Area.of(rule)
+    overlapping = [other for other in _overlapping(area, rule, allowing) if not other[0].conditions]
+    for address in area.addresses:
+        whole = [
+            remote or () for _other, local, remote in overlapping if local is not None and not without(address, local)
+        ]
+        if without(area.remote, merged(span for spans in whole for span in spans)):
+            return None
+    return overlapping[0][0] if overlapping else None
 
 
 @dataclass(frozen=True)

@@ -200,7 +200,8 @@ def _drift(found: Sequence[LiveRule], correct: AbstractSet[str], desired: Compil
     lines = [f"rule {name}  is there {count} times" for name, count in duplicates.items() if count > 1]
     shown = set(items)
     for rule in found:
-        faults = _faults(rule)
+        # The module knows what Windows itself has made of a rule that was written as desired.
+        faults = _faults(rule) if rule.name not in correct else []
         if faults:
             lines.append(f"rule {rule.name}  {', '.join(faults)}")
         elif rule.name not in correct and (rule.name in names or _decoded(rule) & shown & set(desired)):

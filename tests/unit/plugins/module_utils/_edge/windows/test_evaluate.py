@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import ipaddress
 import random
+from dataclasses import replace
 
+import pytest
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.compile import compile_rules
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.options import parse_options
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.windows.compile import compile_for_windows
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.windows.evaluate import State, evaluate_rows
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.windows.live import LiveRule
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.windows.policy_rules import read_policy_rule
 
 STORES = 5_000
 OPTIONS = {
@@ -128,19 +131,107 @@ def expected(rules, row):
     return "unknown" if may else "yes"
 
 
-def test_verdicts_on_random_stores():
-    profile = {"enabled": True, "blocks_all_inbound": False, "ignores_local_rules": False}
+def state_of(policy, ignores):
+    """Return the state of a host whose policies have some rules, and perhaps ignore local ones."""
+    profile = {"enabled": True, "blocks_all_inbound": False, "ignores_local_rules": ignores}
     profiles = dict.fromkeys(("domain", "private", "public"), profile)
     addresses = [*OPTIONS["access_addresses"], *OPTIONS["internal_addresses"]]
-    facts = {"current_profiles": 4, "policy_rules": 0, "addresses": addresses, "profiles": profiles}
-    state = State.from_facts(facts)
+    facts = {"current_profiles": 4, "policy_texts": [text(rule) for rule in policy]}
+    return State.from_facts({**facts, "addresses": addresses, "profiles": profiles})
+
+
+def text(rule):
+    """Return a rule as the registry has those of policies."""
+    parts = [f"Action={rule['action'].capitalize()}", "Active=TRUE", f"Dir={rule['direction'].capitalize()}"]
+    parts += [f"Protocol={rule['protocol']}"] if rule["protocol"] != 256 else []
+    parts += [f"Profile={name}" for name, bit in (("Domain", 1), ("Public", 4)) if rule["profiles"] == bit]
+    for key, ports in (("LPort", rule["local_ports"]), ("RPort", rule["remote_ports"])):
+        for port in ports.split(",") if ports != "*" else ():
+            parts.append(f"{key}2_10={port}" if "-" in port else f"{key}={port}")
+    for key, addresses in (("LA4", rule["local_addresses"]), ("RA4", rule["remote_addresses"])):
+        parts += [f"{key}={address}" for address in addresses.split(",") if address != "*"]
+    parts += [f"App={rule['application']}"] if rule["application"] else []
+    return "|".join(["v2.31", *parts, f"Name={rule['name']}", "EmbedCtxt=others", ""])
+
+
+@pytest.mark.parametrize("of_policy", [0.0, 0.5, 1.0])
+def test_verdicts_on_random_stores(of_policy):
     dice = random.Random(20261127)
     seen = set()
-    for _store in range(STORES):
+    for _store in range(STORES // 2 if of_policy else STORES):
         rules = [fact(dice, number) for number in range(dice.randint(0, 5))]
-        found = evaluate_rows(COMPILED, [LiveRule.from_facts(rule) for rule in rules], state)
+        policy = [rule for rule in rules if dice.random() < of_policy]
+        local = [LiveRule.from_facts(rule) for rule in rules if rule not in policy]
+        found = evaluate_rows(COMPILED, local, state_of(policy, ignores=False))
         for row in NETWORKS:
             wanted = expected(rules, row)
             assert found[row].effective == wanted, (row, rules, found[row])
             seen.add((row, wanted))
     assert len(seen) == len(NETWORKS) * 3
+
+
+def allows(rule, row, local, remote):
+    """Return whether a rule surely allows a connection of a row."""
+    return blocks({**rule, "action": "block" if rule["action"] == "allow" else "allow"}, row, local, remote) is True
+
+
+def expected_of_policy(policy, row):
+    """Return the verdict where nothing but a policy counts."""
+    blocked = expected(policy, row)
+    if blocked != "yes":
+        return blocked
+    pairs = [
+        (ipaddress.ip_address(own), remote)
+        for own in OPTIONS[LOCALS[row]]
+        for network in NETWORKS[row]
+        for remote in ipaddress.ip_network(network)
+    ]
+    return "yes" if all(any(allows(rule, row, *pair) for rule in policy) for pair in pairs) else "unknown"
+
+
+def test_verdicts_where_a_policy_ignores_local_rules():
+    dice = random.Random(20261128)
+    seen = set()
+    blocking = LiveRule.from_facts(
+        {**fact(dice, 0), "action": "block", "local_addresses": "*", "remote_addresses": "*"}
+    )
+    for _store in range(STORES):
+        policy = [fact(dice, number) for number in range(dice.randint(0, 6))]
+        policy = [{**rule, "action": dice.choice(("allow", "allow", rule["action"]))} for rule in policy]
+        found = evaluate_rows(COMPILED, [blocking], state_of(policy, ignores=True))
+        for row in NETWORKS:
+            wanted = expected_of_policy(policy, row)
+            assert found[row].effective == wanted, (row, policy, found[row])
+            seen.add((row, wanted))
+    assert len(seen) == len(NETWORKS) * 3
+
+
+@pytest.mark.parametrize(
+    "policy_text",
+    [
+        "",
+        "v2.31|",
+        "v2.31|Action=Block|",
+        "v2.31|Action=Block|Active=TRUE|Dir=In|Protocol=TCP|",
+        "v2.31|Action=Block|Active=TRUE|Dir=In|Protocol=6|Profile=Other|",
+        "v2.31|Action=Block|Active=TRUE|Dir=In|Protocol=6|LPort=RPC|RA4=Some|Name=Odd|",
+        "v2.31|Action=Block|Active=TRUE|Dir=In|Protocol=6|LPort=5269|Security=Authenticate|Name=Odd|",
+        "v2.31|Action=Block|Active=TRUE|Dir=In|Protocol=6|LPort=5269|RA42=Internet|Name=Odd|",
+        "v2.31|Action=Block|Active=TRUE|Dir=In|Protocol=6|LPort=5269|NewCondition=1|Name=Odd|",
+    ],
+)
+def test_what_is_not_understood_of_a_policy_never_lets_a_row_pass_for_sure(policy_text):
+    state = state_of([], ignores=False)
+    found = evaluate_rows(COMPILED, [], replace(state, policy=[read_policy_rule(policy_text)]))
+    named = "RPC" not in policy_text
+    assert found["federation_in"].effective == ("unknown" if named else "yes")
+    assert not named or "of a policy" in found["federation_in"].decided_by
+
+
+def test_a_policy_rule_that_is_off_decides_nothing():
+    state = state_of([], ignores=False)
+    off = "v2.31|Action=Block|Active=FALSE|Dir=In|Protocol=6|LPort=5269|Name=Odd|"
+    facts = {"current_profiles": 4, "policy_texts": [off], "addresses": state.addresses}
+    profile = {"enabled": True, "blocks_all_inbound": False, "ignores_local_rules": False}
+    state = State.from_facts({**facts, "profiles": dict.fromkeys(("domain", "private", "public"), profile)})
+    assert evaluate_rows(COMPILED, [], state)["federation_in"].effective == "yes"

@@ -18,7 +18,7 @@ RULES = compile_rules(parse_options({"access_addresses": ["198.18.0.2"], "intern
 PROFILE = {"enabled": True, "blocks_all_inbound": False, "ignores_local_rules": False}
 STATE = {
     "current_profiles": 4,
-    "policy_rules": 0,
+    "policy_texts": [],
     "addresses": ["198.18.0.2"],
     "profiles": dict.fromkeys(("domain", "private", "public"), PROFILE),
 }

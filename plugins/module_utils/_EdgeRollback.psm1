@@ -1,0 +1,173 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# A change that waits for its confirmation. Rules that go stay in the firewall, disabled and under another name, until
+# the change is confirmed. Otherwise a task of SYSTEM enables them again, after some time or at the next boot, and
+# removes those that were added. Source: Task Scheduler 2.0 (ITaskService, ITaskFolder, ITaskDefinition).
+
+$mutexName = 'Global\xmpp.edge'
+$prefix = 'xmpp.edge rollback '
+$held = @{ mutex = $null }
+
+function Enter-EdgeLock {
+    # Waits until no other run, and no rollback, changes managed rules. The owner's death sets the mutex free.
+    param([int]$Seconds)
+
+    $mutex = New-Object -TypeName System.Threading.Mutex -ArgumentList $false, $mutexName
+    $entered = $false
+    try {
+        $entered = $mutex.WaitOne([int]($Seconds * 1000))
+    }
+    catch [System.Threading.AbandonedMutexException] {
+        $entered = $true
+    }
+    if (-not $entered) {
+        throw "another run changes this host, and has not ended within $Seconds seconds; run again after it"
+    }
+    $held.mutex = $mutex
+}
+
+function Exit-EdgeLock {
+    if ($null -ne $held.mutex) {
+        $held.mutex.ReleaseMutex()
+        $held.mutex = $null
+    }
+}
+
+function Get-EdgeTaskFolder {
+    $service = New-Object -ComObject Schedule.Service -ErrorAction Stop
+    $service.Connect()
+    $service.GetFolder('\')
+}
+
+function Get-EdgeChange {
+    # Returns the changes that are not over: their ids, whether they are made yet, the seconds that are left to confirm
+    # them, the names of the rules that they add, and those of them that rules which go have had too, each as often. The
+    # task's data are "making" or "made", the time of the rollback and these names, between "|", which no name may have.
+    $tasks = Get-EdgeTaskFolder
+    foreach ($task in $tasks.GetTasks(1)) {
+        if ($task.Name -clike "$prefix*") {
+            $head, $shared = [string]$task.Definition.Data -split '\|\|', 2
+            $phase, $until, $added = $head.Split('|')
+            $end = [System.DateTime]::Parse($until, [System.Globalization.CultureInfo]::InvariantCulture)
+            @{
+                change = $task.Name.Substring($prefix.Length)
+                phase = $phase
+                left = ($end.ToUniversalTime() - [System.DateTime]::UtcNow).TotalSeconds
+                added = @($added | Where-Object { $_ })
+                shared = @($shared.Split('|') | Where-Object { $_ })
+            }
+        }
+    }
+}
+
+function Undo-EdgeChange {
+    # Has the rules as they were before a change, also one that was not made to its end. It may be called again. Rules
+    # that went are enabled before any that was added goes, so that no connection finds a gap.
+    param([string]$Change, $Added, $Shared)
+
+    $replaced = "xmpp.edge/replaced/$Change/"
+    $undone = "xmpp.edge/replaced/undone-$Change"
+    $managed = @(Get-EdgeFwRule | Where-Object { $_.Grouping -ceq 'XMPP Edge (xmpp.edge)' })
+    $back = @($managed | Where-Object { $_.Name -clike "$replaced*" })
+    # A name that rules of both kinds have is that of an added one only while all of the others have passing names.
+    $former = @($back | ForEach-Object { $_.Name.Substring($replaced.Length + 2) })
+    $new = @(foreach ($name in $Added) {
+            $passing = @($former | Where-Object { $_ -ceq $name })
+            $all = @($Shared | Where-Object { $_ -ceq $name })
+            if ($passing.Count -ge $all.Count) {
+                $name
+            }
+        })
+    $gone = @($managed | Where-Object { $new -ccontains $_.Name -or $_.Name -ceq $undone })
+    foreach ($rule in $back) {
+        if ($rule.Name -clike "$($replaced)1/*") {
+            Set-EdgeFwRule -Rule $rule -Enabled $true
+        }
+    }
+    foreach ($rule in $gone) {
+        Rename-EdgeFwRule -Rule $rule -Name $undone
+    }
+    foreach ($rule in $back) {
+        Rename-EdgeFwRule -Rule $rule -Name $rule.Name.Substring($replaced.Length + 2)
+    }
+    foreach ($rule in $gone) {
+        Remove-EdgeFwRule -Name $undone
+    }
+}
+
+function Invoke-EdgeRollback {
+    # Is what the task does, too.
+    param([string]$Change)
+
+    $tasks = Get-EdgeTaskFolder
+    foreach ($found in @(Get-EdgeChange | Where-Object { $_.change -ceq $Change })) {
+        Undo-EdgeChange -Change $Change -Added $found.added -Shared $found.shared
+        $tasks.DeleteTask("$prefix$Change", 0)
+    }
+}
+
+function Remove-EdgeChange {
+    # From here on a change is not rolled back any more.
+    param([string]$Change)
+
+    $tasks = Get-EdgeTaskFolder
+    $tasks.DeleteTask("$prefix$Change", 0)
+}
+
+function Get-EdgeScript {
+    # Returns what the task runs. It needs no file, which others might write.
+    param([string]$Change)
+
+    $names = @(
+        'Get-FirewallPolicy', 'Get-EdgeFwRule', 'Set-EdgeFwRule', 'Rename-EdgeFwRule', 'Remove-EdgeFwRule',
+        'Enter-EdgeLock', 'Exit-EdgeLock', 'Get-EdgeTaskFolder', 'Get-EdgeChange', 'Undo-EdgeChange',
+        'Invoke-EdgeRollback'
+    )
+    $functions = @(foreach ($name in $names) { "function $name {$((Get-Command -Name $name).Definition)}" })
+    @(
+        '$ErrorActionPreference = ''Stop'''
+        "`$mutexName = '$mutexName'; `$prefix = '$prefix'; `$held = @{ mutex = `$null }"
+        $functions
+        "Enter-EdgeLock -Seconds 600; try { Invoke-EdgeRollback -Change '$Change' } finally { Exit-EdgeLock }"
+    ) -join "`n"
+}
+
+function Register-EdgeChange {
+    # Has the host roll a change back after some seconds, and at its next boot. Phase is making until it is made.
+    param([string]$Change, [string]$Phase, [int]$Seconds, $Added, $Shared)
+
+    $until = [System.DateTime]::UtcNow.AddSeconds($Seconds)
+    $time = $until.ToString('yyyy-MM-ddTHH:mm:ssZ', [System.Globalization.CultureInfo]::InvariantCulture)
+    $service = New-Object -ComObject Schedule.Service -ErrorAction Stop
+    $service.Connect()
+    $task = $service.NewTask(0)
+    $task.RegistrationInfo.Description = 'Rolls back a change of the collection xmpp.edge that nobody confirms.'
+    $task.Data = "$(@(@($Phase, $time) + @($Added)) -join '|')||$(@($Shared) -join '|')"
+    $task.Principal.UserId = 'S-1-5-18'  # SYSTEM
+    $task.Principal.LogonType = [int]5  # TASK_LOGON_SERVICE_ACCOUNT
+    $task.Principal.RunLevel = [int]1  # TASK_RUNLEVEL_HIGHEST
+    $task.Settings.StartWhenAvailable = $true
+    $task.Settings.DisallowStartIfOnBatteries = $false
+    $task.Settings.StopIfGoingOnBatteries = $false
+    $task.Settings.ExecutionTimeLimit = 'PT30M'
+    $task.Settings.RestartCount = [int]10  # Where a rollback fails, such as while the firewall's service is stopped.
+    $task.Settings.RestartInterval = 'PT1M'
+    $trigger = $task.Triggers.Create(1)  # TASK_TRIGGER_TIME
+    $trigger.StartBoundary = $time
+    $null = $task.Triggers.Create(8)  # TASK_TRIGGER_BOOT
+    $bytes = [System.Text.Encoding]::Unicode.GetBytes((Get-EdgeScript -Change $Change))
+    $action = $task.Actions.Create(0)  # TASK_ACTION_EXEC
+    $action.Path = '%SystemRoot%\System32\WindowsPowerShell\v1.0\powershell.exe'
+    $action.Arguments = "-NoProfile -NonInteractive -EncodedCommand $([System.Convert]::ToBase64String($bytes))"
+    $tasks = $service.GetFolder('\')
+    # 6 is TASK_CREATE_OR_UPDATE.
+    $null = $tasks.RegisterTaskDefinition("$prefix$Change", $task, 6, $null, $null, 5)
+}
+
+$exported = @(
+    'Enter-EdgeLock', 'Exit-EdgeLock', 'Get-EdgeChange', 'Undo-EdgeChange', 'Invoke-EdgeRollback', 'Remove-EdgeChange',
+    'Register-EdgeChange'
+)
+Export-ModuleMember -Function $exported

@@ -1,0 +1,80 @@
+# Copyright (c) 2026, the xmpp.edge authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rules of a host as a script for the administrator of a policy. Source: New-NetFirewallRule of NetSecurity."""
+
+from __future__ import annotations
+
+from typing import Iterable, Sequence
+
+from ..model.errors import OptionError
+from ..model.rules import Rule
+from .addresses import ANY
+from .compile import GROUP, WindowsRule, compile_for_windows
+
+_DIRECTIONS = {"in": "Inbound", "out": "Outbound"}
+_DESCRIPTION = "Made by the Ansible collection xmpp.edge, for the policy of one host."
+
+
+def policy_script(host: str, store: str, rules: Sequence[Rule]) -> str:
+    """Return a PowerShell script that gives a policy exactly the rules of a host.
+
+    host: its name; store: what -PolicyStore takes. New rules are added before those that are not desired go. Raises
+    OptionError for a store that is none, and EdgeError as compile_for_windows.
+    """
+    if not store.strip() or not store.isprintable():
+        raise OptionError("policy_store", store, "names no policy", r"say one such as example.net\XMPP edge")
+    parts = [part for parts in compile_for_windows(rules).values() for part in parts]
+    names = ",\n".join(f"    {_quoted(part.payload['name'])}" for part in parts)
+    return "\n".join(
+        [
+            f"# Firewall rules of {''.join(filter(str.isprintable, host))}, which block its other addresses too: for",
+            "# a policy that no other host has. Run it on a computer with the module NetSecurity.",
+            "$ErrorActionPreference = 'Stop'",
+            f"$store = {_quoted(store)}",
+            f"$group = {_quoted(GROUP)}",
+            f"$names = @(\n{names}\n)",
+            "$found = @(Get-NetFirewallRule -PolicyStore $store -Group $group -ErrorAction SilentlyContinue)",
+            "$present = @($found | ForEach-Object { $_.Name })",
+            *(_addition(part) for part in parts),
+            "$found | Where-Object { $names -cnotcontains $_.Name } | Remove-NetFirewallRule",
+            "",
+        ]
+    )
+
+
+def _addition(part: WindowsRule) -> str:
+    """Return the statement that adds a rule, unless it is there. Its name has a digest of all else."""
+    payload = part.payload
+    name = _quoted(payload["name"])
+    options = {
+        "Name": name,
+        "DisplayName": name,
+        "Group": "$group",
+        "Description": _quoted(_DESCRIPTION),
+        "Direction": _DIRECTIONS[part.direction],
+        "Action": part.action.capitalize(),
+        "Protocol": "TCP",
+        "LocalAddress": _list(part.local),
+        "RemoteAddress": _list(part.remote),
+        "LocalPort": _port(payload["local_ports"]),
+        "RemotePort": _port(payload["remote_ports"]),
+        "Profile": "Any",
+        "Enabled": "True",
+    }
+    given = " ".join(f"-{option} {value}" for option, value in options.items())
+    return f"if ($present -cnotcontains {name}) {{\n    $null = New-NetFirewallRule -PolicyStore $store {given}\n}}"
+
+
+def _list(texts: Iterable[str]) -> str:
+    found = list(texts)
+    return "Any" if found == [ANY] else f"@({', '.join(map(_quoted, found))})"
+
+
+def _port(text: str) -> str:
+    return "Any" if text == ANY else text
+
+
+def _quoted(text: str) -> str:
+    """Return a text in single quotes. PowerShell takes typographic ones for the same."""
+    return "'" + "".join(one * 2 if one in "'\u2018\u2019\u201a\u201b" else one for one in text) + "'"
