@@ -30,6 +30,7 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.result impor
 )
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model.rules import Rule
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.compile import compile_rules
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.narrowing import refuse_on_linux
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.options import (
     FIREWALL,
     FRONT_END,
@@ -193,6 +194,7 @@ class ActionModule(ActionBase):
         return done
 
     def _on_linux(self, options: Options, rules: t.Sequence[Rule], variables: Variables) -> dict[str, t.Any]:
+        refuse_on_linux(options.narrowing)
         self._look_up_partners(options)
         reached, not_reached = self._reached_through_it(options, variables)
         answer = self._linux_firewall(options, rules, variables)
@@ -358,7 +360,7 @@ class ActionModule(ActionBase):
         if answer.get("failed") or "found" not in answer:
             # Its own diff has other words, and what is in it was not done.
             return {key: value for key, value in answer.items() if key not in (*windows_half.ANSWERS, "diff")}
-        report = windows_half.report(answer, rules)
+        report = windows_half.report(answer, rules, options)
         report["warnings"] += answer.get("warnings", [])
         report["warnings"] += diff_text.unknown_messages(report["rows"])
         if options.placement == FRONT_END and options.mode == "permit" and rules:

@@ -19,7 +19,10 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.variables 
     check_variables,
     names_in,
 )
-from ansible_collections.xmpp.edge.plugins.module_utils._edge.windows.controller import module_arguments
+from ansible_collections.xmpp.edge.plugins.module_utils._edge.windows.controller import (
+    module_arguments,
+    windows_rules,
+)
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.windows.policy_script import policy_script
 
 
@@ -43,7 +46,7 @@ def windows_policy(variables: t.Any, host: str, policy_store: t.Any) -> str:
             raise OptionError(option, given[option], "has no rules for a policy", "leave this host out")
         rules = compile_rules(options)
         module_arguments(options, rules)
-        return policy_script(host, policy_store, rules)
+        return policy_script(host, policy_store, windows_rules(options, rules))
     except EdgeError as error:
         raise AnsibleFilterError(as_the_role_says(str(error))) from None
 

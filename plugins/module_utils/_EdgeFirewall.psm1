@@ -151,8 +151,30 @@ function Get-EdgeFwState {
     }
 }
 
+function Get-EdgeListener {
+    # Returns the programs and services that listen at some ports, null where Windows does not tell.
+    param($Ports)
+
+    try {
+        $listening = @(Get-NetTCPConnection -State Listen -ErrorAction Stop)
+        $found = @(foreach ($one in @($listening | Where-Object { $Ports -contains $_.LocalPort })) {
+                $id = [int]$one.OwningProcess
+                $services = @(Get-CimInstance -ClassName Win32_Service -Filter "ProcessId = $id" -ErrorAction Stop)
+                @{
+                    port = [int]$one.LocalPort
+                    program = [string](Get-Process -Id $id -ErrorAction Stop).Path
+                    services = @($services | ForEach-Object { [string]$_.Name })
+                }
+            })
+    }
+    catch {
+        return $null
+    }
+    , $found
+}
+
 $exported = @(
     'New-EdgeFwRule', 'Get-EdgeFwRule', 'Add-EdgeFwRule', 'Set-EdgeFwRule', 'Rename-EdgeFwRule', 'Remove-EdgeFwRule',
-    'Set-EdgeFwText', 'Get-EdgeFwState', 'Get-FirewallPolicy'
+    'Set-EdgeFwText', 'Get-EdgeFwState', 'Get-EdgeListener', 'Get-FirewallPolicy'
 )
 Export-ModuleMember -Function $exported

@@ -201,6 +201,9 @@ function Test-SameText {
     if ($Text -ceq $Other) {
         return $true
     }
+    if (@('application', 'service') -contains $Key) {
+        return $Text -eq $Other
+    }
     if ($Key -eq 'interface_types') {
         return @('', 'All') -contains $Text -and @('', 'All') -contains $Other
     }
@@ -277,7 +280,10 @@ function Set-DesiredRule {
             throw "rules.$($side): is empty in '$name'; say * for any"
         }
         foreach ($text in $texts) {
-            if (($text -ne '*' -or $texts.Count -gt 1) -and $null -eq (ConvertTo-Span -Text $text)) {
+            # Windows knows this keyword on the remote side.
+            $isSubnet = $text -ceq 'LocalSubnet' -and $side -eq 'remote_addresses' -and $Option.action -eq 'allow'
+            $isAlone = $texts.Count -eq 1 -and ($text -eq '*' -or $isSubnet)
+            if (-not $isAlone -and $null -eq (ConvertTo-Span -Text $text)) {
                 throw "rules.$($side): '$text' of '$name' is no address, network or range; say * alone for any"
             }
         }
@@ -287,6 +293,13 @@ function Set-DesiredRule {
         if ($port -ne '*' -and ($port -notmatch '^[0-9]{1,5}$' -or [int]$port -lt 1 -or [int]$port -gt 65535)) {
             throw "rules.$($side): '$port' of '$name' is no port; give a number from 1 to 65535, or * for any"
         }
+    }
+    $program, $service = [string]$Option.program, [string]$Option.service
+    if ($program -ne '' -and $program -notmatch '^([a-zA-Z]:|%[\w()]+%)(\\[^\\/:*?"<>|%\p{Cc}]+)+\z') {
+        throw "rules.program: '$program' of '$name' is not the path of a program"
+    }
+    if ($service -ne '' -and $service -notmatch '^[\w.$-][\w.$ -]{0,255}\z') {
+        throw "rules.service: '$service' of '$name' is not the short name of one service"
     }
     $Rule.Name = [string]$Option.name
     $Rule.Description = $description
@@ -298,7 +311,20 @@ function Set-DesiredRule {
     $Rule.RemoteAddresses = @($Option.remote_addresses | ForEach-Object { ([string]$_).Trim() }) -join ','
     $Rule.Direction = [int][array]::IndexOf($directions, ([string]$Option.direction).ToLowerInvariant())
     $Rule.Action = [int][array]::IndexOf($actions, ([string]$Option.action).ToLowerInvariant())
-    $Rule.Profiles = [int]0x7FFFFFFF
+    $bits = @{ domain = 1; private = 2; public = 4 }
+    $named = @($Option.profiles | Where-Object { $_ } | ForEach-Object { $bits[([string]$_).ToLowerInvariant()] })
+    $sum = 0
+    foreach ($bit in @($named | Sort-Object -Unique)) {
+        $sum += $bit
+    }
+    $Rule.Profiles = [int]$(if (@(0, 7) -contains $sum) { 0x7FFFFFFF } else { $sum })
+    # The binder of COM cannot put null or nothing here, and "*" would be all services and no other program.
+    if ($Option.program) {
+        $Rule.ApplicationName = [string]$Option.program
+    }
+    if ($Option.service) {
+        $Rule.ServiceName = [string]$Option.service
+    }
     $Rule.Enabled = $true
     $Rule
 }

@@ -37,6 +37,14 @@ $spec = @{
                 remote_addresses = @{ type = 'list'; elements = 'str'; required = $true }
                 local_ports = @{ type = 'str'; required = $true }
                 remote_ports = @{ type = 'str'; required = $true }
+                profiles = @{
+                    type = 'list'
+                    elements = 'str'
+                    choices = @('domain', 'private', 'public')
+                    default = @()
+                }
+                program = @{ type = 'str'; default = '' }
+                service = @{ type = 'str'; default = '' }
             }
         }
     }
@@ -92,6 +100,12 @@ function Test-Request {
 function Invoke-Reconcile {
     $module.Result.state = Get-EdgeFwState
     Test-Request -State $module.Result.state
+    $bound = @($module.Params.rules | Where-Object { $null -ne $_ -and ($_.program -or $_.service) })
+    if ($bound.Count -gt 0) {
+        $module.Result.state.listeners = Get-EdgeListener -Ports @($bound | ForEach-Object { $_.local_ports })
+        $program = [string]$bound[0].program
+        $module.Result.state.program = [System.Environment]::ExpandEnvironmentVariables($program)
+    }
     $all = @(Get-EdgeFwRule)
     $managed = @($all | Where-Object { Test-ManagedRule -Rule $_ })
     $desired = @(Get-DesiredRule -Module $module)

@@ -51,7 +51,7 @@ class LookAction(ActionBase):
             answer = self.told("xmpp.edge.win_firewall", {**arguments, "on_policy_override": "warn"}, variables)
         finally:
             self._task.check_mode = mode
-        return answer if "found" not in answer else windows_side.look(answer, edge.rules)
+        return answer if "found" not in answer else windows_side.look(answer, edge.rules, edge.options)
 
     def told(self, module: str, arguments: Result, variables: Result) -> Result:
         """Return what a module tells, without its warnings."""

@@ -12,14 +12,14 @@ from powershell import ADAPTER, ROLLBACK, Node, Source, approved_verbs
 
 CMDLETS = {
     *("New-Object", "Where-Object", "ForEach-Object", "Sort-Object", "Start-Sleep", "Get-Item", "Export-ModuleMember"),
-    *("Select-Object", "Get-Command"),
+    *("Select-Object", "Get-Command", "Get-NetTCPConnection", "Get-CimInstance", "Get-Process"),
 }
 AUTOMATIC = {"_", "args", "true", "false", "null"}
 TYPES = {
     *("int", "string", "bool", "array", "ordered", "guid", "Parameter", "Ansible.Basic.AnsibleModule"),
     *("System.Net.NetworkInformation.NetworkInterface", "System.Net.IPAddress", "System.Numerics.BigInteger"),
     *("System.DateTime", "System.Globalization.CultureInfo", "System.Threading.AbandonedMutexException"),
-    *("System.Text.Encoding", "System.Convert"),
+    *("System.Text.Encoding", "System.Convert", "System.Environment"),
 }
 RULE_PROPERTIES = {
     *("Name", "Description", "Grouping", "Enabled", "Direction", "Action", "Protocol", "Profiles"),
@@ -30,6 +30,7 @@ RULE_PROPERTIES = {
 }
 # Windows forbids some of these together with a local address. The others would narrow or widen the rule.
 NEVER_SET = RULE_PROPERTIES - {
+    *("ApplicationName", "ServiceName"),
     *("Name", "Description", "Grouping", "Enabled", "Direction", "Action", "Protocol", "Profiles"),
     *("LocalPorts", "RemotePorts", "LocalAddresses", "RemoteAddresses"),
 }

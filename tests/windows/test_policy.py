@@ -41,13 +41,16 @@ function Remove-NetFirewallRule { process { $root.registry[$key].Remove($_.Name)
 function New-NetFirewallRule {
     [CmdletBinding()] param(
         $PolicyStore, $Name, $DisplayName, $Group, $Description, $Direction, $Action, $Protocol,
-        [string[]]$LocalAddress, [string[]]$RemoteAddress, $LocalPort, $RemotePort, $Profile, $Enabled)
+        [string[]]$LocalAddress, [string[]]$RemoteAddress, $LocalPort, $RemotePort, $Profile, $Enabled, $Program,
+        $Service)
     if ($PolicyStore -cne 'STORE') { throw "policy store $PolicyStore" }
     if ($root.registry[$key].ContainsKey($Name)) { throw "twin $Name" }
     $active, $way = "$Enabled".ToUpper(), ($Direction -replace 'bound')
     $parts = @('v2.31', "Action=$Action", "Active=$active", "Dir=$way", 'Protocol=6')
-    foreach ($pair in @(@('LPort', $LocalPort), @('RPort', $RemotePort))) {
-        if ($pair[1] -ne 'Any') { $parts += "$($pair[0])=$($pair[1])" }
+    foreach ($one in @($Profile)) { if ("$one" -ne 'Any') { $parts += "Profile=$one" } }
+    $more = @('App', $Program), @('Svc', $Service)
+    foreach ($pair in @($more) + @(@('LPort', $LocalPort), @('RPort', $RemotePort))) {
+        if ($pair[1] -and $pair[1] -ne 'Any') { $parts += "$($pair[0])=$($pair[1])" }
     }
     foreach ($pair in @(@('LA', $LocalAddress), @('RA', $RemoteAddress))) {
         foreach ($one in $pair[1]) {
@@ -181,6 +184,17 @@ def test_no_text_ends_its_quotes(windows, quote):
     prelude = NET_SECURITY.replace(STORE.replace("'", "''"), f"a{quote * 2}; throw ''out''; {quote * 2}b")
     assert windows.run_script(prelude + script) == {}
     assert len(windows.firewall["registry"][RULES_KEY]) > 3
+
+
+def test_narrowed_rules_are_narrowed_in_the_policy(windows):
+    ignoring(windows)
+    narrowed = {"profiles": ["domain", "public"], "program": r"C:\a b\c's.exe", "service": "XMPP"}
+    give(windows, **narrowed)
+    rules = windows.firewall["registry"][RULES_KEY].values()
+    assert all("|Profile=Domain|Profile=Public|" in text for text in rules)
+    inbound = [text for text in rules if "Action=Allow" in text and "Dir=In" in text]
+    assert inbound and all(r"|App=C:\a b\c's.exe|Svc=XMPP|" in text for text in inbound)
+    assert windows.run(**narrowed)["changed"] is False
 
 
 def test_the_playbook_prints_and_writes_the_script(tmp_path, windows):

@@ -65,7 +65,7 @@ PLANTED = [
         "rule_assignment",
         RULES,
         "    $Rule.Enabled = $true\n",
-        "    $Rule.Enabled = $true\n    $Rule.ServiceName = 'x'\n",
+        "    $Rule.Enabled = $true\n    $Rule.InterfaceTypes = 'x'\n",
     ),
     ("rule_assignment", RULES, "$Rule.LocalPorts = [string]$Option.local_ports", "$Rule.LocalPorts = $null"),
     ("identity", RULES, "$Rule.Grouping -ceq $group", "$Rule.Grouping -eq $group"),

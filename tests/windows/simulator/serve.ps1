@@ -12,7 +12,8 @@ $ErrorActionPreference = 'Stop'
 Import-Module "$Ansible/module_utils/powershell/Ansible.ModuleUtils.AddType.psm1"
 Add-CSharpType -References (Get-Content -LiteralPath "$Ansible/module_utils/csharp/Ansible.Basic.cs" -Raw)
 . "$PSScriptRoot/simulator.ps1"
-foreach ($name in 'New-Object', 'Get-Item', 'Start-Sleep') {
+$replaced = 'New-Object', 'Get-Item', 'Start-Sleep', 'Get-Listeners', 'Get-NetTCPConnection', 'Get-Process', 'Get-CimInstance'
+foreach ($name in $replaced) {
     # Modules see functions of the global scope only.
     Set-Item -LiteralPath "function:global:$name" -Value (Microsoft.PowerShell.Management\Get-Item "function:$name").ScriptBlock
 }

@@ -24,6 +24,36 @@ function Get-Item {
     [XmppEdge.Key]::Open($LiteralPath)
 }
 
+# What listens is in the store's "listeners": ports, programs and services; the number of one is that of its process.
+function Get-Listeners {
+    $store = Get-Content -Raw -LiteralPath $env:XMPP_EDGE_FIREWALL | ConvertFrom-Json
+    if ($store.listeners -is [string]) { throw $store.listeners }
+    @($store.listeners | Where-Object { $_ })
+}
+
+function Get-NetTCPConnection {
+    param($State, $ErrorAction)
+
+    $number = 0
+    foreach ($one in @(Get-Listeners)) {
+        $number += 1
+        [pscustomobject]@{ LocalPort = $one.port; OwningProcess = $number }
+    }
+}
+
+function Get-Process {
+    param($Id, $ErrorAction)
+
+    [pscustomobject]@{ Path = @(Get-Listeners)[$Id - 1].program }
+}
+
+function Get-CimInstance {
+    param($ClassName, $Filter, $ErrorAction)
+
+    $id = [int]($Filter -replace '\D')
+    @(@(Get-Listeners)[$id - 1].services | Where-Object { $_ } | ForEach-Object { [pscustomobject]@{ Name = $_ } })
+}
+
 function Start-Sleep {
     param($Milliseconds)
 }

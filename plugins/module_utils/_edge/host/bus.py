@@ -52,7 +52,7 @@ class SystemBus:
         except failure as error:
             name = error.get_dbus_name()
             said = "Access denied" if name == _DENIED else error.get_dbus_message() or name
-            return Completed(1, "", f"Call failed: {said}\n")
+            return Completed(1, "", f"Call failed: {said.rstrip()}\n")
         data = [_shown(value) for value in reply.get_args_list()]
         return Completed(0, f"{json.dumps({'data': data})}\n" if data else "", "")
 

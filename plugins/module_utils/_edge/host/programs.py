@@ -49,7 +49,8 @@ class HostRunner:
         """See start_early. What cannot be started fails once it is asked for."""
         pipe = subprocess.PIPE
         with contextlib.suppress(OSError):
-            self._started[tuple(arguments)] = subprocess.Popen(
+            # run_command waits for the end of a program.
+            self._started[tuple(arguments)] = subprocess.Popen(  # pylint: disable=ansible-bad-function
                 arguments,
                 stdin=subprocess.DEVNULL,
                 stdout=pipe,

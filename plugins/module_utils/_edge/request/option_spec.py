@@ -11,6 +11,7 @@ from ..model.partner_domains import OPTION as PARTNER_DOMAINS
 from ..model.port_table import ADDRESS_ENDPOINTS, DEFAULT_PORTS, NETWORK_ENDPOINTS
 from .address_input import ANY
 from .host_options import HOST_OPTIONS
+from .narrowing import PROFILES
 
 MODES: Tuple[str, ...] = ("exclusive", "permit")
 PLACEMENTS: Tuple[str, ...] = ("edge", "firewall", "front_end")
@@ -30,5 +31,9 @@ OPTIONS: Dict[str, Dict[str, Any]] = {
     PARTNER_DOMAINS: {"type": "list", "elements": "str", "default": []},
     **{f"limit_{kind}": {"type": "int", "default": 0} for kind in ("new", "burst", "open")},
     "limit_exempt": {"type": "list", "elements": "str", "default": []},
+    # Without choices, as for rows.
+    "profiles": {"type": "list", "elements": "str", "default": list(PROFILES)},
+    "program": {"type": "str", "default": ""},
+    "service": {"type": "str", "default": ""},
 }
 """Every option of xmpp.edge.firewall, as an Ansible argument spec."""

@@ -34,6 +34,7 @@ from .address_input import (
     text_of,
 )
 from .limits import LIMITED, read_limits
+from .narrowing import NOT_NARROWED, NOTHING_LISTED, Narrowing, read_narrowing, without_local_subnet
 from .nearest import nearest
 from .option_spec import OPTIONS, PLACEMENTS
 from .partner_domains import ROW as DIALLED
@@ -92,6 +93,7 @@ class Options:
     limits: Optional[Limits] = None
     log_blocked: bool = False
     metrics_file: Optional[str] = None
+    narrowing: Narrowing = NOT_NARROWED
 
     @property
     def rows(self) -> Tuple[Row, ...]:
@@ -145,9 +147,12 @@ def parse_options(given: Mapping[str, Any], edges: Optional[Mapping[str, Mapping
     # A default is for an option that is left out: one that is given without a value is a mistake.
     values = {name: given[name] if name in given else spec.get("default") for name, spec in OPTIONS.items()}
     state, placement = _choice("state", values["state"]), _choice("placement", values["placement"])
+    mode = _choice("mode", values["mode"])
     inputs: List[Inputs] = []
+    narrowing = NOT_NARROWED
     if state == "present":  # Removal needs none of them, and a mistake in them must not stand in its way.
         rows = _rows_of_placement(placement, given)
+        narrowing = _narrow(values, mode, placement)
         if edges is None or placement == EDGE:
             inputs = [_inputs((), rows, values, placement)]
         else:
@@ -155,7 +160,6 @@ def parse_options(given: Mapping[str, Any], edges: Optional[Mapping[str, Mapping
             if not inputs:
                 wanted = ", ".join(row.id for row in rows)
                 raise OptionError("rows", wanted, "is carried by none of the edges", "name rows that they have")
-    mode = _choice("mode", values["mode"])
     carried = {row for one in inputs for row in one.rows} if placement != FRONT_END else set()
     return Options(
         state=state,
@@ -173,7 +177,16 @@ def parse_options(given: Mapping[str, Any], edges: Optional[Mapping[str, Mapping
         limits=read_limits(values, mode, LIMITED in carried) if state == "present" else None,
         log_blocked=_log(values["log_blocked"], mode) if state == "present" else False,
         metrics_file=_path("metrics_file", values["metrics_file"], state),
+        narrowing=narrowing,
     )
+
+
+def _narrow(values: Dict[str, Any], mode: str, placement: str) -> Narrowing:
+    """Return what is for Windows only, and take the keyword out of the values."""
+    option = FRONT_ENDS.option
+    refused = "" if placement == EDGE else f"is for the Windows hosts of edges, and not for placement {placement}"
+    values[option], local_subnet = without_local_subnet(values[option], mode, refused)
+    return read_narrowing(values, local_subnet, has_inbound=placement != FRONT_END)
 
 
 def _log(value: Any, mode: str) -> bool:
@@ -271,7 +284,7 @@ def family_warnings(options: Options) -> List[str]:
             continue  # Their families are known once they are looked up.
         remote = inputs.endpoints[row.remote.option]
         for family, networks in inputs.endpoints[row.local.option].items():
-            if family not in remote:
+            if remote and family not in remote:
                 key = (row.local.option, row.remote.option, ", ".join(map(text_of, networks)))
                 rows_of.setdefault(key, []).append(row.id)
     closed = "only the guard, which keeps it closed" if options.mode == "exclusive" else "no accept rule"
@@ -342,6 +355,8 @@ def _check_ports_differ(ports: Mapping[str, int]) -> None:
 def _networks(endpoint: Endpoint, value: Any) -> ByFamily:
     option = endpoint.option
     remedy = f"list the IP addresses of the {endpoint.title}" if endpoint.local else f"say {ANY} or name networks"
+    if value is NOTHING_LISTED:
+        return {}
     if value is None:
         raise OptionError(option, value, "is missing", remedy)
     value = entries_of(option, value, remedy)
@@ -372,6 +387,8 @@ def _check_sides(endpoints: Mapping[str, ByFamily]) -> None:
 
 def _check_families_meet(row: Row, endpoints: Mapping[str, ByFamily]) -> None:
     local, remote = endpoints[row.local.option], endpoints[row.remote.option]
+    if not remote:
+        return  # It has LocalSubnet alone.
     if not set(local) & set(remote):
         raise OptionError(
             row.remote.option,

@@ -13,13 +13,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Dict, FrozenSet, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ..model.addresses import FAMILIES, UNICAST, Span, common, merged, without
 from ..model.errors import EdgeError
+from ..model.port_table import FRONT_ENDS, PORT_TABLE
 from ..model.rules import Group, Rule
+from ..request.address_input import ByFamily, text_of
+from ..request.narrowing import LOCAL_SUBNET, NOT_NARROWED, PROFILES, Narrowing
 from .addresses import ANY, spans_of, write_span
 
 NAME_PREFIX = "xmpp.edge/"
@@ -33,13 +36,17 @@ MAX_ADDRESSES = 1000
 
 _DIGEST_LENGTH = 8
 
+FRONT_END_ROW = next(row.id for row in PORT_TABLE if row.remote is FRONT_ENDS)
+"""The row whose source Front Ends are."""
+
 
 @dataclass(frozen=True)
 class WindowsRule:
-    """One rule of the Windows firewall for TCP, always for all profiles.
+    """One rule of the Windows firewall for TCP.
 
     id: unique among the rules of one host; local, remote: addresses in the forms of Windows, or "*" alone for any;
-    port: local for the direction in, remote for the direction out.
+    port: local for the direction in, remote for the direction out; profiles, program, service: what narrows it further,
+    empty for all.
     """
 
     id: str
@@ -49,6 +56,9 @@ class WindowsRule:
     local: Tuple[str, ...]
     remote: Tuple[str, ...]
     port: int
+    profiles: Tuple[str, ...] = ()
+    program: str = ""
+    service: str = ""
 
     @cached_property
     def payload(self) -> Dict[str, Any]:
@@ -61,6 +71,8 @@ class WindowsRule:
             "local_ports": str(self.port) if self.direction == "in" else ANY,
             "remote_ports": str(self.port) if self.direction == "out" else ANY,
         }
+        more = {"profiles": list(self.profiles), "program": self.program, "service": self.service}
+        content.update({key: value for key, value in more.items() if value})
         text = json.dumps({"id": self.id, **content}, sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_LENGTH]
         return {"name": f"{NAME_PREFIX}{self.id} #{digest}", **content}
@@ -98,9 +110,34 @@ def compile_rule(rule: Rule, rules: Sequence[Rule]) -> List[WindowsRule]:
     ]
 
 
-def compile_for_windows(rules: Sequence[Rule]) -> Compiled:
+def compile_for_windows(rules: Sequence[Rule], narrowing: Narrowing = NOT_NARROWED) -> Compiled:
     """Compile all rules of a host. Raises EdgeError on an address that no connection of a Windows host can have."""
-    return {rule: compile_rule(rule, rules) for rule in rules}
+    return {rule: [narrowed(part, narrowing) for part in compile_rule(rule, rules)] for rule in rules}
+
+
+def narrowed(part: WindowsRule, narrowing: Narrowing) -> WindowsRule:
+    """Return a rule for some profiles, and where it allows what comes in, for a program or a service."""
+    profiles = narrowing.profiles if narrowing.profiles != PROFILES else ()
+    part = replace(part, profiles=profiles)
+    if (part.action, part.direction) != ("allow", "in"):
+        return part
+    return replace(part, program=narrowing.program, service=narrowing.service)
+
+
+def of_local_subnet(addresses: ByFamily, port: int) -> List[WindowsRule]:
+    """Return the rules that allow Front Ends in the networks of the host's interfaces. addresses: internal ones."""
+    return [
+        WindowsRule(
+            id=f"{FRONT_END_ROW}/allow/{family}/local-subnet",
+            row=FRONT_END_ROW,
+            action="allow",
+            direction="in",
+            local=tuple(write_span(span, family) for span in spans_of(map(text_of, networks))),
+            remote=(LOCAL_SUBNET,),
+            port=port,
+        )
+        for family, networks in addresses.items()
+    ]
 
 
 def names_of(parts: Iterable[WindowsRule]) -> FrozenSet[str]:

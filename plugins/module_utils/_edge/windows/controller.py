@@ -5,18 +5,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Sequence
+from typing import Any, Dict, FrozenSet, List, Mapping, Sequence, Tuple
 
+from ..evaluator.rows import UNKNOWN
 from ..model import diff_text
 from ..model.drift import drift_of, rows_kept
 from ..model.errors import OptionError
 from ..model.partner_domains import OPTION as PARTNER_DOMAINS
-from ..model.plan import Observation, Plan, make_plan
+from ..model.plan import Item, Observation, Plan, Setting, make_plan
 from ..model.result import Result, RowResult, diff_of
 from ..model.rules import Rule
+from ..request.narrowing import LOCAL_SUBNET
 from ..request.options import Options
-from .compile import compile_for_windows
-from .evaluate import State, absent_addresses, evaluate_rows, warnings_of
+from .compile import FRONT_END_ROW, WindowsRule, compile_for_windows, names_of, narrowed, of_local_subnet
+from .evaluate import State, Verdict, absent_addresses, evaluate_rows, warnings_of
 from .live import LiveRule
 from .observed import observe
 
@@ -26,7 +28,7 @@ ANSWERS = ("found", "unmanaged", "unchanged", "state", "pending", "carried")
 
 def module_arguments(options: Options, rules: Sequence[Rule]) -> Dict[str, Any]:
     """Return the options of xmpp.edge.win_firewall. Raises EdgeError on an option that Windows cannot fulfil."""
-    if not options.persist and rules:
+    if not options.persist and options.state == "present":
         raise OptionError(
             "persist", False, "cannot be had on a Windows host, whose firewall keeps all rules", "say true"
         )
@@ -53,15 +55,51 @@ def module_arguments(options: Options, rules: Sequence[Rule]) -> Dict[str, Any]:
         "on_policy_override": options.on_policy_override,
         "own_addresses": {} if options.allow_absent_addresses else options.own_addresses,
         "rollback_after": options.confirm_timeout,
-        "rules": [part.payload for parts in compile_for_windows(rules).values() for part in parts],
+        "rules": [part.payload for part in windows_rules(options, rules)],
     }
 
 
-def look(answer: Mapping[str, Any], rules: Sequence[Rule]) -> Dict[str, Any]:
+def windows_rules(options: Options, rules: Sequence[Rule]) -> List[WindowsRule]:
+    """Return all rules of a host. Raises EdgeError."""
+    parts = [part for parts in compile_for_windows(rules, options.narrowing).values() for part in parts]
+    return [*parts, *_subnet_rules(options)]
+
+
+def _subnet_rules(options: Options) -> List[WindowsRule]:
+    """Return the rules for Front Ends in the networks of the host's interfaces."""
+    if not options.narrowing.local_subnet or FRONT_END_ROW not in [row.id for row in options.rows]:
+        return []
+    (row,) = (row for row in options.rows if row.id == FRONT_END_ROW)
+    found = of_local_subnet(options.endpoints[row.local.option], options.ports[row.port_option])
+    return [narrowed(part, options.narrowing) for part in found]
+
+
+def _settings(options: Options, rules: Sequence[Rule]) -> List[Tuple[Setting, FrozenSet[str]]]:
+    """Return what the diff says beside the table's rules, and the names of the rules that are for it."""
+    parts, given = windows_rules(options, rules), options.narrowing.given
+    inbound = [part for part in parts if (part.action, part.direction) == ("allow", "in")]
+    found = []
+    if "profiles" in given:
+        found.append((Setting(f"all rules  are for the profiles {given['profiles']} only"), names_of(parts)))
+    found += [
+        (Setting(f"inbound accept rules  are for the {option} {given[option]} only"), names_of(inbound))
+        for option in ("program", "service")
+        if option in given
+    ]
+    for part in _subnet_rules(options):
+        line = f"{part.row}  allow in tcp {LOCAL_SUBNET} -> {', '.join(part.local)} port {part.port}"
+        found.append((Setting(line), names_of([part])))
+    return found
+
+
+def look(answer: Mapping[str, Any], rules: Sequence[Rule], options: Options) -> Dict[str, Any]:
     """Return what a host has, as linux_firewall tells it with the option look. answer: of the module in check mode."""
-    told = report(answer, rules)
-    plan = _plan(answer, rules)
-    kept = rows_kept(plan, rules)
+    told = report(answer, rules, options)
+    plan = _plan(answer, rules, options)
+    kept = set(rows_kept(plan, rules))
+    subnet = _subnet_rules(options)
+    if subnet and names_of(subnet) <= set(answer["unchanged"]) and FRONT_END_ROW not in {rule.row for rule in rules}:
+        kept.add(FRONT_END_ROW)
     rows = {row: {**entry, "present": row in kept} for row, entry in told["rows"].items()}
     for entry in rows.values():
         if not entry["present"]:
@@ -78,30 +116,41 @@ def look(answer: Mapping[str, Any], rules: Sequence[Rule]) -> Dict[str, Any]:
     return {"changed": False, "rows": rows, **keys, "notes": told["warnings"]}
 
 
-def _plan(answer: Mapping[str, Any], rules: Sequence[Rule]) -> Plan:
-    observed = observe(_live_rules(answer["found"]), answer["unchanged"], compile_for_windows(rules))
-    plan = make_plan(observed, rules)
+def _plan(answer: Mapping[str, Any], rules: Sequence[Rule], options: Options) -> Plan:
+    settings = _settings(options, rules)
+    unchanged = set(answer["unchanged"])
+    subnet = names_of(_subnet_rules(options))
+    found = [rule for rule in _live_rules(answer["found"]) if rule.name not in subnet or rule.name not in unchanged]
+    observed = observe(found, unchanged, compile_for_windows(rules, options.narrowing))
+    present = [setting for setting, names in settings if names <= unchanged]
+    observed = Observation((*observed.items, *present), observed.drift)
+    desired: List[Item] = [*rules, *(setting for setting, _names in settings)]
+    plan = make_plan(observed, desired)
     if answer["changed"] and diff_text.before(plan) == diff_text.after(plan):
         # The module compares more than the diff text can show.
-        plan = make_plan(Observation(observed.items, ("managed rules  are not as a run writes them",)), rules)
+        plan = make_plan(Observation(observed.items, ("managed rules  are not as a run writes them",)), desired)
     return plan
 
 
-def report(answer: Mapping[str, Any], rules: Sequence[Rule]) -> Dict[str, Any]:
+def report(answer: Mapping[str, Any], rules: Sequence[Rule], options: Options) -> Dict[str, Any]:
     """Return the serialised result of a task, with its warnings. answer: of the module."""
     unmanaged = _live_rules(answer["unmanaged"])
     state = State.from_facts(answer["state"])
-    compiled = compile_for_windows(rules)
-    verdicts = evaluate_rows(compiled, unmanaged, state)
+    compiled = compile_for_windows(rules, options.narrowing)
+    verdicts = evaluate_rows(compiled, unmanaged, state, options.narrowing)
+    for part in _subnet_rules(options)[:1]:
+        decided = f"rule {part.payload['name']}, for networks that only Windows knows ({LOCAL_SUBNET})"
+        verdicts.setdefault(FRONT_END_ROW, Verdict(UNKNOWN, decided))
+    has_rules = bool(rules) or bool(_subnet_rules(options))
     result = Result(
         changed=answer["changed"],
         backend="windows",
         backend_reason="it is a Windows host",
-        persisted=bool(rules),
+        persisted=has_rules,
         rows={row: RowResult(True, verdict.effective, verdict.decided_by) for row, verdict in verdicts.items()},
-        diff=diff_of(_plan(answer, rules)),
+        diff=diff_of(_plan(answer, rules, options)),
     )
-    warnings = warnings_of(rules, unmanaged, state) if rules else []
+    warnings = warnings_of(rules, unmanaged, state) if has_rules else []
     if answer.get("carried"):
         warnings.append("a policy has the rules, and ignores local ones: nothing was changed on the host itself")
     return {**result.serialised(), "warnings": warnings}

@@ -18,6 +18,7 @@ from ..evaluator.rows import NO, UNKNOWN, YES
 from ..model.addresses import FAMILIES, UNICAST, Span, common, merged, overlap, without
 from ..model.literals import Effective
 from ..model.rules import Group, Rule, own_addresses_of
+from ..request.narrowing import NOT_NARROWED, Narrowing
 from .addresses import spans_of
 from .compile import Compiled
 from .live import EITHER, PROFILES, LiveRule
@@ -57,17 +58,29 @@ class Profile:
 
 
 @dataclass(frozen=True)
+class Listener:
+    """What listens at a port. program: its path, empty where that is not told; services: those of its process."""
+
+    port: int
+    program: str
+    services: Tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class State:
     """The firewall of a host apart from its rules.
 
     addresses: of the host's interfaces; modify_state: what Windows itself says of local rules, 0 that they take effect
-    (INetFwPolicy2::get_LocalPolicyModifyState); policy: the rules of policies.
+    (INetFwPolicy2::get_LocalPolicyModifyState); policy: the rules of policies; listeners: what listens at the table's
+    ports, None where that was not asked or is not told; program: the path that the option of that name stands for.
     """
 
     profiles: Sequence[Profile]
     addresses: Sequence[str]
     modify_state: int = 0
     policy: Sequence[LiveRule] = ()
+    listeners: Optional[Sequence[Listener]] = None
+    program: Optional[str] = None
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, Any]) -> State:
@@ -87,7 +100,16 @@ class State:
         # A link-local address has its interface as suffix.
         addresses = [address.partition("%")[0] for address in facts["addresses"]]
         policy = [read_policy_rule(text) for text in facts.get("policy_texts", ())]
-        return cls(profiles, addresses, int(facts.get("modify_state") or 0), [rule for rule in policy if rule.enabled])
+        told = facts.get("listeners")
+        listeners = [Listener(one["port"], one["program"] or "", tuple(one["services"])) for one in told or ()]
+        return cls(
+            profiles,
+            addresses,
+            int(facts.get("modify_state") or 0),
+            [rule for rule in policy if rule.enabled],
+            None if told is None else listeners,
+            facts.get("program"),
+        )
 
     @property
     def current(self) -> Sequence[Profile]:
@@ -95,9 +117,11 @@ class State:
         return [profile for profile in self.profiles if profile.current]
 
 
-def evaluate_rows(compiled: Compiled, unmanaged: Sequence[LiveRule], state: State) -> Dict[str, Verdict]:
+def evaluate_rows(
+    compiled: Compiled, unmanaged: Sequence[LiveRule], state: State, narrowing: Narrowing = NOT_NARROWED
+) -> Dict[str, Verdict]:
     """Return the verdict on each row that has an allow rule, by row id."""
-    verdicts = _verdicts(compiled, unmanaged, state)
+    verdicts = _verdicts(compiled, unmanaged, state, narrowing)
     rules = list(compiled)
     unused = {
         row: Verdict(UNKNOWN, sentence)
@@ -107,12 +131,20 @@ def evaluate_rows(compiled: Compiled, unmanaged: Sequence[LiveRule], state: Stat
     return {**verdicts, **unused}
 
 
-def _verdicts(compiled: Compiled, unmanaged: Sequence[LiveRule], state: State) -> Dict[str, Verdict]:
+def _verdicts(
+    compiled: Compiled, unmanaged: Sequence[LiveRule], state: State, narrowing: Narrowing
+) -> Dict[str, Verdict]:
     blocking = [rule for rule in (*unmanaged, *state.policy) if rule.action == "block"]
     verdicts: Dict[str, Verdict] = {}
     for rule, parts in compiled.items():
         if rule.action == "allow":
-            verdict = _evaluate(rule, parts[0].payload["name"], blocking, state)
+            name = parts[0].payload["name"]
+            own = (
+                Verdict(YES, f"rule {name}")
+                if rule.direction == "out"
+                else _for_listener(rule.port, name, state, narrowing)
+            )
+            verdict = _evaluate(rule, own, blocking, state, narrowing)
             known = verdicts.get(rule.row)
             if known is None or _WEIGHT[verdict.effective] > _WEIGHT[known.effective]:
                 verdicts[rule.row] = verdict
@@ -181,16 +213,40 @@ def _number(address: str) -> object:
         return address
 
 
-def _evaluate(rule: Rule, name: str, blocking: Sequence[LiveRule], state: State) -> Verdict:
-    """Return the verdict in all active profiles; "unknown" where their verdicts differ."""
-    verdicts = {profile.name: _evaluate_in(profile, rule, name, blocking, state) for profile in state.current}
+def _for_listener(port: int, name: str, state: State, narrowing: Narrowing) -> Verdict:
+    """Return the verdict of a managed rule for what comes in: whether it is for what listens there."""
+    wanted = {option: narrowing.given[option] for option in ("program", "service") if option in narrowing.given}
+    if not wanted:
+        return Verdict(YES, f"rule {name}")
+    whom = f"rule {name}, which is for {' and '.join(f'the {option} {text}' for option, text in wanted.items())}"
+    if state.listeners is None:
+        return Verdict(UNKNOWN, f"{whom}, and Windows does not say what listens at port {port}")
+    found = [one for one in state.listeners if one.port == port]
+    if not found:
+        return Verdict(UNKNOWN, f"{whom}, and nothing listens at port {port}")
+    for one in found:
+        is_program = "program" not in wanted or one.program.lower() == (state.program or "").lower()
+        if not is_program or ("service" in wanted and wanted["service"].lower() not in map(str.lower, one.services)):
+            other = one.program if not is_program else f"{one.program} of {', '.join(one.services) or 'no service'}"
+            return Verdict(UNKNOWN, f"{whom}, and {other} listens at port {port}")
+    return Verdict(YES, whom)
+
+
+def _evaluate(rule: Rule, own: Verdict, blocking: Sequence[LiveRule], state: State, narrowing: Narrowing) -> Verdict:
+    """Return the verdict in all active profiles; "unknown" where their verdicts differ. own: of the managed rule."""
+    verdicts = {
+        profile.name: _evaluate_in(profile, rule, own, blocking, state)
+        if profile.name in narrowing.profiles
+        else Verdict(UNKNOWN, f"no managed rule, since profiles leaves {profile.name} out")
+        for profile in state.current
+    }
     worst = max(verdicts, key=lambda profile: _WEIGHT[verdicts[profile].effective])
     if len({verdict.effective for verdict in verdicts.values()}) == 1:
         return verdicts[worst]
     return Verdict(UNKNOWN, f"{verdicts[worst].decided_by}, in the profile {worst} and not in every one")
 
 
-def _evaluate_in(profile: Profile, rule: Rule, name: str, blocking: Sequence[LiveRule], state: State) -> Verdict:
+def _evaluate_in(profile: Profile, rule: Rule, own: Verdict, blocking: Sequence[LiveRule], state: State) -> Verdict:
     inbound = rule.direction == "in"
     if not profile.enabled:
         return Verdict(YES, f"nothing: the firewall is off in the profile {profile.name}")
@@ -206,7 +262,7 @@ def _evaluate_in(profile: Profile, rule: Rule, name: str, blocking: Sequence[Liv
     carrier = _carrier(rule, [other for other in state.policy if other.profiles & here and other.action == "allow"])
     if carrier and (ignores or state.modify_state == 1):
         return Verdict(YES, f"rule {carrier.name}")
-    return _overridden(profile, state, ignores=ignores, inbound=inbound) or Verdict(YES, f"rule {name}")
+    return _overridden(profile, state, ignores=ignores, inbound=inbound) or own
 
 
 def _overridden(profile: Profile, state: State, *, ignores: bool, inbound: bool) -> Optional[Verdict]:

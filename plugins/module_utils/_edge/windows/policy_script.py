@@ -8,23 +8,21 @@ from __future__ import annotations
 from typing import Iterable, Sequence
 
 from ..model.errors import OptionError
-from ..model.rules import Rule
 from .addresses import ANY
-from .compile import GROUP, WindowsRule, compile_for_windows
+from .compile import GROUP, WindowsRule
 
 _DIRECTIONS = {"in": "Inbound", "out": "Outbound"}
 _DESCRIPTION = "Made by the Ansible collection xmpp.edge, for the policy of one host."
 
 
-def policy_script(host: str, store: str, rules: Sequence[Rule]) -> str:
+def policy_script(host: str, store: str, parts: Sequence[WindowsRule]) -> str:
     """Return a PowerShell script that gives a policy exactly the rules of a host.
 
     host: its name; store: what -PolicyStore takes. New rules are added before those that are not desired go. Raises
-    OptionError for a store that is none, and EdgeError as compile_for_windows.
+    OptionError for a store that is none.
     """
     if not store.strip() or not store.isprintable():
         raise OptionError("policy_store", store, "names no policy", r"say one such as example.net\XMPP edge")
-    parts = [part for parts in compile_for_windows(rules).values() for part in parts]
     names = ",\n".join(f"    {_quoted(part.payload['name'])}" for part in parts)
     return "\n".join(
         [
@@ -59,7 +57,9 @@ def _addition(part: WindowsRule) -> str:
         "RemoteAddress": _list(part.remote),
         "LocalPort": _port(payload["local_ports"]),
         "RemotePort": _port(payload["remote_ports"]),
-        "Profile": "Any",
+        "Profile": ", ".join(part.profiles).title() or "Any",
+        **({"Program": _quoted(part.program)} if part.program else {}),
+        **({"Service": _quoted(part.service)} if part.service else {}),
         "Enabled": "True",
     }
     given = " ".join(f"-{option} {value}" for option, value in options.items())

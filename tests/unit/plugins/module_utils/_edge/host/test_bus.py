@@ -118,7 +118,7 @@ def test_numbers_are_numbers_and_no_result_is_no_text(library):
 @pytest.mark.parametrize(
     ("failure", "said"),
     [
-        (BusError("org.fedoraproject.FirewallD1.Exception", "INVALID_ZONE: x"), "Call failed: INVALID_ZONE: x\n"),
+        (BusError("org.fedoraproject.FirewallD1.Exception", "INVALID_ZONE: x\n"), "Call failed: INVALID_ZONE: x\n"),
         (BusError("org.freedesktop.DBus.Error.AccessDenied", "Rejected send message"), "Call failed: Access denied\n"),
         (BusError("org.freedesktop.DBus.Error.NoReply", ""), "Call failed: org.freedesktop.DBus.Error.NoReply\n"),
     ],

@@ -14,7 +14,8 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.windows.controller
 from hypothesis import given
 from hypothesis import strategies as st
 
-RULES = compile_rules(parse_options({"access_addresses": ["198.18.0.2"], "internal_addresses": ["198.18.1.2"]}))
+OPTIONS = parse_options({"access_addresses": ["198.18.0.2"], "internal_addresses": ["198.18.1.2"]})
+RULES = compile_rules(OPTIONS)
 PROFILE = {"enabled": True, "blocks_all_inbound": False, "ignores_local_rules": False}
 STATE = {
     "current_profiles": 4,
@@ -56,7 +57,7 @@ live_rules = st.fixed_dictionaries(
 @given(st.lists(live_rules, max_size=4), st.lists(live_rules, max_size=4), st.integers(-1, 2**31 - 1))
 def test_any_answer_has_a_report(found, unmanaged, current):
     answer = {"found": found, "unmanaged": unmanaged, "unchanged": [], "changed": True}
-    result = report({**answer, "state": {**STATE, "current_profiles": current}}, RULES)
+    result = report({**answer, "state": {**STATE, "current_profiles": current}}, RULES, OPTIONS)
     assert result["diff"]["before"] != result["diff"]["after"]
     assert len(result["rows"]) == 3
 
@@ -75,7 +76,7 @@ def test_correct_rules_and_renamed_ones():
     ]
     answer = {"unmanaged": [], "state": STATE}
     unchanged = [payload["name"] for payload in payloads]
-    good = report({**answer, "found": found, "unchanged": unchanged, "changed": False}, RULES)
+    good = report({**answer, "found": found, "unchanged": unchanged, "changed": False}, RULES, OPTIONS)
     assert good["diff"]["before"] == good["diff"]["after"]
     assert (good["backend"], good["persisted"], good["cut"]) == ("windows", True, [])
     assert good["warnings"] == []
@@ -85,7 +86,7 @@ def test_correct_rules_and_renamed_ones():
     assert {tuple(row) for row in good["rows"].values()} == {("present", "effective", "decided_by", "packets")}
     # Rules under other names have the same meaning.
     other = [{**rule, "name": rule["name"].partition(" ")[0]} for rule in found]
-    renamed = report({**answer, "found": other, "unchanged": [], "changed": True}, RULES)
+    renamed = report({**answer, "found": other, "unchanged": [], "changed": True}, RULES, OPTIONS)
     assert renamed["diff"]["before"].startswith(renamed["diff"]["after"])
     assert "is not as a run writes it" in renamed["diff"]["before"]
 
