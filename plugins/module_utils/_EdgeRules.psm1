@@ -114,8 +114,9 @@ function ConvertTo-Number {
     catch {
         return $null
     }
-    $digits = @($bytes | ForEach-Object { $_.ToString('x2') }) -join ''
-    [System.Numerics.BigInteger]::Parse("0$digits", 'AllowHexSpecifier')
+    [array]::Reverse($bytes)
+    # A zero behind the highest byte, or the number might be a negative one.
+    [System.Numerics.BigInteger]::new([byte[]]($bytes + [byte]0))
 }
 
 function ConvertTo-Span {
@@ -183,6 +184,14 @@ function ConvertTo-Interval {
     @($merged | ForEach-Object { "$($_.family):$($_.first)-$($_.last)" }) -join ','
 }
 
+function ConvertTo-SortedText {
+    param([string]$Text)
+
+    $parts = $Text.ToLowerInvariant().Split(',')
+    [array]::Sort($parts, [System.StringComparer]::Ordinal)
+    $parts -join ','
+}
+
 function ConvertTo-PortText {
     # Returns the same text for the same ports: their order counts for nothing, and neither do the names of any port.
     param([string]$Text)
@@ -212,6 +221,10 @@ function Test-SameText {
     }
     if ($Key -notlike '*_addresses') {
         return $false
+    }
+    # A list may have a thousand addresses, and mostly they differ in nothing but their order.
+    if ((ConvertTo-SortedText -Text $Text) -ceq (ConvertTo-SortedText -Text $Other)) {
+        return $true
     }
     $interval = ConvertTo-Interval -Text $Text
     $null -ne $interval -and $interval -ceq (ConvertTo-Interval -Text $Other)
