@@ -9,7 +9,7 @@ import re
 import typing as t
 
 from ansible import constants, context
-from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailure
+from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.model import diff_text
@@ -362,6 +362,8 @@ class ActionModule(ActionBase):
             return {key: value for key, value in answer.items() if key not in (*windows_half.ANSWERS, "diff")}
         report = windows_half.report(answer, rules, options)
         report["warnings"] += answer.get("warnings", [])
+        if report.get("failed"):
+            return report
         report["warnings"] += diff_text.unknown_messages(report["rows"])
         if options.placement == FRONT_END and options.mode == "permit" and rules:
             report["warnings"].append(_RESTRICTS_NOTHING)
@@ -370,7 +372,7 @@ class ActionModule(ActionBase):
         if dropped and options.on_ineffective == "warn":
             report["warnings"].append(dropped)
         elif dropped and pending:
-            fault = self._end_on_windows(pending, "roll_back", variables)["stderr"]
+            fault = self._rolled_back_on_windows(pending, arguments, variables)
             late = f"; {fault}, so the host rolls it back within {options.confirm_timeout} seconds" if fault else ""
             return rolled_back(report, f"{dropped}{late}")
         elif dropped:
@@ -379,12 +381,21 @@ class ActionModule(ActionBase):
             report["msg"] = f"{dropped}; the change stays, since confirm_timeout is 0" if stays else dropped
         report["confirmation"] = pending
         return self._confirmed(
-            report, options, {}, {}, lambda pending: self._end_on_windows(pending, "commit", variables)
+            report, options, {}, {}, lambda change: self._end_on_windows(change, "commit", arguments, variables)
         )
 
-    def _end_on_windows(self, pending: dict[str, t.Any], how: str, variables: Variables) -> dict[str, t.Any]:
+    def _rolled_back_on_windows(self, change: str, arguments: dict[str, t.Any], variables: Variables) -> str:
+        """Have a change rolled back at once. Return why that is not so, empty where it is."""
+        try:
+            return str(self._end_on_windows(change, "roll_back", arguments, variables)["stderr"])
+        except AnsibleError as error:
+            return " ".join(str(error).split())
+
+    def _end_on_windows(
+        self, change: str, how: str, arguments: dict[str, t.Any], variables: Variables
+    ) -> dict[str, t.Any]:
         """Commit a change or roll it back, and return what a shell command would for confirm."""
-        answer = self._on_host(_WINDOWS_MODULE, {"end": {**pending, "how": how}}, variables)
+        answer = self._on_host(_WINDOWS_MODULE, {**arguments, "end": {"change": change, "how": how}}, variables)
         if answer.get("failed"):
             return {"rc": 1, "stdout": "", "stderr": str(answer.get("msg"))}
         said = "\n".join(map(line_of_the_script, answer.get("warnings", [])))

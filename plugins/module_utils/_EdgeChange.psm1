@@ -9,6 +9,7 @@ $firewallIsStopped = -2147023143  # 0x800706D9, no more endpoints available from
 $accessIsDenied = -2147024891  # 0x80070005, E_ACCESSDENIED
 $mostSeconds = 120  # That a change may take, before the host rolls it back in any case.
 $longestWait = 60  # Seconds for another run to end.
+$seeSchedule = ': see whether the service Schedule runs, or say confirm_timeout: 0'
 $grace = 10  # Seconds that a rollback may be late before a run does it in its place.
 
 function Get-EdgeFailure {
@@ -72,9 +73,10 @@ function Start-Wait {
         }
         catch {
             $why = Get-EdgeFailure -Exception $_.Exception
-            $Module.Result.changed = $false
-            throw "nothing was changed, because its rollback could not be prepared ($why): see whether the service " +
-            'Schedule runs, or say confirm_timeout: 0'
+            if ($Phase -ceq 'making') {
+                $Module.Result.changed = $false
+            }
+            throw "the rollback could not be prepared ($why)$seeSchedule"
         }
     }
 }
@@ -170,7 +172,7 @@ function Update-EdgeRule {
         throw $first
     }
     if ($waits) {
-        $Module.Result.pending = @{ change = $change; added = $added; dropped = $dropped }
+        $Module.Result.pending = $change
     }
 }
 
@@ -178,8 +180,19 @@ function Resolve-EdgeChange {
     # Waits for a change of another run that may yet be confirmed, and rolls back one that a dead run has left.
     param($Module)
 
+    try {
+        $waiting = @(Get-EdgeChange)
+    }
+    catch {
+        $why = "it cannot be seen whether a change of another run waits ($($_.Exception.GetBaseException().Message))"
+        if ($Module.CheckMode -or $Module.Params.rollback_after -eq 0) {
+            $Module.Warn($why)
+            return
+        }
+        throw "$why$seeSchedule"
+    }
     if ($Module.CheckMode) {
-        if (@(Get-EdgeChange).Count -gt 0) {
+        if ($waiting.Count -gt 0) {
             $Module.Warn('a change of another run waits for its confirmation, and may yet be rolled back')
         }
         return
@@ -190,14 +203,15 @@ function Resolve-EdgeChange {
         if ($earlier.Count -eq 0) {
             return
         }
-        $left = [int]$earlier[0].left
+        $left = $earlier[0].left
         # This run has the lock, so that the run of a change that is not made yet is dead.
         if ($earlier[0].phase -cne 'made' -or $left -lt (-$grace)) {
             Invoke-EdgeRollback -Change $earlier[0].change
             $Module.Warn('a change that an interrupted run left was rolled back first')
         }
         elseif ([System.DateTime]::UtcNow.AddSeconds($left) -gt $patience) {
-            throw "a change of another run waits up to $left more seconds for its confirmation; run again after that"
+            $more = [math]::Ceiling($left)
+            throw "a change of another run waits up to $more more seconds for its confirmation; run again after that"
         }
         else {
             Exit-EdgeLock
@@ -208,7 +222,8 @@ function Resolve-EdgeChange {
 }
 
 function Complete-EdgeChange {
-    # Commits a change or rolls it back. One that is over has been committed if its rules are there.
+    # Commits a change or rolls it back. One that is over has been committed if the host has just the desired rules:
+    # names alone do not tell, since a rule that was repaired has the name that it had.
     param($Module, $End)
 
     $earlier = @(Get-EdgeChange | Where-Object { $_.change -ceq $End.change })
@@ -230,10 +245,8 @@ function Complete-EdgeChange {
         }
         return
     }
-    $names = @(Get-ManagedRule | ForEach-Object { [string]$_.Name })
-    $lost = @($End.added | Where-Object { $names -cnotcontains $_ })
-    $back = @($End.dropped | Where-Object { $names -ccontains $_ -and $End.added -cnotcontains $_ })
-    $Module.Result.committed = $lost.Count -eq 0 -and $back.Count -eq 0
+    $plan = Compare-EdgeRule -Managed @(Get-ManagedRule) -Desired @(Get-DesiredRule -Module $Module)
+    $Module.Result.committed = @($plan.add).Count -eq 0 -and @($plan.drop).Count -eq 0
 }
 
 $exported = @(

@@ -173,8 +173,17 @@ function Get-EdgeListener {
     , $found
 }
 
+function Test-ServiceRule {
+    # Returns whether Windows applies rules to a service: it does to those with a SID of their own (sc qsidtype).
+    param([string]$Name)
+
+    $key = Get-Item -LiteralPath "HKLM:\SYSTEM\CurrentControlSet\Services\$Name" -ErrorAction SilentlyContinue
+    $null -ne $key -and [int]$key.GetValue('ServiceSidType') -ne 0
+}
+
 $exported = @(
     'New-EdgeFwRule', 'Get-EdgeFwRule', 'Add-EdgeFwRule', 'Set-EdgeFwRule', 'Rename-EdgeFwRule', 'Remove-EdgeFwRule',
-    'Set-EdgeFwText', 'Get-EdgeFwState', 'Get-EdgeListener', 'Get-FirewallPolicy'
+    'Set-EdgeFwText', 'Get-EdgeFwState', 'Get-EdgeListener', 'Test-ServiceRule',
+    'Get-FirewallPolicy'
 )
 Export-ModuleMember -Function $exported

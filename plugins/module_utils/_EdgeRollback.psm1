@@ -41,18 +41,37 @@ function Get-EdgeTaskFolder {
     $service.GetFolder('\')
 }
 
+function Test-SystemTask {
+    param($Task)
+
+    $account = [string]$Task.Definition.Principal.UserId
+    if (@('S-1-5-18', 'SYSTEM', 'NT AUTHORITY\SYSTEM') -contains $account) {
+        return $true
+    }
+    try {
+        # Windows shows the account's name in its own language.
+        $named = New-Object -TypeName System.Security.Principal.NTAccount -ArgumentList $account
+        $named.Translate([System.Security.Principal.SecurityIdentifier]).Value -ceq 'S-1-5-18'
+    }
+    catch {
+        $false
+    }
+}
+
 function Get-EdgeChange {
     # Returns the changes that are not over: their ids, whether they are made yet, the seconds that are left to confirm
     # them, the names of the rules that they add, and those of them that rules which go have had too, each as often. The
     # task's data are "making" or "made", the time of the rollback and these names, between "|", which no name may have.
     $tasks = Get-EdgeTaskFolder
     foreach ($task in $tasks.GetTasks(1)) {
-        if ($task.Name -clike "$prefix*") {
+        # Others can make tasks of this name, but none of SYSTEM.
+        if ($task.Name -cmatch "^$prefix[0-9a-f]{32}\z" -and (Test-SystemTask -Task $task)) {
+            $change = $task.Name.Substring($prefix.Length)
             $head, $shared = [string]$task.Definition.Data -split '\|\|', 2
             $phase, $until, $added = $head.Split('|')
             $end = [System.DateTime]::Parse($until, [System.Globalization.CultureInfo]::InvariantCulture)
             @{
-                change = $task.Name.Substring($prefix.Length)
+                change = $change
                 phase = $phase
                 left = ($end.ToUniversalTime() - [System.DateTime]::UtcNow).TotalSeconds
                 added = @($added | Where-Object { $_ })
@@ -98,14 +117,51 @@ function Undo-EdgeChange {
 }
 
 function Invoke-EdgeRollback {
-    # Is what the task does, too.
+    # Undoes a change, and ends it once no rule of it is there. Reads may lag behind what was done.
     param([string]$Change)
 
     $tasks = Get-EdgeTaskFolder
     foreach ($found in @(Get-EdgeChange | Where-Object { $_.change -ceq $Change })) {
-        Undo-EdgeChange -Change $Change -Added $found.added -Shared $found.shared
-        $tasks.DeleteTask("$prefix$Change", 0)
+        $added = @($found.added | Where-Object { $found.shared -cnotcontains $_ })
+        foreach ($attempt in @(1, 2, 3, 4)) {
+            Undo-EdgeChange -Change $Change -Added $found.added -Shared $found.shared
+            $managed = @(Get-EdgeFwRule | Where-Object { $_.Grouping -ceq 'XMPP Edge (xmpp.edge)' })
+            $left = @($managed | Where-Object { $_.Name -clike "*$Change*" -or $added -ccontains $_.Name })
+            if ($left.Count -eq 0) {
+                $tasks.DeleteTask("$prefix$Change", 0)
+                return
+            }
+            Start-Sleep -Milliseconds (200 * $attempt)
+        }
+        throw "$($left.Count) rules of the change are there still"
     }
+}
+
+function Wait-EdgeRollback {
+    # Is what the task does: it tries until the change is undone, since the firewall may be stopped or start later.
+    # Whoever holds the lock cannot keep it from that.
+    param([string]$Change)
+
+    foreach ($attempt in 1..150) {
+        try {
+            Enter-EdgeLock -Seconds 150
+        }
+        catch {
+            $held.mutex = $null
+        }
+        try {
+            Invoke-EdgeRollback -Change $Change
+            return
+        }
+        catch {
+            $fault = $_
+        }
+        finally {
+            Exit-EdgeLock
+        }
+        Start-Sleep -Milliseconds 10000
+    }
+    throw $fault
 }
 
 function Remove-EdgeChange {
@@ -122,15 +178,15 @@ function Get-EdgeScript {
 
     $names = @(
         'Get-FirewallPolicy', 'Get-EdgeFwRule', 'Set-EdgeFwRule', 'Rename-EdgeFwRule', 'Remove-EdgeFwRule',
-        'Enter-EdgeLock', 'Exit-EdgeLock', 'Get-EdgeTaskFolder', 'Get-EdgeChange', 'Undo-EdgeChange',
-        'Invoke-EdgeRollback'
+        'Enter-EdgeLock', 'Exit-EdgeLock', 'Get-EdgeTaskFolder', 'Test-SystemTask', 'Get-EdgeChange', 'Undo-EdgeChange',
+        'Invoke-EdgeRollback', 'Wait-EdgeRollback'
     )
     $functions = @(foreach ($name in $names) { "function $name {$((Get-Command -Name $name).Definition)}" })
     @(
         '$ErrorActionPreference = ''Stop'''
         "`$mutexName = '$mutexName'; `$prefix = '$prefix'; `$held = @{ mutex = `$null }"
         $functions
-        "Enter-EdgeLock -Seconds 600; try { Invoke-EdgeRollback -Change '$Change' } finally { Exit-EdgeLock }"
+        "Wait-EdgeRollback -Change '$Change'"
     ) -join "`n"
 }
 
@@ -151,9 +207,7 @@ function Register-EdgeChange {
     $task.Settings.StartWhenAvailable = $true
     $task.Settings.DisallowStartIfOnBatteries = $false
     $task.Settings.StopIfGoingOnBatteries = $false
-    $task.Settings.ExecutionTimeLimit = 'PT30M'
-    $task.Settings.RestartCount = [int]10  # Where a rollback fails, such as while the firewall's service is stopped.
-    $task.Settings.RestartInterval = 'PT1M'
+    $task.Settings.ExecutionTimeLimit = 'PT0S'  # None. What it runs has an end of its own.
     $trigger = $task.Triggers.Create(1)  # TASK_TRIGGER_TIME
     $trigger.StartBoundary = $time
     $null = $task.Triggers.Create(8)  # TASK_TRIGGER_BOOT

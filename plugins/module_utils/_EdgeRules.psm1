@@ -211,7 +211,9 @@ function Test-SameText {
         return $true
     }
     if (@('application', 'service') -contains $Key) {
-        return $Text -eq $Other
+        # Windows may show the path that a variable stands for.
+        $shown = @(@($Text, $Other) | ForEach-Object { [System.Environment]::ExpandEnvironmentVariables($_) })
+        return $shown[0] -eq $shown[1]
     }
     if ($Key -eq 'interface_types') {
         return @('', 'All') -contains $Text -and @('', 'All') -contains $Other

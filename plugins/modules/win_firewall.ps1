@@ -21,8 +21,6 @@ $spec = @{
             options = @{
                 change = @{ type = 'str'; required = $true }
                 how = @{ type = 'str'; choices = @('commit', 'roll_back'); required = $true }
-                added = @{ type = 'list'; elements = 'str'; default = @() }
-                dropped = @{ type = 'list'; elements = 'str'; default = @() }
             }
         }
         rules = @{
@@ -86,8 +84,9 @@ function Test-Request {
     $ignores = ($ignoring.Count + $ports.Count) -gt 0
     # A profile that merges local rules would heed former ones too.
     $all = $ignoring.Count -eq $active.Count
-    $module.Result.carried = $present -and $all -and (Test-Carried -State $State)
-    if ($present -and $ignores -and $module.Params.on_policy_override -eq 'fail' -and -not $module.Result.carried) {
+    $fails = $module.Params.on_policy_override -eq 'fail'
+    $module.Result.carried = $present -and $all -and $fails -and (Test-Carried -State $State)
+    if ($present -and $ignores -and $fails -and -not $module.Result.carried) {
         $what = if ($ignoring.Count -gt 0) { 'all local firewall rules' } else { 'local firewall rules for one port' }
         $names = if ($ignoring.Count -gt 0) { $ignoring -join ', ' } else { $ports -join ', ' }
         throw "group policy ignores $what in the profiles $names, so that managed rules would " +
@@ -105,6 +104,9 @@ function Invoke-Reconcile {
         $module.Result.state.listeners = Get-EdgeListener -Ports @($bound | ForEach-Object { $_.local_ports })
         $program = [string]$bound[0].program
         $module.Result.state.program = [System.Environment]::ExpandEnvironmentVariables($program)
+        if ($bound[0].service) {
+            $module.Result.state.service_applies = Test-ServiceRule -Name $bound[0].service
+        }
     }
     $all = @(Get-EdgeFwRule)
     $managed = @($all | Where-Object { Test-ManagedRule -Rule $_ })
@@ -119,6 +121,7 @@ function Invoke-Reconcile {
     if ($module.Result.carried) {
         # Local rules count for nothing here.
         $plan = @{ unchanged = @($desired | ForEach-Object { $_.Name }); add = @(); drop = @() }
+        $managed = @()
     }
     $module.Result.found = @($managed | ForEach-Object { Get-RuleFact -Rule $_ })
     $ports = @($desired | ForEach-Object { [string]$_.LocalPorts })

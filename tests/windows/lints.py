@@ -19,7 +19,16 @@ TYPES = {
     *("int", "string", "bool", "array", "ordered", "guid", "Parameter", "Ansible.Basic.AnsibleModule"),
     *("System.Net.NetworkInformation.NetworkInterface", "System.Net.IPAddress", "System.Numerics.BigInteger"),
     *("System.DateTime", "System.Globalization.CultureInfo", "System.Threading.AbandonedMutexException"),
-    *("byte", "byte[]", "System.StringComparer", "System.Text.Encoding", "System.Convert", "System.Environment"),
+    *(
+        "math",
+        "System.Security.Principal.SecurityIdentifier",
+        "byte",
+        "byte[]",
+        "System.StringComparer",
+        "System.Text.Encoding",
+        "System.Convert",
+        "System.Environment",
+    ),
 }
 RULE_PROPERTIES = {
     *("Name", "Description", "Grouping", "Enabled", "Direction", "Action", "Protocol", "Profiles"),

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from hosts import Windows
 from test_faults import Host, effective
@@ -14,6 +16,7 @@ from test_front_door import pytestmark as _needs
 pytestmark = _needs
 
 PROXY = r"C:\Program Files\Skype for Business Server\XmppProxy.exe"
+SERVICE_KEY = r"HKLM:\SYSTEM\CurrentControlSet\Services\RTCXMPPGW"
 LISTENING = [
     {"port": 5269, "program": PROXY, "services": []},
     {"port": 23456, "program": PROXY.upper(), "services": []},
@@ -62,7 +65,7 @@ def test_rules_are_for_some_profiles(windows):
 def test_inbound_accept_rules_are_for_a_program_or_a_service(windows, option):
     value = PROXY if option == "program" else "RTCXMPPGW"
     listening = [{**one, "services": ["RTCXMPPGW"]} for one in LISTENING]
-    windows.save(listeners=listening)
+    windows.save(listeners=listening, registry={SERVICE_KEY: {"ServiceSidType": 1}})
     result = windows.run(**{option: value})
     assert result["changed"] is True and set(effective(result).values()) == {"yes"}, result
     key = "application" if option == "program" else "service"
@@ -98,15 +101,29 @@ def test_a_rule_for_a_program_is_effective_only_for_what_listens(windows, listen
 
 
 def test_a_service_of_another_program_is_told(windows):
-    windows.save(listeners=[{**one, "services": ["OTHER"]} for one in LISTENING])
+    listening = [{**one, "services": ["OTHER"]} for one in LISTENING]
+    windows.save(listeners=listening, registry={SERVICE_KEY: {"ServiceSidType": 3}})
     result = windows.run(program=PROXY, service="RTCXMPPGW")
     assert result["rows"]["federation_in"]["decided_by"].endswith(f"{PROXY} of OTHER listens at port 5269")
 
 
-def test_a_variable_in_a_path_is_the_path_that_it_stands_for(windows, monkeypatch):
-    windows.save(listeners=[{**one, "program": r"%NoSuchVariable%\XmppProxy.exe"} for one in LISTENING])
-    result = windows.run(program=r"%NoSuchVariable%\XmppProxy.exe")
-    assert set(effective(result).values()) == {"yes"}
+@pytest.mark.parametrize("expands", [False, True])
+def test_a_variable_in_a_path_is_the_path_that_it_stands_for(windows, expands):
+    path = rf"{os.environ['HOME']}\XmppProxy.exe"
+    windows.save(listeners=[{**one, "program": path} for one in LISTENING], forms={"expands": expands})
+    result = windows.run(program=r"%HOME%\XmppProxy.exe")
+    assert not result.get("failed") and set(effective(result).values()) == {"yes"}, result
+    assert {rule["application"] for rule in allows(windows)} == {path if expands else r"%HOME%\XmppProxy.exe"}
+    assert windows.run(program=r"%HOME%\XmppProxy.exe")["changed"] is False
+
+
+def test_a_service_without_a_sid_is_one_that_windows_applies_no_rule_to(windows):
+    windows.save(listeners=[{**one, "services": ["RTCXMPPGW"]} for one in LISTENING], registry={})
+    for registry in ({}, {SERVICE_KEY: {"ServiceSidType": 0}}, {SERVICE_KEY: {"Start": 2}}):
+        windows.save(registry=registry)
+        result = windows.run(service="RTCXMPPGW")
+        assert result["rows"]["federation_in"]["effective"] == "unknown"
+        assert "since it has no SID" in result["rows"]["federation_in"]["decided_by"]
 
 
 def test_a_block_rule_still_decides_beside_a_program(windows):

@@ -43,11 +43,27 @@ function New-NetFirewallRule {
         $PolicyStore, $Name, $DisplayName, $Group, $Description, $Direction, $Action, $Protocol,
         [string[]]$LocalAddress, [string[]]$RemoteAddress, $LocalPort, $RemotePort, $Profile, $Enabled, $Program,
         $Service)
-    if ($PolicyStore -cne 'STORE') { throw "policy store $PolicyStore" }
     if ($root.registry[$key].ContainsKey($Name)) { throw "twin $Name" }
+    Write-Rule @PSBoundParameters
+}
+function Set-NetFirewallRule {
+    [CmdletBinding()] param(
+        $PolicyStore, $Name, $Description, $Direction, $Action, $Protocol, [string[]]$LocalAddress,
+        [string[]]$RemoteAddress, $LocalPort, $RemotePort, $Profile, $Enabled, $Program, $Service)
+    $former = $root.registry[$key][$Name].Split('|')
+    $display = @($former -like 'Name=*')[0].Substring(5)
+    $group = @($former -like 'EmbedCtxt=*')[0].Substring(10)
+    Write-Rule @PSBoundParameters -DisplayName $display -Group $group
+}
+function Write-Rule {
+    param(
+        $PolicyStore, $Name, $DisplayName, $Group, $Description, $Direction, $Action, $Protocol,
+        [string[]]$LocalAddress, [string[]]$RemoteAddress, $LocalPort, $RemotePort, $Profile, $Enabled, $Program,
+        $Service)
+    if ($PolicyStore -cne 'STORE') { throw "policy store $PolicyStore" }
     $active, $way = "$Enabled".ToUpper(), ($Direction -replace 'bound')
     $parts = @('v2.31', "Action=$Action", "Active=$active", "Dir=$way", 'Protocol=6')
-    foreach ($one in @($Profile)) { if ("$one" -ne 'Any') { $parts += "Profile=$one" } }
+    foreach ($one in @($Profile -split ', ')) { if ("$one" -ne 'Any') { $parts += "Profile=$one" } }
     $more = @('App', $Program), @('Svc', $Service)
     foreach ($pair in @($more) + @(@('LPort', $LocalPort), @('RPort', $RemotePort))) {
         if ($pair[1] -and $pair[1] -ne 'Any') { $parts += "$($pair[0])=$($pair[1])" }
@@ -114,26 +130,64 @@ def test_the_script_changes_nothing_the_second_time_and_removes_what_is_not_desi
     assert "windows_policy" in windows.run()["msg"]
 
 
+@pytest.mark.parametrize("part", ["federation_in/allow", "federation_in/block"])
 @pytest.mark.parametrize(
-    ("old", "new", "effective"),
+    ("old", "new"),
     [
-        ("Action=Allow", "Action=Block", "no"),
-        ("Active=TRUE", "Active=FALSE", "unknown"),
-        ("|LPort=5269", "|LPort=5270", "unknown"),
-        ("|Protocol=6", "|Protocol=6|Security=Authenticate", "unknown"),
-        ("|Protocol=6", "|Protocol=6|Profile=Domain", "unknown"),
+        ("|Active=TRUE", "|Active=FALSE"),
+        ("|LPort=5269", "|LPort=5270"),
+        ("|Protocol=6", "|Protocol=6|Security=Authenticate"),
+        ("|Protocol=6", "|Protocol=6|Profile=Domain"),
+        ("|Protocol=6", "|Protocol=6|RA4=LocalSubnet"),
+        ("|Dir=In", "|Dir=Out"),
+        ("|Protocol=6", "|Protocol=6|App=C:\\other.exe"),
     ],
 )
-def test_a_policy_whose_rule_was_edited_is_told_as_it_is(windows, old, new, effective):
+def test_a_policy_whose_rule_was_edited_is_not_as_it_should_be(windows, old, new, part):
     ignoring(windows)
     give(windows)
     rules = windows.firewall["registry"][RULES_KEY]
-    edited = {name: text.replace(old, new) if "federation_in/allow" in name else text for name, text in rules.items()}
+    edited = {name: text.replace(old, new) if part in name else text for name, text in rules.items()}
     assert edited != rules
     windows.save(registry={**windows.firewall["registry"], RULES_KEY: edited})
-    result = windows.run(on_ineffective="warn")
-    assert result["rows"]["federation_in"]["effective"] == effective
-    assert result["rows"]["gateway_in"]["effective"] == "yes"
+    result = windows.run()
+    assert result["failed"] is True and result["changed"] is False
+    assert part in result["msg"] and "windows_policy" in result["msg"]
+    give(windows)
+    assert windows.firewall["registry"][RULES_KEY] == rules
+    assert not windows.run().get("failed")
+
+
+def test_a_rule_that_blocks_instead_decides(windows):
+    ignoring(windows)
+    give(windows)
+    rules = windows.firewall["registry"][RULES_KEY]
+    edited = {
+        name: text.replace("Action=Allow", "Action=Block") if "federation_in/allow" in name else text
+        for name, text in rules.items()
+    }
+    windows.save(registry={**windows.firewall["registry"], RULES_KEY: edited})
+    assert windows.run()["rows"]["federation_in"]["effective"] == "no"
+
+
+def test_former_local_rules_are_no_difference_where_a_policy_has_the_rules(windows):
+    windows.run(partner_networks=["any"])
+    before = windows.firewall["rules"]
+    ignoring(windows)
+    give(windows)
+    result = windows.run()
+    assert result["changed"] is False and result["diff"]["before"] == result["diff"]["after"]
+    assert windows.firewall["rules"] == before
+    # For the day on which the policy merges them.
+    assert windows.run(on_policy_override="warn")["changed"] is True
+
+
+def test_nothing_gets_in_where_windows_says_so_whatever_a_policy_has(windows):
+    ignoring(windows)
+    give(windows)
+    windows.save(state={**windows.firewall["state"], "modify_state": 2})
+    rows = windows.run()["rows"]
+    assert [rows[row]["effective"] for row in ("federation_in", "federation_out")] == ["unknown", "yes"]
 
 
 def test_a_policy_that_merges_local_rules_is_not_taken_for_the_rules(windows):
@@ -208,8 +262,9 @@ def test_the_playbook_prints_and_writes_the_script(tmp_path, windows):
     assert not (tmp_path / "windows_policy").exists()
     done = started(tmp_path, *command, "-e", json.dumps({"policy_store": STORE}))
     assert done.returncode == 0, done.stdout
-    assert "New-NetFirewallRule -PolicyStore $store" in done.stdout
-    written = (tmp_path / "windows_policy" / "edge.example.net.ps1").read_text()
-    assert written == windows_policy(VARIABLES, "edge.example.net", STORE)
+    assert "New-NetFirewallRule @rule" in done.stdout
+    written = (tmp_path / "windows_policy" / "edge.example.net.ps1").read_bytes()
+    # Windows PowerShell reads UTF-8 by this mark only.
+    assert written.decode("utf-8") == "\ufeff" + windows_policy(VARIABLES, "edge.example.net", STORE)
     again = started(tmp_path, *command, "-e", json.dumps({"policy_store": STORE}))
     assert "changed=0" in again.stdout

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
 import json
 
@@ -12,7 +13,7 @@ import pytest
 from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.xmpp.edge.plugins.plugin_utils import _confirm
 from test_faults import Host, arguments
-from test_front_door import OTHERS, unmanaged
+from test_front_door import OPTIONS, OTHERS, unmanaged
 from test_front_door import pytestmark as _needs
 
 pytestmark = _needs
@@ -175,15 +176,85 @@ def test_what_has_no_effect_is_rolled_back_at_once(windows):
     assert stays["msg"].endswith("the change stays, since confirm_timeout is 0")
 
 
-def test_nothing_is_changed_where_no_rollback_can_be_prepared(windows):
+@pytest.mark.parametrize("method", ["Connect", "RegisterTaskDefinition"])
+def test_nothing_is_changed_where_no_rollback_can_be_prepared(windows, method):
     windows.run()
     before = rules_of(windows)
-    for method in ("Connect", "RegisterTaskDefinition"):
-        windows.save(fails={method: STOPPED})
-        refused = windows.run(partner_networks=["any"])
-        assert refused["failed"] is True and refused["changed"] is False
-        assert "the service Schedule" in refused["msg"] or method == "Connect"
-        assert rules_of(windows) == before
+    windows.save(fails={method: STOPPED})
+    refused = windows.run(partner_networks=["any"])
+    assert refused["failed"] is True and refused["changed"] is False
+    assert refused["msg"].endswith(": see whether the service Schedule runs, or say confirm_timeout: 0")
+    assert rules_of(windows) == before
+    checked = windows.run("--check", partner_networks=["any"])
+    assert not checked.get("failed") and checked["changed"] is True
+    without = windows.run(partner_networks=["any"], confirm_timeout=0)
+    assert not without.get("failed") and without["changed"] is True
+    assert method != "Connect" or any("whether a change of another run waits" in text for text in without["warnings"])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"user": "EXAMPLE\\somebody", "data": "making|2020-01-01T00:00:00Z|NAMES||"},
+        {"user": "EXAMPLE\\somebody", "data": "made|2099-01-01T00:00:00Z|NAMES||"},
+        {"user": "", "data": "x"},
+        {"name": "xmpp.edge rollback of somebody", "data": "x"},
+        {"name": "another", "data": "making|2020-01-01T00:00:00Z|NAMES||"},
+    ],
+)
+def test_a_task_of_somebody_else_is_none_of_ours(windows, other):
+    windows.run()
+    names = "|".join(rule["name"] for rule in windows.managed)
+    task = {"name": f"xmpp.edge rollback {'0' * 32}", **other, "data": other["data"].replace("NAMES", names)}
+    windows.save(tasks=[task])
+    before = rules_of(windows)
+    result = windows.run()
+    assert result["changed"] is False and not result.get("failed") and not result.get("warnings")
+    assert rules_of(windows) == before and windows.tasks == [task]
+
+
+def test_a_repair_that_was_rolled_back_is_not_confirmed_by_its_names(windows):
+    windows.run()
+    rules = windows.firewall["rules"]
+    edited = [{**rule, "enabled": False} if "federation_in/block" in rule["name"] else rule for rule in rules]
+    windows.save(rules=edited)
+    change = pending(windows, **OPTIONS)
+    windows.run_task()
+    late = windows.module(**arguments(), end={"change": change, "how": "commit"})
+    assert late["committed"] is False
+    assert rules_of(windows) == sorted(edited, key=json.dumps)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_row_without_effect_whose_host_is_lost_on_the_way_back_is_told(windows, monkeypatch):
+    windows.run()
+    windows.save(rules=[*windows.firewall["rules"], unmanaged("All", action="block")])
+    before = rules_of(windows)
+    module = windows.module
+
+    def lose(*given, **options):
+        if options.get("end"):
+            raise AnsibleConnectionFailure("no route to host")
+        return module(*given, **options)
+
+    monkeypatch.setattr(windows, "module", lose)
+    result = windows.run(partner_networks=["any"])
+    assert result["failed"] is True and "rule All" in result["msg"]
+    assert result["msg"].endswith("no route to host, so the host rolls it back within 30 seconds")
+    windows.run_task()
+    assert rules_of(windows) == before
+
+
+def test_the_lock_of_somebody_else_does_not_keep_the_host_from_rolling_back(windows):
+    windows.run()
+    before = rules_of(windows)
+    pending(windows)
+    (task,) = windows.tasks
+    script = base64.b64decode(task["arguments"].rpartition(" ")[2]).decode("utf-16-le")
+    held = script.replace("$entered = $mutex.WaitOne([int]($Seconds * 1000))", "$entered = $false")
+    assert held != script
+    assert windows.run_script(held) == {}
+    assert rules_of(windows) == before
 
 
 def test_a_change_of_another_run_is_waited_for(windows):
@@ -257,12 +328,13 @@ def test_both_ends_are_asked_for_by_a_direct_caller(windows):
     windows.run()
     before = rules_of(windows)
     change = pending(windows)
-    back = windows.module(end={**change, "how": "roll_back"})
+    desired = arguments(partner_networks=["any"])
+    back = windows.module(**desired, end={"change": change, "how": "roll_back"})
     assert back["committed"] is False and rules_of(windows) == before
-    assert windows.module(end={**change, "how": "commit"})["committed"] is False
+    assert windows.module(**desired, end={"change": change, "how": "commit"})["committed"] is False
     change = pending(windows)
-    assert windows.module(end={**change, "how": "commit"})["committed"] is True
-    assert windows.module(end={**change, "how": "commit"})["committed"] is True
+    assert windows.module(**desired, end={"change": change, "how": "commit"})["committed"] is True
+    assert windows.module(**desired, end={"change": change, "how": "commit"})["committed"] is True
 
 
 def test_disabled_rules_that_a_commit_cannot_remove_are_removed_by_the_next_run(windows):

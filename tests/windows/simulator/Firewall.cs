@@ -16,7 +16,7 @@
 //   unreadable part of the name of a rule, and the getter that fails there: {"name": ..., "getter": ...}
 //   forms      switches: ipv6_host (plain, range, prefix), reversed, upper, contained (tokens that another contains are
 //              dropped), removes (first or last of twins), lag (enumerations that still show the rules as they were),
-//              owner (of an added rule), widened (a list of remote addresses becomes any address), trace (each state of the rules becomes a line of a file beside the store)
+//              expands (a path shows what its variable stands for), owner (of an added rule), widened (a list of remote addresses becomes any address), trace (each state of the rules becomes a line of a file beside the store)
 
 using System;
 using System.Collections;
@@ -275,6 +275,7 @@ namespace XmppEdge
             Data["action"] = Actions[(int)Get("Action")];
             Data["direction"] = Directions[(int)Get("Direction")];
             Data["profiles"] = (int)Data["profiles"] & 7;
+            if ((bool?)store.Form("expands") == true) { Data["application"] = Environment.ExpandEnvironmentVariables(Text("application")); }
             if (store.Form("owner") != null) { Data["owner"] = (string)store.Form("owner"); }
             if ((bool?)store.Form("widened") == true && Text("remote_addresses") != "*") { Data["remote_addresses"] = "*"; }
             foreach (var key in Keys.Values) { if (Data[key.Key] == null && key.Value == null) { Data[key.Key] = ""; } }
@@ -486,7 +487,16 @@ namespace XmppEdge
         internal RegisteredTask(JsonObject data) { this.data = data; }
 
         public string Name { get { return (string)data["name"]; } }
-        public TaskDefinition Definition { get { return new TaskDefinition { Data = (string)data["data"] }; } }
+        public TaskDefinition Definition
+        {
+            get
+            {
+                TaskDefinition shown = new TaskDefinition { Data = (string)data["data"] };
+                // Windows shows the name of an account for its SID.
+                shown.Principal.UserId = data["user"] == null ? "SYSTEM" : (string)data["user"];
+                return shown;
+            }
+        }
     }
 
     public class TaskDefinition
@@ -525,8 +535,7 @@ namespace XmppEdge
     public class TaskSettings
     {
         public bool StartWhenAvailable, DisallowStartIfOnBatteries = true, StopIfGoingOnBatteries = true;
-        public string ExecutionTimeLimit = "PT72H", RestartInterval;
-        public int RestartCount;
+        public string ExecutionTimeLimit = "PT72H";
     }
 
     public class TaskTrigger { public int Kind; public string StartBoundary; }

@@ -21,6 +21,10 @@ from .compile import FRONT_END_ROW, WindowsRule, compile_for_windows, names_of, 
 from .evaluate import State, Verdict, absent_addresses, evaluate_rows, warnings_of
 from .live import LiveRule
 from .observed import observe
+from .policy_rules import differing
+
+_MAX_NAMED = 5
+"""Most rules that a message names."""
 
 ANSWERS = ("found", "unmanaged", "unchanged", "state", "pending", "carried")
 """Keys of the module's answer that only the report needs."""
@@ -151,9 +155,19 @@ def report(answer: Mapping[str, Any], rules: Sequence[Rule], options: Options) -
         diff=diff_of(_plan(answer, rules, options)),
     )
     warnings = warnings_of(rules, unmanaged, state) if has_rules else []
+    told = {**result.serialised(), "warnings": warnings}
     if answer.get("carried"):
         warnings.append("a policy has the rules, and ignores local ones: nothing was changed on the host itself")
-    return {**result.serialised(), "warnings": warnings}
+        other = differing(answer["state"]["policy_texts"], windows_rules(options, rules))
+        if other:
+            named = ", ".join(other[:_MAX_NAMED]) + (
+                f" and {len(other) - _MAX_NAMED} more" if len(other) > _MAX_NAMED else ""
+            )
+            why = f"the policy has rules that are otherwise than they should be: {named}"
+            told.update(
+                failed=True, persisted=False, msg=f"{why}; run what xmpp.edge.windows_policy prints there again"
+            )
+    return told
 
 
 def _live_rules(facts: Sequence[Mapping[str, Any]]) -> List[LiveRule]:

@@ -72,7 +72,8 @@ class State:
 
     addresses: of the host's interfaces; modify_state: what Windows itself says of local rules, 0 that they take effect
     (INetFwPolicy2::get_LocalPolicyModifyState); policy: the rules of policies; listeners: what listens at the table's
-    ports, None where that was not asked or is not told; program: the path that the option of that name stands for.
+    ports, None where that was not asked or is not told; program: the path that the option of that name stands for;
+    service_applies: whether Windows applies rules to the service that is named, as it does to those with a SID.
     """
 
     profiles: Sequence[Profile]
@@ -81,6 +82,7 @@ class State:
     policy: Sequence[LiveRule] = ()
     listeners: Optional[Sequence[Listener]] = None
     program: Optional[str] = None
+    service_applies: bool = True
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, Any]) -> State:
@@ -109,6 +111,7 @@ class State:
             [rule for rule in policy if rule.enabled],
             None if told is None else listeners,
             facts.get("program"),
+            facts.get("service_applies", True),
         )
 
     @property
@@ -219,6 +222,8 @@ def _for_listener(port: int, name: str, state: State, narrowing: Narrowing) -> V
     if not wanted:
         return Verdict(YES, f"rule {name}")
     whom = f"rule {name}, which is for {' and '.join(f'the {option} {text}' for option, text in wanted.items())}"
+    if not state.service_applies:
+        return Verdict(UNKNOWN, f"{whom}, to which Windows applies no rule, since it has no SID (sc qsidtype)")
     if state.listeners is None:
         return Verdict(UNKNOWN, f"{whom}, and Windows does not say what listens at port {port}")
     found = [one for one in state.listeners if one.port == port]
@@ -260,7 +265,7 @@ def _evaluate_in(profile: Profile, rule: Rule, own: Verdict, blocking: Sequence[
     if blocked:
         return blocked
     carrier = _carrier(rule, [other for other in state.policy if other.profiles & here and other.action == "allow"])
-    if carrier and (ignores or state.modify_state == 1):
+    if carrier and (ignores or state.modify_state == 1) and not (inbound and state.modify_state == 2):
         return Verdict(YES, f"rule {carrier.name}")
     return _overridden(profile, state, ignores=ignores, inbound=inbound) or own
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import replace
-from typing import Any, DefaultDict, Dict, List, Mapping
+from typing import Any, DefaultDict, Dict, Iterable, List, Mapping, Sequence
 
-from .addresses import ANY
-from .live import ALL_PROFILES, ANY_PROTOCOL, PROFILES, LiveRule
+from .addresses import ANY, read_spans
+from .compile import WindowsRule
+from .live import ALL_PROFILES, ANY_PROTOCOL, PROFILES, TCP, LiveRule
 
 _ACTIONS = {"allow": "allow", "bypass": "allow", "block": "block"}
 _DIRECTIONS = {"in": "in", "out": "out"}
@@ -55,6 +56,37 @@ def read_policy_rule(text: str) -> LiveRule:
     }
     rule = LiveRule.from_facts(facts)
     return replace(rule, conditions=(*rule.conditions, *sorted(set(values) - known)))
+
+
+def differing(texts: Sequence[str], parts: Iterable[WindowsRule]) -> List[str]:
+    """Return the names of desired rules that a policy has otherwise, or twice."""
+    found: DefaultDict[str, List[LiveRule]] = defaultdict(list)
+    for text in texts:
+        found[_one(_values(text), "Name")].append(read_policy_rule(text))
+    return [
+        part.payload["name"]
+        for part in parts
+        if len(found[part.payload["name"]]) != 1 or not _is(found[part.payload["name"]][0], part)
+    ]
+
+
+def _is(rule: LiveRule, part: WindowsRule) -> bool:
+    payload = part.payload
+    bits = sum(PROFILES[profile] for profile in part.profiles) or ALL_PROFILES
+    conditions = [("application", part.program), ("service", part.service)]
+    sides = ((rule.local, part.local), (rule.remote, part.remote))
+    return (
+        (rule.enabled, rule.action, rule.direction, rule.protocol) == (True, part.action, part.direction, TCP)
+        and (rule.local_ports, rule.remote_ports, rule.profiles)
+        == (payload["local_ports"], payload["remote_ports"], bits)
+        and rule.conditions == tuple(f"{key} {text}" for key, text in conditions if text)
+        and all(_same_addresses(one, ",".join(other)) for one, other in sides)
+    )
+
+
+def _same_addresses(one: str, other: str) -> bool:
+    spans = read_spans(one)
+    return one == other or (spans is not None and spans == read_spans(other))
 
 
 def _values(text: str) -> DefaultDict[str, List[str]]:

@@ -18,7 +18,7 @@ _DESCRIPTION = "Made by the Ansible collection xmpp.edge, for the policy of one 
 def policy_script(host: str, store: str, parts: Sequence[WindowsRule]) -> str:
     """Return a PowerShell script that gives a policy exactly the rules of a host.
 
-    host: its name; store: what -PolicyStore takes. New rules are added before those that are not desired go. Raises
+    host: its name; store: what -PolicyStore takes; parts: its rules. New ones are added before those that are not desired go. Raises
     OptionError for a store that is none.
     """
     if not store.strip() or not store.isprintable():
@@ -42,33 +42,35 @@ def policy_script(host: str, store: str, parts: Sequence[WindowsRule]) -> str:
 
 
 def _addition(part: WindowsRule) -> str:
-    """Return the statement that adds a rule, unless it is there. Its name has a digest of all else."""
+    """Return the statements that add a rule, or have one of its name as it should be."""
     payload = part.payload
-    name = _quoted(payload["name"])
     options = {
-        "Name": name,
-        "DisplayName": name,
-        "Group": "$group",
+        "PolicyStore": "$store",
+        "Name": _quoted(payload["name"]),
         "Description": _quoted(_DESCRIPTION),
-        "Direction": _DIRECTIONS[part.direction],
-        "Action": part.action.capitalize(),
-        "Protocol": "TCP",
+        "Direction": _quoted(_DIRECTIONS[part.direction]),
+        "Action": _quoted(part.action.capitalize()),
+        "Protocol": "'TCP'",
         "LocalAddress": _list(part.local),
         "RemoteAddress": _list(part.remote),
-        "LocalPort": _port(payload["local_ports"]),
-        "RemotePort": _port(payload["remote_ports"]),
-        "Profile": ", ".join(part.profiles).title() or "Any",
-        **({"Program": _quoted(part.program)} if part.program else {}),
-        **({"Service": _quoted(part.service)} if part.service else {}),
-        "Enabled": "True",
+        "LocalPort": _quoted(_port(payload["local_ports"])),
+        "RemotePort": _quoted(_port(payload["remote_ports"])),
+        "Profile": _quoted(", ".join(part.profiles).title() or "Any"),
+        "Program": _quoted(part.program or "Any"),
+        "Service": _quoted(part.service or "Any"),
+        "Enabled": "'True'",
     }
-    given = " ".join(f"-{option} {value}" for option, value in options.items())
-    return f"if ($present -cnotcontains {name}) {{\n    $null = New-NetFirewallRule -PolicyStore $store {given}\n}}"
+    given = "\n".join(f"    {option} = {value}" for option, value in options.items())
+    return (
+        f"$rule = @{{\n{given}\n}}\n"
+        "if ($present -ccontains $rule.Name) { Set-NetFirewallRule @rule }\n"
+        "else { $null = New-NetFirewallRule @rule -DisplayName $rule.Name -Group $group }"
+    )
 
 
 def _list(texts: Iterable[str]) -> str:
     found = list(texts)
-    return "Any" if found == [ANY] else f"@({', '.join(map(_quoted, found))})"
+    return "'Any'" if found == [ANY] else f"@({', '.join(map(_quoted, found))})"
 
 
 def _port(text: str) -> str:
