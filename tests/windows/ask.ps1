@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Asks the firewall of a Windows host what no document answers. It adds disabled rules of a group of its own, which decide
-# nothing, and removes them again. Each answer is a line of JSON. Needs an administrator's rights, and Windows PowerShell
+# nothing, and a task, and removes them again. Each answer is a line of JSON. Needs an administrator's rights, and Windows PowerShell
 # 5.1 or PowerShell 7.
 # Usage: ask.ps1
 
@@ -53,6 +53,14 @@ function Get-Fault {
     catch {
         '0x{0:X8}' -f $_.Exception.GetBaseException().HResult
     }
+}
+
+$taskName = 'xmpp.edge question'
+$scheduler = New-Object -ComObject Schedule.Service
+$scheduler.Connect()
+
+function Get-OwnTask {
+    @($scheduler.GetFolder('\').GetTasks(1) | Where-Object { $_.Name -ceq $taskName })
 }
 
 $before = @($policy.Rules | ForEach-Object { $_.Name }).Count
@@ -131,6 +139,43 @@ try {
     Write-Answer 'the owner of an added rule' @(Get-Own | ForEach-Object { [string]$_.LocalUserOwner })
     Clear-Own
 
+    $rule = New-Question -Name 'program'
+    $rule.ApplicationName = '%SystemRoot%\System32\xmpp.edge.exe'
+    $rule.ServiceName = 'eventlog'
+    $policy.Rules.Add($rule)
+    Write-Answer 'the path of a program' ([ordered]@{
+            detached = [string]$rule.ApplicationName; stored = @(Get-Own | ForEach-Object { [string]$_.ApplicationName })
+            service = @(Get-Own | ForEach-Object { [string]$_.ServiceName })
+        })
+    Clear-Own
+
+    $task = $scheduler.NewTask(0)
+    $task.Data = 'made|2026-01-01T00:00:00Z|a name||'
+    $task.Principal.UserId = 'S-1-5-18'
+    $task.Principal.LogonType = 5
+    $task.Triggers.Create(1).StartBoundary = '2099-01-01T00:00:00Z'
+    $text = "if (@((New-Object -ComObject HNetCfg.FwPolicy2).Rules).Count -gt 0) { `$s = New-Object -ComObject " +
+    "Schedule.Service; `$s.Connect(); `$s.GetFolder('\').DeleteTask('$taskName', 0) }"
+    $action = $task.Actions.Create(0)
+    $action.Path = '%SystemRoot%\System32\WindowsPowerShell\v1.0\powershell.exe'
+    $encoded = [System.Convert]::ToBase64String([System.Text.Encoding]::Unicode.GetBytes($text))
+    $action.Arguments = "-NoProfile -NonInteractive -EncodedCommand $encoded"
+    $tasks = $scheduler.GetFolder('\')
+    $registered = $tasks.RegisterTaskDefinition($taskName, $task, 6, $null, $null, 5)
+    $shown = @(Get-OwnTask | ForEach-Object { $_.Definition })
+    Write-Answer 'the account and the data of a task' ([ordered]@{
+            account = @($shown | ForEach-Object { [string]$_.Principal.UserId })
+            data = @($shown | ForEach-Object { [string]$_.Data })
+        })
+    $null = $registered.Run($null)
+    foreach ($second in 1..60) {
+        if ((Get-OwnTask).Count -eq 0) {
+            break
+        }
+        Start-Sleep -Milliseconds 1000
+    }
+    Write-Answer 'a task of SYSTEM reads the firewall and deletes itself' ((Get-OwnTask).Count -eq 0)
+
     $lags = @(foreach ($number in 1..10) {
             $watch = [System.Diagnostics.Stopwatch]::StartNew()
             $policy.Rules.Add((New-Question -Name 'lag'))
@@ -144,6 +189,9 @@ try {
 }
 finally {
     Clear-Own
+    foreach ($left in @(Get-OwnTask)) {
+        $scheduler.GetFolder('\').DeleteTask($left.Name, 0)
+    }
     $after = @($policy.Rules | ForEach-Object { $_.Name }).Count
     Write-Answer 'as many rules as before' ($before -eq $after)
 }

@@ -42,5 +42,12 @@ def test_it_asks_everything_and_leaves_nothing(tmp_path):
     assert answers["profiles 7 come back as"] == [7]
     assert len(answers["milliseconds until an added rule is listed"]) == 10
     assert answers["as many rules as before"] is True
-    assert len(answers) == 28
+    assert answers["the path of a program"]["detached"].startswith("%SystemRoot%")
+    assert answers["the account and the data of a task"] == {
+        "account": ["SYSTEM"],
+        "data": ["made|2026-01-01T00:00:00Z|a name||"],
+    }
+    assert answers["a task of SYSTEM reads the firewall and deletes itself"] is False  # Nothing runs it here.
+    assert len(answers) == 31
+    assert windows.tasks == []
     assert windows.firewall["rules"] == OTHERS

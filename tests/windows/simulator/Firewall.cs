@@ -487,6 +487,10 @@ namespace XmppEdge
         internal RegisteredTask(JsonObject data) { this.data = data; }
 
         public string Name { get { return (string)data["name"]; } }
+
+        // A test runs what is in a task.
+        public object Run(object parameters) { return null; }
+
         public TaskDefinition Definition
         {
             get
