@@ -18,8 +18,8 @@ _DESCRIPTION = "Made by the Ansible collection xmpp.edge, for the policy of one 
 def policy_script(host: str, store: str, parts: Sequence[WindowsRule]) -> str:
     """Return a PowerShell script that gives a policy exactly the rules of a host.
 
-    host: its name; store: what -PolicyStore takes; parts: its rules. New ones are added before those that are not desired go. Raises
-    OptionError for a store that is none.
+    host: its name; store: what -PolicyStore takes; parts: its rules. New ones are added before those that are not
+    desired go. Raises OptionError for a store that is none.
     """
     if not store.strip() or not store.isprintable():
         raise OptionError("policy_store", store, "names no policy", r"say one such as example.net\XMPP edge")
