@@ -27,6 +27,7 @@ import random
 import subprocess
 import sys
 import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -102,7 +103,7 @@ class Host:
     def __enter__(self):
         release, kind, prepare = HOSTS[self.manager]
         image = self.run([CHECKOUT / "molecule" / "shared" / "build-image", release, kind]).strip()
-        self.run(["podman", "rm", "--force", "--ignore", "--time", "1", self.name])
+        self.remove()
         options = ["--privileged", "--systemd=always", "--network=none", "--stop-timeout=1"]
         self.run(["podman", "run", "--detach", "--name", self.name, *options, image, "/sbin/init"])
         self.shell("systemctl is-system-running --wait || true")
@@ -134,7 +135,16 @@ class Host:
 
     def __exit__(self, *_reason):
         if "XMPP_EDGE_KEEP" not in os.environ:
-            self.run(["podman", "rm", "--force", "--ignore", "--time", "1", self.name])
+            self.remove()
+
+    def remove(self):
+        """Remove the container. Podman may say that it cannot be stopped when it has just stopped by itself."""
+        command = ["podman", "rm", "--force", "--ignore", "--time", "1", self.name]
+        for _attempt in range(5):
+            if subprocess.run(command, capture_output=True, check=False).returncode == 0:
+                return
+            time.sleep(1)
+        self.run(command)
 
     def run(self, command, given=""):
         done = subprocess.run(
