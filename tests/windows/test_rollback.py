@@ -12,6 +12,8 @@ import json
 import pytest
 from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.xmpp.edge.plugins.plugin_utils import _confirm
+from hosts import pwsh
+from overlay import make_overlay
 from test_faults import Host, arguments
 from test_front_door import OPTIONS, OTHERS, unmanaged
 from test_front_door import pytestmark as _needs
@@ -115,6 +117,23 @@ def test_the_task_is_that_of_the_system_and_needs_no_file(windows):
     # The command line of a program has at most 32,767 characters (CreateProcess).
     assert len(task["arguments"]) < 32_000
     assert ".ps" not in task["arguments"]
+
+
+def test_a_task_that_ansible_has_made_is_whole(windows, tmp_path):
+    """In Ansible's own PowerShell the functions are found whose text the task has."""
+    windows.run()
+    before = rules_of(windows)
+    variables = {"ansible_connection": "local", "ansible_pwsh_interpreter": pwsh()}
+    task = {"xmpp.edge.win_firewall": {**arguments(partner_networks=["any"]), "rollback_after": 30}}
+    play = {"hosts": "edge", "gather_facts": False, "vars": variables, "tasks": [task]}
+    done = windows.play(make_overlay(tmp_path / "overlay"), play)
+    assert done.returncode == 0, done.stdout
+    assert rules_of(windows) != before
+    by_ansible = windows.tasks[0]["arguments"]
+    windows.run_task()
+    assert rules_of(windows) == before
+    pending(windows)
+    assert len(windows.tasks[0]["arguments"]) == len(by_ansible)
 
 
 def test_the_length_of_the_command_does_not_depend_on_the_rules(windows):
