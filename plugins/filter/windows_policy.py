@@ -20,7 +20,7 @@ from ansible_collections.xmpp.edge.plugins.module_utils._edge.request.variables 
     names_in,
 )
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.windows.controller import (
-    module_arguments,
+    refuse_impossible,
     windows_rules,
 )
 from ansible_collections.xmpp.edge.plugins.module_utils._edge.windows.policy_script import policy_script
@@ -44,9 +44,8 @@ def windows_policy(variables: t.Any, host: str, policy_store: t.Any) -> str:
         if options.placement == FIREWALL or options.state == "absent":
             option = "placement" if options.placement == FIREWALL else "state"
             raise OptionError(option, given[option], "has no rules for a policy", "leave this host out")
-        rules = compile_rules(options)
-        module_arguments(options, rules)
-        return policy_script(host, policy_store, windows_rules(options, rules))
+        refuse_impossible(options)
+        return policy_script(host, policy_store, windows_rules(options, compile_rules(options)))
     except EdgeError as error:
         raise AnsibleFilterError(as_the_role_says(str(error))) from None
 

@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# A change of managed rules: made without a gap, undone where a part of it fails, and rolled back by the host where
-# nobody confirms it.
+# A change of managed rules: made without a gap, rolled back where a part of it fails, and rolled back by the host
+# unless it is confirmed.
 
 $firewallIsStopped = -2147023143  # 0x800706D9, no more endpoints available from the endpoint mapper
 $accessIsDenied = -2147024891  # 0x80070005, E_ACCESSDENIED
@@ -43,13 +43,13 @@ function Get-Summary {
 }
 
 function Restore-Former {
-    # Undoes a change, and returns what has failed, or is not as it was. Reads may lag behind it.
+    # Rolls a change back, and returns what has failed, or is not as it was. Reads may lag behind it.
     param($Change, $Added, $Shared, $Before)
 
     $left = ''
     foreach ($attempt in @(1, 2, 3, 4)) {
         try {
-            Undo-EdgeChange -Change $Change -Added $Added -Shared $Shared
+            Restore-EdgeRule -Change $Change -Added $Added -Shared $Shared
             if ((Get-Summary -Managed @(Get-ManagedRule)) -ceq $Before) {
                 return ''
             }
@@ -118,7 +118,7 @@ function Wait-Desired {
 function Update-EdgeRule {
     # A rule that goes gets a name of its own first, and goes once all others are there: so no connection finds a gap,
     # whichever rules have the same name. Where the change is to be confirmed, such rules are disabled until then. What
-    # fails before the first of them goes is undone.
+    # fails before the first of them goes is rolled back.
     param($Module, $Add, $Drop, $Before)
 
     $change = [guid]::NewGuid().ToString('N')
@@ -181,7 +181,7 @@ function Resolve-EdgeChange {
     param($Module)
 
     try {
-        $waiting = @(Get-EdgeChange)
+        $earlier = @(Get-EdgeChange)
     }
     catch {
         $why = "it cannot be seen whether a change of another run waits ($($_.Exception.GetBaseException().Message))"
@@ -192,17 +192,13 @@ function Resolve-EdgeChange {
         throw "$why$seeSchedule"
     }
     if ($Module.CheckMode) {
-        if ($waiting.Count -gt 0) {
+        if ($earlier.Count -gt 0) {
             $Module.Warn('a change of another run waits for its confirmation, and may yet be rolled back')
         }
         return
     }
     $patience = [System.DateTime]::UtcNow.AddSeconds($longestWait)
-    while ($true) {
-        $earlier = @(Get-EdgeChange | Select-Object -First 1)
-        if ($earlier.Count -eq 0) {
-            return
-        }
+    while ($earlier.Count -gt 0) {
         $left = $earlier[0].left
         # This run has the lock, so that the run of a change that is not made yet is dead.
         if ($earlier[0].phase -cne 'made' -or $left -lt (-$grace)) {
@@ -218,6 +214,7 @@ function Resolve-EdgeChange {
             Start-Sleep -Milliseconds 500
             Enter-EdgeLock -Seconds $longestWait
         }
+        $earlier = @(Get-EdgeChange)
     }
 }
 

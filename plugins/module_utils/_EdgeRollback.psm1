@@ -8,6 +8,7 @@
 
 $mutexName = 'Global\xmpp.edge'
 $prefix = 'xmpp.edge rollback '
+$group = 'XMPP Edge (xmpp.edge)'  # As in _EdgeRules, which a task does not have.
 $held = @{ mutex = $null }
 
 function Enter-EdgeLock {
@@ -35,10 +36,18 @@ function Exit-EdgeLock {
     }
 }
 
-function Get-EdgeTaskFolder {
+function Get-EdgeScheduler {
     $service = New-Object -ComObject Schedule.Service -ErrorAction Stop
     $service.Connect()
-    $service.GetFolder('\')
+    $service
+}
+
+function Get-EdgeTaskFolder {
+    (Get-EdgeScheduler).GetFolder('\')
+}
+
+function Get-EdgeGroupRule {
+    Get-EdgeFwRule | Where-Object { $_.Grouping -ceq $group }
 }
 
 function Test-SystemTask {
@@ -81,14 +90,14 @@ function Get-EdgeChange {
     }
 }
 
-function Undo-EdgeChange {
+function Restore-EdgeRule {
     # Has the rules as they were before a change, also one that was not made to its end. It may be called again. Rules
     # that went are enabled before any that was added goes, so that no connection finds a gap.
     param([string]$Change, $Added, $Shared)
 
     $replaced = "xmpp.edge/replaced/$Change/"
-    $undone = "xmpp.edge/replaced/undone-$Change"
-    $managed = @(Get-EdgeFwRule | Where-Object { $_.Grouping -ceq 'XMPP Edge (xmpp.edge)' })
+    $leaving = "xmpp.edge/replaced/leaving-$Change"
+    $managed = @(Get-EdgeGroupRule)
     $back = @($managed | Where-Object { $_.Name -clike "$replaced*" })
     # A name that rules of both kinds have is that of an added one only while all of the others have passing names.
     $former = @($back | ForEach-Object { $_.Name.Substring($replaced.Length + 2) })
@@ -99,33 +108,33 @@ function Undo-EdgeChange {
                 $name
             }
         })
-    $gone = @($managed | Where-Object { $new -ccontains $_.Name -or $_.Name -ceq $undone })
+    $gone = @($managed | Where-Object { $new -ccontains $_.Name -or $_.Name -ceq $leaving })
     foreach ($rule in $back) {
         if ($rule.Name -clike "$($replaced)1/*") {
             Set-EdgeFwRule -Rule $rule -Enabled $true
         }
     }
     foreach ($rule in $gone) {
-        Rename-EdgeFwRule -Rule $rule -Name $undone
+        Rename-EdgeFwRule -Rule $rule -Name $leaving
     }
     foreach ($rule in $back) {
         Rename-EdgeFwRule -Rule $rule -Name $rule.Name.Substring($replaced.Length + 2)
     }
     foreach ($rule in $gone) {
-        Remove-EdgeFwRule -Name $undone
+        Remove-EdgeFwRule -Name $leaving
     }
 }
 
 function Invoke-EdgeRollback {
-    # Undoes a change, and ends it once no rule of it is there. Reads may lag behind what was done.
+    # Rolls a change back, and ends it once no rule of it is there. Reads may lag behind what was done.
     param([string]$Change)
 
     $tasks = Get-EdgeTaskFolder
     foreach ($found in @(Get-EdgeChange | Where-Object { $_.change -ceq $Change })) {
         $added = @($found.added | Where-Object { $found.shared -cnotcontains $_ })
         foreach ($attempt in @(1, 2, 3, 4)) {
-            Undo-EdgeChange -Change $Change -Added $found.added -Shared $found.shared
-            $managed = @(Get-EdgeFwRule | Where-Object { $_.Grouping -ceq 'XMPP Edge (xmpp.edge)' })
+            Restore-EdgeRule -Change $Change -Added $found.added -Shared $found.shared
+            $managed = @(Get-EdgeGroupRule)
             $left = @($managed | Where-Object { $_.Name -clike "*$Change*" -or $added -ccontains $_.Name })
             if ($left.Count -eq 0) {
                 $tasks.DeleteTask("$prefix$Change", 0)
@@ -138,8 +147,8 @@ function Invoke-EdgeRollback {
 }
 
 function Wait-EdgeRollback {
-    # Is what the task does: it tries until the change is undone, since the firewall may be stopped or start later.
-    # Whoever holds the lock cannot keep it from that.
+    # The task's work. It tries until the change is rolled back, since the firewall may be stopped or start later. A
+    # lock that another program holds does not keep it from that.
     param([string]$Change)
 
     foreach ($attempt in 1..150) {
@@ -178,13 +187,13 @@ function Get-EdgeScript {
 
     $names = @(
         'Get-FirewallPolicy', 'Get-EdgeFwRule', 'Set-EdgeFwRule', 'Rename-EdgeFwRule', 'Remove-EdgeFwRule',
-        'Enter-EdgeLock', 'Exit-EdgeLock', 'Get-EdgeTaskFolder', 'Test-SystemTask', 'Get-EdgeChange', 'Undo-EdgeChange',
-        'Invoke-EdgeRollback', 'Wait-EdgeRollback'
+        'Get-EdgeGroupRule', 'Enter-EdgeLock', 'Exit-EdgeLock', 'Get-EdgeScheduler', 'Get-EdgeTaskFolder',
+        'Test-SystemTask', 'Get-EdgeChange', 'Restore-EdgeRule', 'Invoke-EdgeRollback', 'Wait-EdgeRollback'
     )
     $functions = @(foreach ($name in $names) { "function $name {$((Get-Command -Name $name).Definition)}" })
     @(
         '$ErrorActionPreference = ''Stop'''
-        "`$mutexName = '$mutexName'; `$prefix = '$prefix'; `$held = @{ mutex = `$null }"
+        "`$mutexName = '$mutexName'; `$prefix = '$prefix'; `$group = '$group'; `$held = @{ mutex = `$null }"
         $functions
         "Wait-EdgeRollback -Change '$Change'"
     ) -join "`n"
@@ -196,10 +205,9 @@ function Register-EdgeChange {
 
     $until = [System.DateTime]::UtcNow.AddSeconds($Seconds)
     $time = $until.ToString('yyyy-MM-ddTHH:mm:ssZ', [System.Globalization.CultureInfo]::InvariantCulture)
-    $service = New-Object -ComObject Schedule.Service -ErrorAction Stop
-    $service.Connect()
+    $service = Get-EdgeScheduler
     $task = $service.NewTask(0)
-    $task.RegistrationInfo.Description = 'Rolls back a change of the collection xmpp.edge that nobody confirms.'
+    $task.RegistrationInfo.Description = 'Rolls back a change of the collection xmpp.edge that is not confirmed.'
     $task.Data = "$(@(@($Phase, $time) + @($Added)) -join '|')||$(@($Shared) -join '|')"
     $task.Principal.UserId = 'S-1-5-18'  # SYSTEM
     $task.Principal.LogonType = [int]5  # TASK_LOGON_SERVICE_ACCOUNT
@@ -221,7 +229,7 @@ function Register-EdgeChange {
 }
 
 $exported = @(
-    'Enter-EdgeLock', 'Exit-EdgeLock', 'Get-EdgeChange', 'Undo-EdgeChange', 'Invoke-EdgeRollback', 'Remove-EdgeChange',
+    'Enter-EdgeLock', 'Exit-EdgeLock', 'Get-EdgeChange', 'Restore-EdgeRule', 'Invoke-EdgeRollback', 'Remove-EdgeChange',
     'Register-EdgeChange'
 )
 Export-ModuleMember -Function $exported

@@ -111,7 +111,7 @@ class Server:
 
 
 class Line:
-    """A connection of a warm action. resets: how often it was opened anew; cut: whether it fails then."""
+    """A connection of a warm action. resets: number of new connections; cut: True for new connections that fail."""
 
     transport = "local"
 

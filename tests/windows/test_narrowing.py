@@ -75,7 +75,7 @@ def test_inbound_accept_rules_are_for_a_program_or_a_service(windows, option):
     assert result["rows"]["federation_in"]["decided_by"].endswith(f"which is for the {option} {value}")
     again = windows.run(**{option: value})
     assert again["changed"] is False and again["diff"]["before"] == again["diff"]["after"]
-    # Somebody takes it out of a rule.
+    # An administrator takes it out of a rule.
     rules = [{**rule, key: ""} if "federation_in/allow" in rule["name"] else rule for rule in windows.firewall["rules"]]
     windows.save(rules=rules)
     assert windows.run(**{option: value})["changed"] is True

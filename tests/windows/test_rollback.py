@@ -214,14 +214,14 @@ def test_nothing_is_changed_where_no_rollback_can_be_prepared(windows, method):
 @pytest.mark.parametrize(
     "other",
     [
-        {"user": "EXAMPLE\\somebody", "data": "making|2020-01-01T00:00:00Z|NAMES||"},
-        {"user": "EXAMPLE\\somebody", "data": "made|2099-01-01T00:00:00Z|NAMES||"},
+        {"user": "EXAMPLE\\user", "data": "making|2020-01-01T00:00:00Z|NAMES||"},
+        {"user": "EXAMPLE\\user", "data": "made|2099-01-01T00:00:00Z|NAMES||"},
         {"user": "", "data": "x"},
-        {"name": "xmpp.edge rollback of somebody", "data": "x"},
+        {"name": "xmpp.edge rollback of another", "data": "x"},
         {"name": "another", "data": "making|2020-01-01T00:00:00Z|NAMES||"},
     ],
 )
-def test_a_task_of_somebody_else_is_none_of_ours(windows, other):
+def test_a_task_of_another_account_is_unmanaged(windows, other):
     windows.run()
     names = "|".join(rule["name"] for rule in windows.managed)
     task = {"name": f"xmpp.edge rollback {'0' * 32}", **other, "data": other["data"].replace("NAMES", names)}
@@ -264,7 +264,7 @@ def test_a_row_without_effect_whose_host_is_lost_on_the_way_back_is_told(windows
     assert rules_of(windows) == before
 
 
-def test_the_lock_of_somebody_else_does_not_keep_the_host_from_rolling_back(windows):
+def test_a_lock_that_another_program_holds_does_not_keep_the_host_from_rolling_back(windows):
     windows.run()
     before = rules_of(windows)
     pending(windows)
@@ -377,7 +377,7 @@ def test_what_windows_itself_puts_into_a_rule_is_said_once(windows, owner):
     again = windows.run()
     assert again["changed"] is False and again["diff"]["before"] == again["diff"]["after"]
     assert not again.get("warnings")
-    # Another owner is an edit of somebody's.
+    # Another owner is an edit.
     rules = [{**rule, "owner": "S-1-5-21-7"} if rule not in OTHERS else rule for rule in windows.firewall["rules"]]
     windows.save(rules=rules, forms={})
     assert windows.run()["changed"] is True

@@ -41,7 +41,7 @@ class HostRunner:
                 arguments, data=stdin, binary_data=True, environ_update=_IN_C, handle_exceptions=False
             )
         except OSError as error:
-            # The module's own way out would leave a change behind that nobody rolls back.
+            # The module would end here, and a change would stay without its rollback.
             return Completed(127, "", f"{arguments[0]} cannot be run: {error.strerror}")
         return Completed(*done)
 

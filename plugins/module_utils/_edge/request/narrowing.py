@@ -74,7 +74,7 @@ def read_narrowing(values: Mapping[str, Any], local_subnet: bool, has_inbound: b
 
 
 def without_local_subnet(value: Any, mode: str, refused: str) -> Tuple[Any, bool]:
-    """Return the value of front_end_networks without the keyword, and whether it was there. Raises OptionError.
+    """Return the value of front_end_networks without the keyword, and True where it had it. Raises OptionError.
 
     refused: why the host cannot have it, empty where it can.
     """

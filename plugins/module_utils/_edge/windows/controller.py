@@ -17,7 +17,7 @@ from ..model.result import Result, RowResult, diff_of
 from ..model.rules import Rule
 from ..request.narrowing import LOCAL_SUBNET
 from ..request.options import Options
-from .compile import FRONT_END_ROW, WindowsRule, compile_for_windows, names_of, narrowed, of_local_subnet
+from .compile import FRONT_END_ROW, Compiled, WindowsRule, compile_for_windows, names_of, narrowed, of_local_subnet
 from .evaluate import State, Verdict, absent_addresses, evaluate_rows, warnings_of
 from .live import LiveRule
 from .observed import observe
@@ -30,8 +30,8 @@ ANSWERS = ("found", "unmanaged", "unchanged", "state", "pending", "carried")
 """Keys of the module's answer that only the report needs."""
 
 
-def module_arguments(options: Options, rules: Sequence[Rule]) -> Dict[str, Any]:
-    """Return the options of xmpp.edge.win_firewall. Raises EdgeError on an option that Windows cannot fulfil."""
+def refuse_impossible(options: Options) -> None:
+    """Refuse what Windows cannot fulfil. Raises OptionError."""
     if not options.persist and options.state == "present":
         raise OptionError(
             "persist", False, "cannot be had on a Windows host, whose firewall keeps all rules", "say true"
@@ -54,6 +54,11 @@ def module_arguments(options: Options, rules: Sequence[Rule]) -> Dict[str, Any]:
             "cannot be had on a Windows host, which does not keep the answers",
             "list the partners' networks",
         )
+
+
+def module_arguments(options: Options, rules: Sequence[Rule]) -> Dict[str, Any]:
+    """Return the options of xmpp.edge.win_firewall. Raises EdgeError on an option that Windows cannot fulfil."""
+    refuse_impossible(options)
     return {
         "state": options.state,
         "on_policy_override": options.on_policy_override,
@@ -65,8 +70,11 @@ def module_arguments(options: Options, rules: Sequence[Rule]) -> Dict[str, Any]:
 
 def windows_rules(options: Options, rules: Sequence[Rule]) -> List[WindowsRule]:
     """Return all rules of a host. Raises EdgeError."""
-    parts = [part for parts in compile_for_windows(rules, options.narrowing).values() for part in parts]
-    return [*parts, *_subnet_rules(options)]
+    return _all_parts(compile_for_windows(rules, options.narrowing), options)
+
+
+def _all_parts(compiled: Compiled, options: Options) -> List[WindowsRule]:
+    return [*(part for parts in compiled.values() for part in parts), *_subnet_rules(options)]
 
 
 def _subnet_rules(options: Options) -> List[WindowsRule]:
@@ -78,9 +86,12 @@ def _subnet_rules(options: Options) -> List[WindowsRule]:
     return [narrowed(part, options.narrowing) for part in found]
 
 
-def _settings(options: Options, rules: Sequence[Rule]) -> List[Tuple[Setting, FrozenSet[str]]]:
+def _settings(options: Options, compiled: Compiled) -> List[Tuple[Setting, FrozenSet[str]]]:
     """Return what the diff says beside the table's rules, and the names of the rules that are for it."""
-    parts, given = windows_rules(options, rules), options.narrowing.given
+    given = options.narrowing.given
+    if not given:
+        return []
+    parts = _all_parts(compiled, options)
     inbound = [part for part in parts if (part.action, part.direction) == ("allow", "in")]
     found = []
     if "profiles" in given:
@@ -98,8 +109,9 @@ def _settings(options: Options, rules: Sequence[Rule]) -> List[Tuple[Setting, Fr
 
 def look(answer: Mapping[str, Any], rules: Sequence[Rule], options: Options) -> Dict[str, Any]:
     """Return what a host has, as linux_firewall tells it with the option look. answer: of the module in check mode."""
-    told = report(answer, rules, options)
-    plan = _plan(answer, rules, options)
+    compiled = compile_for_windows(rules, options.narrowing)
+    plan = _plan(answer, compiled, options)
+    told = _report(answer, compiled, plan, options)
     kept = set(rows_kept(plan, rules))
     subnet = _subnet_rules(options)
     if subnet and names_of(subnet) <= set(answer["unchanged"]) and FRONT_END_ROW not in {rule.row for rule in rules}:
@@ -120,15 +132,15 @@ def look(answer: Mapping[str, Any], rules: Sequence[Rule], options: Options) -> 
     return {"changed": False, "rows": rows, **keys, "notes": told["warnings"]}
 
 
-def _plan(answer: Mapping[str, Any], rules: Sequence[Rule], options: Options) -> Plan:
-    settings = _settings(options, rules)
+def _plan(answer: Mapping[str, Any], compiled: Compiled, options: Options) -> Plan:
+    settings = _settings(options, compiled)
     unchanged = set(answer["unchanged"])
     subnet = names_of(_subnet_rules(options))
     found = [rule for rule in _live_rules(answer["found"]) if rule.name not in subnet or rule.name not in unchanged]
-    observed = observe(found, unchanged, compile_for_windows(rules, options.narrowing))
+    observed = observe(found, unchanged, compiled)
     present = [setting for setting, names in settings if names <= unchanged]
     observed = Observation((*observed.items, *present), observed.drift)
-    desired: List[Item] = [*rules, *(setting for setting, _names in settings)]
+    desired: List[Item] = [*compiled, *(setting for setting, _names in settings)]
     plan = make_plan(observed, desired)
     if answer["changed"] and diff_text.before(plan) == diff_text.after(plan):
         # The module compares more than the diff text can show.
@@ -138,27 +150,32 @@ def _plan(answer: Mapping[str, Any], rules: Sequence[Rule], options: Options) ->
 
 def report(answer: Mapping[str, Any], rules: Sequence[Rule], options: Options) -> Dict[str, Any]:
     """Return the serialised result of a task, with its warnings. answer: of the module."""
+    compiled = compile_for_windows(rules, options.narrowing)
+    return _report(answer, compiled, _plan(answer, compiled, options), options)
+
+
+def _report(answer: Mapping[str, Any], compiled: Compiled, plan: Plan, options: Options) -> Dict[str, Any]:
+    rules, subnet = list(compiled), _subnet_rules(options)
     unmanaged = _live_rules(answer["unmanaged"])
     state = State.from_facts(answer["state"])
-    compiled = compile_for_windows(rules, options.narrowing)
     verdicts = evaluate_rows(compiled, unmanaged, state, options.narrowing)
-    for part in _subnet_rules(options)[:1]:
+    for part in subnet[:1]:
         decided = f"rule {part.payload['name']}, for networks that only Windows knows ({LOCAL_SUBNET})"
         verdicts.setdefault(FRONT_END_ROW, Verdict(UNKNOWN, decided))
-    has_rules = bool(rules) or bool(_subnet_rules(options))
+    has_rules = bool(rules or subnet)
     result = Result(
         changed=answer["changed"],
         backend="windows",
         backend_reason="it is a Windows host",
         persisted=has_rules,
         rows={row: RowResult(True, verdict.effective, verdict.decided_by) for row, verdict in verdicts.items()},
-        diff=diff_of(_plan(answer, rules, options)),
+        diff=diff_of(plan),
     )
     warnings = warnings_of(rules, unmanaged, state) if has_rules else []
     told = {**result.serialised(), "warnings": warnings}
     if answer.get("carried"):
         warnings.append("a policy has the rules, and ignores local ones: nothing was changed on the host itself")
-        other = differing(answer["state"]["policy_texts"], windows_rules(options, rules))
+        other = differing(answer["state"]["policy_texts"], _all_parts(compiled, options))
         if other:
             named = ", ".join(other[:_MAX_NAMED]) + (
                 f" and {len(other) - _MAX_NAMED} more" if len(other) > _MAX_NAMED else ""

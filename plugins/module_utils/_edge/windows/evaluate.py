@@ -217,7 +217,7 @@ def _number(address: str) -> object:
 
 
 def _for_listener(port: int, name: str, state: State, narrowing: Narrowing) -> Verdict:
-    """Return the verdict of a managed rule for what comes in: whether it is for what listens there."""
+    """Return the verdict of a managed inbound rule: "yes" where the listening program and service are its own."""
     wanted = {option: narrowing.given[option] for option in ("program", "service") if option in narrowing.given}
     if not wanted:
         return Verdict(YES, f"rule {name}")
